@@ -1,0 +1,23 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+let package = Package(
+  name: "Duet",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Duet", targets: ["Duet"]),
+    .executable(name: "duet-bench", targets: ["duet-bench"]),
+    .executable(name: "mnist", targets: ["mnist"]),
+  ],
+  targets: [
+    .target(name: "DuetKernels", path: "Sources/Kernels"),
+    .target(name: "DuetRuntime", dependencies: ["DuetKernels"], path: "Sources/Runtime"),
+    .target(name: "DuetEager", dependencies: ["DuetRuntime"], path: "Sources/Eager"),
+    .target(name: "DuetCompiler", dependencies: ["DuetRuntime"], path: "Sources/Compiler"),
+    .target(name: "DuetTracer", dependencies: ["DuetEager", "DuetCompiler"], path: "Sources/Tracer"),
+    .target(name: "DuetNN", dependencies: ["DuetTracer"], path: "Sources/NN"),
+    .target(name: "Duet", dependencies: ["DuetNN"], path: "Sources/Duet"),
+    .executableTarget(name: "duet-bench", dependencies: ["Duet"], path: "Benchmarks"),
+    .executableTarget(name: "mnist", dependencies: ["Duet"], path: "Examples/mnist"),
+  ]
+)

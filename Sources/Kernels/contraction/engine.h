@@ -1,0 +1,149 @@
+// The policy of contractions: block sizes, micro-kernels and packing per instruction set and element type.
+// The mechanism that uses it (matmul.c, convolution.c, ...) knows nothing of instruction sets.
+#ifndef DUET_CONTRACTION_ENGINE_H
+#define DUET_CONTRACTION_ENGINE_H
+
+#include "duet_contraction.h"
+#include "duet_isa.h"
+
+// A micro-kernel computes a tile of up to DUET_TILE_ROWS rows and two vectors of columns:
+//     c[i, j] (+)= sum over s, p of a[i, s, p] * b[s, p, j], s and p ascending,
+// each element one chain of fused multiply-adds that starts at zero, or at c where it accumulates.
+enum { DUET_TILE_ROWS = 14 };
+
+typedef enum {
+  DUET_TILE_PACKED,   // a: a panel [p][rows]; b: rows b_step apart; no segments
+  DUET_TILE_ROWS_AT,  // a: one pointer per row, a_step and a_segment; b: b_step and b_segment
+  DUET_TILE_TAPS,     // a: a panel [s][p][rows]; b: row p at offset[p] from b, b_segment
+  DUET_TILE_MODES
+} duet_tile_mode;
+
+// The columns of a tile. Parts are masked; the half ones use registers of half the width, which are
+// faster on processors that split the widest ones.
+typedef enum {
+  DUET_COLUMNS_TWO,            // two vectors
+  DUET_COLUMNS_ONE_AND_PART,   // one vector and a part of another
+  DUET_COLUMNS_ONE_AND_HALF,   // one vector and a part of a half one
+  DUET_COLUMNS_PART,           // a part of one vector
+  DUET_COLUMNS_HALF,           // a part of a half vector
+  DUET_COLUMNS_COUNT
+} duet_tile_columns;
+
+typedef struct {
+  const void *a;
+  const void *const *row;
+  int64_t a_step, a_segment;  // elements, as everything below
+  const void *b;
+  const int64_t *offset;
+  int64_t b_step, b_segment;
+  int64_t k, segments;
+  void *c;
+  int64_t c_step;      // between rows of c
+  int32_t columns;     // 1 to 2 * lanes
+  int32_t accumulate;  // 0: c is written only
+} duet_tile;
+
+typedef void (*duet_tile_fn)(const duet_tile *);
+
+// panel[p * width + i] = source[i * item_stride + p * k_stride] for i < count. Items in count ..< width
+// are left undefined, and up to 8 elements behind the panel are overwritten.
+typedef void (*duet_pack_fn)(void *panel, int64_t width, const void *source, int64_t count, int64_t k,
+                             int64_t item_stride, int64_t k_stride);
+
+// y[i] = dot(matrix[i, 0 ..< k], x) in the lane order of matrix-vector products (duet_contraction.h);
+// x and y contiguous. `lanes` holds 16 * (rows + 64) elements of scratch.
+typedef void (*duet_matvec_fn)(void *y, const void *matrix, const void *x, int64_t rows, int64_t k,
+                               int64_t row_stride, int64_t k_stride, void *lanes);
+
+typedef struct {
+  int32_t rows;        // of a tile, at most DUET_TILE_ROWS
+  int32_t lanes;       // of a vector
+  int32_t half_lanes;  // 0: no half vectors
+  int32_t masked;      // parts of b are loaded with masks; otherwise whole vectors are read
+  int32_t element_size;
+  int32_t k_block;     // k of a block: a panel of b and one of a stay in the first-level cache
+  int32_t row_block;   // rows of a block: k_block of them stay in the second-level cache
+  duet_tile_fn tile[DUET_TILE_MODES][DUET_COLUMNS_COUNT][DUET_TILE_ROWS];  // [rows - 1]
+  duet_pack_fn pack;
+  duet_matvec_fn matvec;  // NULL for integers, whose order does not matter
+} duet_engine;
+
+// Storage types narrower than what is computed in are widened while packing and narrowed once at the end.
+typedef enum {
+  DUET_COMPUTE_F32,
+  DUET_COMPUTE_F64,
+  DUET_COMPUTE_U32,
+  DUET_COMPUTE_U64,
+  DUET_COMPUTE_COUNT
+} duet_compute;
+
+typedef struct {
+  const duet_engine *engine[DUET_COMPUTE_COUNT];
+  // wide[i] = narrow[i * stride], and back; NULL where the storage type is the computed one.
+  void (*widen[DUET_DTYPE_COUNT])(void *wide, const void *narrow, int64_t count, int64_t stride);
+  void (*narrow[DUET_DTYPE_COUNT])(void *narrow, const void *wide, int64_t count);
+} duet_contraction_table;
+
+const duet_contraction_table *duet_contractions(void);
+
+static inline duet_compute duet_compute_type(duet_dtype dtype) {
+  switch (dtype) {
+    case DUET_FLOAT16:
+    case DUET_BFLOAT16:
+    case DUET_FLOAT32: return DUET_COMPUTE_F32;
+    case DUET_FLOAT64: return DUET_COMPUTE_F64;
+    case DUET_INT64: return DUET_COMPUTE_U64;
+    default: return DUET_COMPUTE_U32;
+  }
+}
+
+// The kernel for a tile of `rows` rows and `columns` columns.
+static inline duet_tile_fn duet_choose_tile(const duet_engine *engine, duet_tile_mode mode, int64_t rows,
+                                            int64_t columns) {
+  int64_t lanes = engine->lanes, half = engine->half_lanes;
+  duet_tile_columns kind = columns == 2 * lanes      ? DUET_COLUMNS_TWO
+                           : columns > lanes + half  ? DUET_COLUMNS_ONE_AND_PART
+                           : columns > lanes         ? DUET_COLUMNS_ONE_AND_HALF
+                           : columns > half          ? DUET_COLUMNS_PART
+                                                     : DUET_COLUMNS_HALF;
+  return engine->tile[mode][kind][rows - 1];
+}
+
+// Rows are shared out evenly: 64 rows are tiles of 13, 13, 13, 13 and 12 rather than 4 of 14 and one of 8.
+typedef struct {
+  int64_t count, base, longer;  // the first `longer` parts hold base + 1
+} duet_parts;
+
+static inline duet_parts duet_split(int64_t total, int64_t most) {
+  int64_t count = (total + most - 1) / most;
+  if (count == 0) return (duet_parts){0, 0, 0};
+  return (duet_parts){count, total / count, total % count};
+}
+
+static inline int64_t duet_part_begin(duet_parts p, int64_t i) {
+  return i * p.base + (i < p.longer ? i : p.longer);
+}
+
+// Memory of this thread that stays allocated between calls. Slot 0 belongs to the body of a call, slot 1
+// to its tasks; asking again for a slot forgets what it held. Aligned to 64 bytes.
+void *duet_scratch(int slot, size_t bytes);
+
+static inline size_t duet_round_up(size_t n, size_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+// One product of matrices with any element strides, in the element type of the engine or, where `widen`
+// is set, from a narrower storage type. Used by tasks: works on this thread alone, in scratch slot 1.
+typedef struct {
+  const duet_contraction_table *table;
+  const duet_engine *engine;
+  duet_dtype dtype;
+  const char *a, *b;
+  char *c;
+  int64_t m, n, k;
+  int64_t a_row, a_k, b_k, b_column, c_row, c_column;  // strides in elements
+} duet_product;
+
+void duet_multiply(const duet_product *product);
+
+#endif

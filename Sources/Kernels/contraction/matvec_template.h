@@ -1,0 +1,127 @@
+// Products of a matrix and a vector for one element type, in the fixed lane order: lane l of 16 holds the
+// chain over k = l, l + 16, ...; the lanes are then added as l + 8, l + 4, l + 2, l + 1.
+// Uses the macros of tile_template.h; included before it.
+typedef ELEMENT NAME(lanes16) __attribute__((ext_vector_type(16)));
+typedef NAME(lanes16) NAME(lanes16_any) __attribute__((aligned(sizeof(ELEMENT))));
+typedef ELEMENT NAME(column) __attribute__((ext_vector_type(LANES)));
+typedef NAME(column) NAME(column_any) __attribute__((aligned(sizeof(ELEMENT))));
+
+DUET_INLINE ELEMENT NAME(add_lanes)(NAME(lanes16) v) {
+  ELEMENT x[16];
+  memcpy(x, &v, sizeof x);
+#pragma clang loop unroll(full)
+  for (int step = 8; step > 0; step /= 2) {
+#pragma clang loop unroll(full)
+    for (int l = 0; l < step; l++) x[l] = x[l] + x[l + step];
+  }
+  return x[0];
+}
+
+DUET_INLINE NAME(lanes16) NAME(first_lanes)(const ELEMENT *from, int64_t count) {
+  ELEMENT x[16] = {0};
+  for (int64_t l = 0; l < count; l++) x[l] = from[l];
+  return *(const NAME(lanes16_any) *)x;
+}
+
+// Rows contiguous in k: the lanes of a register are the lanes of the sum.
+DUET_INLINE void NAME(dot_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x, const int rows,
+                                int64_t k, int64_t row_stride) {
+  typedef NAME(lanes16) vector;
+  typedef NAME(lanes16_any) vector_any;
+  vector sum[4];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) sum[i] = 0;
+  int64_t p = 0;
+  for (; p + 16 <= k; p += 16) {
+    vector v = *(const vector_any *)(x + p);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++)
+      sum[i] = MULTIPLY_ADD(*(const vector_any *)(matrix + i * row_stride + p), v, sum[i]);
+  }
+  if (p < k) {
+    // A lane without an element keeps its sum.
+    vector v = NAME(first_lanes)(x + p, k - p);
+#pragma clang loop unroll(full)
+    for (int i = 0; i < rows; i++) {
+      vector next = MULTIPLY_ADD(NAME(first_lanes)(matrix + i * row_stride + p, k - p), v, sum[i]);
+      ELEMENT kept[16], made[16];
+      memcpy(kept, &sum[i], sizeof kept);
+      memcpy(made, &next, sizeof made);
+      for (int64_t l = 0; l < k - p; l++) kept[l] = made[l];
+      memcpy(&sum[i], kept, sizeof kept);
+    }
+  }
+#pragma clang loop unroll(full)
+  for (int i = 0; i < rows; i++) y[i] = NAME(add_lanes)(sum[i]);
+}
+
+// Columns contiguous in the rows of the matrix: 16 registers per strip of rows, one for each lane. Blocks
+// of k bound the pages in use when the matrix is large.
+static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x, int64_t rows,
+                                 int64_t k, int64_t k_stride, ELEMENT *lanes) {
+  typedef NAME(column) vector;
+  typedef NAME(column_any) vector_any;
+  enum { BLOCK = 256 };
+  for (int64_t p0 = 0; p0 < k; p0 += BLOCK) {
+    int64_t count = k - p0 < BLOCK ? k - p0 : BLOCK;
+    for (int64_t i0 = 0; i0 < rows; i0 += LANES) {
+      const ELEMENT *from = matrix + p0 * k_stride + i0;
+      ELEMENT *kept = lanes + i0 * 16;
+      int64_t width = rows - i0;
+      vector sum[16];
+#pragma clang loop unroll(full)
+      for (int l = 0; l < 16; l++) sum[l] = p0 ? *(const vector_any *)(kept + l * LANES) : 0;
+      int64_t p = 0;
+      if (width >= LANES) {
+        for (; p + 16 <= count; p += 16) {
+#pragma clang loop unroll(full)
+          for (int l = 0; l < 16; l++)
+            sum[l] = MULTIPLY_ADD(*(const vector_any *)(from + (p + l) * k_stride), (vector)x[p0 + p + l],
+                                  sum[l]);
+        }
+#pragma clang loop unroll(full)
+        for (int l = 0; l < 16; l++)
+          if (p + l < count)
+            sum[l] = MULTIPLY_ADD(*(const vector_any *)(from + (p + l) * k_stride), (vector)x[p0 + p + l],
+                                  sum[l]);
+      } else {
+        const MASK mask = MASK_OF(width);
+        for (; p < count; p += 16) {
+#pragma clang loop unroll(full)
+          for (int l = 0; l < 16; l++)
+            if (p + l < count)
+              sum[l] = MULTIPLY_ADD(LOAD_C_PART(from + (p + l) * k_stride, mask),
+                                    (vector)x[p0 + p + l], sum[l]);
+        }
+      }
+      if (p0 + count < k) {
+#pragma clang loop unroll(full)
+        for (int l = 0; l < 16; l++) *(vector_any *)(kept + l * LANES) = sum[l];
+      } else {
+#pragma clang loop unroll(full)
+        for (int step = 8; step > 0; step /= 2) {
+#pragma clang loop unroll(full)
+          for (int l = 0; l < step; l++) sum[l] = sum[l] + sum[l + step];
+        }
+        if (width >= LANES)
+          *(vector_any *)(y + i0) = sum[0];
+        else
+          for (int64_t i = 0; i < width; i++) y[i0 + i] = sum[0][i];
+      }
+    }
+  }
+  if (k == 0) memset(y, 0, rows * sizeof(ELEMENT));
+}
+
+static void NAME(matvec)(void *result, const void *left, const void *right, int64_t rows, int64_t k,
+                         int64_t row_stride, int64_t k_stride, void *lanes) {
+  const ELEMENT *matrix = left, *x = right;
+  ELEMENT *y = result;
+  if (k_stride == 1) {
+    int64_t i = 0;
+    for (; i + 4 <= rows; i += 4) NAME(dot_rows)(y + i, matrix + i * row_stride, x, 4, k, row_stride);
+    for (; i < rows; i++) NAME(dot_rows)(y + i, matrix + i * row_stride, x, 1, k, row_stride);
+  } else {
+    NAME(matvec_columns)(y, matrix, x, rows, k, k_stride, lanes);
+  }
+}

@@ -1,0 +1,183 @@
+// Micro-kernels and packing for one element type. The including source defines
+//   ELEMENT, LANES, ROWS     the type, elements of a register, rows of a tile
+//   HALF                     elements of a half register, 0 for none
+//   NAME(x)                  x with the suffix of type and instruction set
+//   MULTIPLY_ADD(a, b, c)    a * b + c with one rounding
+//   MASK, MASK_OF(n)         what selects the first n lanes
+//   LOAD_PART, STORE_PART, LOAD_HALF, STORE_HALF
+typedef ELEMENT NAME(vector) __attribute__((ext_vector_type(LANES)));
+typedef NAME(vector) NAME(vector_any) __attribute__((aligned(sizeof(ELEMENT))));
+#if HALF
+typedef ELEMENT NAME(half) __attribute__((ext_vector_type(HALF)));
+#else
+typedef NAME(vector) NAME(half);
+#endif
+
+#define EACH_ROW _Pragma("clang loop unroll(full)") for (int i = 0; i < rows; i++)
+
+// full: whole vectors; tail: 0 none, 1 a masked vector, 2 a masked half vector.
+DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, const int full,
+                            const int tail) {
+  typedef NAME(vector) vector;
+  typedef NAME(vector_any) vector_any;
+  typedef NAME(half) half;
+  vector sum0[ROWS], sum1[ROWS];
+  half sum2[ROWS];
+  const ELEMENT *a = t->a, *row[ROWS];
+  const ELEMENT *b = t->b;
+  ELEMENT *c = t->c;
+  const int64_t c_step = t->c_step, k = t->k, segments = t->segments;
+  const int64_t a_step = t->a_step, b_step = t->b_step;
+  const int64_t *offset = t->offset;
+  const MASK mask = MASK_OF(t->columns - full * LANES);
+
+  if (mode == DUET_TILE_ROWS_AT) EACH_ROW row[i] = t->row[i];
+  EACH_ROW {
+    sum0[i] = 0;
+    sum1[i] = 0;
+    sum2[i] = 0;
+  }
+  if (t->accumulate) {
+    EACH_ROW {
+      const ELEMENT *from = c + i * c_step;
+      if (full > 0) sum0[i] = *(const vector_any *)from;
+      if (full > 1) sum1[i] = *(const vector_any *)(from + LANES);
+      if (tail == 1) sum1[i] = LOAD_C_PART(from + full * LANES, mask);
+      if (tail == 2) sum2[i] = LOAD_HALF(from + full * LANES, mask);
+    }
+  } else {
+    EACH_ROW __builtin_prefetch(c + i * c_step, 1);
+  }
+
+  int64_t a_at = 0;
+  for (int64_t s = 0; s < (mode == DUET_TILE_PACKED ? 1 : segments); s++) {
+    const ELEMENT *b_row = b;
+    int64_t at = a_at;
+    for (int64_t p = 0; p < k; p++) {
+      const ELEMENT *from = mode == DUET_TILE_TAPS ? b + offset[p] : b_row;
+      vector b0 = 0, b1 = 0;
+      half b2 = 0;
+      if (full > 0) b0 = *(const vector_any *)from;
+      if (full > 1) b1 = *(const vector_any *)(from + LANES);
+      if (tail == 1) b1 = LOAD_PART(from + full * LANES, mask);
+      if (tail == 2) b2 = LOAD_HALF(from + full * LANES, mask);
+      EACH_ROW {
+        ELEMENT x = mode == DUET_TILE_ROWS_AT ? row[i][at] : a[i];
+        if (full > 0) sum0[i] = MULTIPLY_ADD((vector)x, b0, sum0[i]);
+        if (full > 1 || tail == 1) sum1[i] = MULTIPLY_ADD((vector)x, b1, sum1[i]);
+        if (tail == 2) sum2[i] = MULTIPLY_ADD((half)x, b2, sum2[i]);
+      }
+      if (mode == DUET_TILE_ROWS_AT)
+        at += a_step;
+      else
+        a += rows;
+      b_row += b_step;
+    }
+    b += t->b_segment;
+    if (mode == DUET_TILE_ROWS_AT)
+      a_at += t->a_segment;
+    else
+      a += t->a_segment;
+  }
+
+  EACH_ROW {
+    ELEMENT *to = c + i * c_step;
+    if (full > 0) *(vector_any *)to = sum0[i];
+    if (full > 1) *(vector_any *)(to + LANES) = sum1[i];
+    if (tail == 1) STORE_PART(to + full * LANES, sum1[i], mask);
+    if (tail == 2) STORE_HALF(to + full * LANES, sum2[i], mask);
+  }
+}
+
+#define TILE(mode, columns, rows, full, tail)                                           \
+  static void NAME(tile_##mode##_##columns##_##rows)(const duet_tile *t) {              \
+    NAME(tile)(t, DUET_TILE_##mode, rows, full, tail);                                  \
+  }
+#define TILE_NAME(mode, columns, rows, full, tail) NAME(tile_##mode##_##columns##_##rows),
+
+#define TILES_4(M, m, s, f, t) M(m, s, 1, f, t) M(m, s, 2, f, t) M(m, s, 3, f, t) M(m, s, 4, f, t)
+#define TILES_6(M, m, s, f, t) TILES_4(M, m, s, f, t) M(m, s, 5, f, t) M(m, s, 6, f, t)
+#define TILES_12(M, m, s, f, t)                                                                  \
+  TILES_6(M, m, s, f, t)                                                                         \
+  M(m, s, 7, f, t) M(m, s, 8, f, t) M(m, s, 9, f, t) M(m, s, 10, f, t) M(m, s, 11, f, t) M(m, s, 12, f, t)
+#define TILES_14(M, m, s, f, t) TILES_12(M, m, s, f, t) M(m, s, 13, f, t) M(m, s, 14, f, t)
+#if ROWS == 14
+#define TILES TILES_14
+#elif ROWS == 12
+#define TILES TILES_12
+#elif ROWS == 6
+#define TILES TILES_6
+#else
+#define TILES TILES_4
+#endif
+
+#define TILE_MODE(mode)                 \
+  TILES(TILE, mode, two, 2, 0)          \
+  TILES(TILE, mode, one_and_part, 1, 1) \
+  TILES(TILE, mode, part, 0, 1)
+#define TILE_MODE_HALF(mode)            \
+  TILES(TILE, mode, one_and_half, 1, 2) \
+  TILES(TILE, mode, half, 0, 2)
+
+TILE_MODE(PACKED)
+TILE_MODE(ROWS_AT)
+TILE_MODE(TAPS)
+#if HALF
+TILE_MODE_HALF(ROWS_AT)
+TILE_MODE_HALF(TAPS)
+#endif
+
+#define TILE_TABLE(mode, columns) {TILES(TILE_NAME, mode, columns, 0, 0)}
+#define TILE_TABLES(mode)                                                  \
+  {TILE_TABLE(mode, two), TILE_TABLE(mode, one_and_part), TILE_TABLE(mode, one_and_part), \
+   TILE_TABLE(mode, part), TILE_TABLE(mode, part)}
+#define TILE_TABLES_HALF(mode)                                             \
+  {TILE_TABLE(mode, two), TILE_TABLE(mode, one_and_part), TILE_TABLE(mode, one_and_half), \
+   TILE_TABLE(mode, part), TILE_TABLE(mode, half)}
+
+static const duet_engine NAME(engine) = {
+  .rows = ROWS,
+  .lanes = LANES,
+  .half_lanes = HALF,
+  .masked = MASKED,
+  .element_size = sizeof(ELEMENT),
+  .k_block = K_BLOCK,
+  .row_block = ROW_BLOCK,
+#if HALF
+  .tile = {TILE_TABLES(PACKED), TILE_TABLES_HALF(ROWS_AT), TILE_TABLES_HALF(TAPS)},
+#else
+  .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS)},
+#endif
+  .pack = PACK,
+  .matvec = MATVEC,
+};
+
+#undef EACH_ROW
+#undef TILE
+#undef TILE_NAME
+#undef TILES_4
+#undef TILES_6
+#undef TILES_12
+#undef TILES_14
+#undef TILES
+#undef TILE_MODE
+#undef TILE_MODE_HALF
+#undef TILE_TABLE
+#undef TILE_TABLES
+#undef TILE_TABLES_HALF
+#undef ELEMENT
+#undef LANES
+#undef HALF
+#undef NAME
+#undef MULTIPLY_ADD
+#undef MASK
+#undef MASK_OF
+#undef LOAD_PART
+#undef LOAD_C_PART
+#undef STORE_PART
+#undef LOAD_HALF
+#undef STORE_HALF
+#undef PACK
+#undef MATVEC
+#undef K_BLOCK
+#undef ROW_BLOCK

@@ -1,0 +1,79 @@
+// Hyperbolic functions, erf and the activations built on them, in float32.
+#ifndef DUET_MATH_ACTIVATION_F32_H
+#define DUET_MATH_ACTIVATION_F32_H
+
+#include "exponential_f32.h"
+
+// tanh x = (e^2x - 1) / (e^2x + 1), both from e^2x - 1 = s p + (s - 1) with s = 2^n.
+DUET_INLINE f32x16 math_tanh_f32(f32x16 x) {
+  f32x16 a = abs_f32(x);
+  exp_reduction_f32 e = reduce_exp_f32(2.0f * at_most_f32(a, 10.0f));
+  f32x16 p = expm1_reduced_f32(e.r), s = power_of_two_f32(e.n.integer);
+  f32x16 y = fma_f32(s, p, s - 1.0f) / fma_f32(s, p, s + 1.0f);
+  return flip_f32(a < 0x1p-13f ? a : y, sign_f32(x));
+}
+
+// e^a / 2 without overflow where e^a alone would be infinite.
+DUET_INLINE f32x16 half_exp_f32(f32x16 a) {
+  return 0.5f * exp_bounded_f32(at_most_f32(a, 88.0f)) *
+         exp_bounded_f32(at_least_f32(at_most_f32(a, 100.0f) - 88.0f, 0.0f));
+}
+
+// Below 1 an odd polynomial, above it (e^a - e^-a) / 2.
+DUET_INLINE f32x16 math_sinh_f32(f32x16 x) {
+  f32x16 a = abs_f32(x), z = a * a, e = half_exp_f32(a);
+  f32x16 p = POLY_F32(z, 0.166666672f, 0.00833331048f, 0.000198428956f, 2.78221319e-06f);
+  f32x16 y = a < 1.0f ? fma_f32(p, z * a, a) : e - 0.25f / e;
+  return flip_f32(y, sign_f32(x));
+}
+
+DUET_INLINE f32x16 math_cosh_f32(f32x16 x) {
+  f32x16 e = half_exp_f32(abs_f32(x));
+  return e + 0.25f / e;
+}
+
+// Below 0.93 an odd polynomial, above it 1 - e^-g(a), g a polynomial (after N. Juffa's erff).
+DUET_INLINE f32x16 math_erf_f32(f32x16 x) {
+  f32x16 a = at_most_f32(abs_f32(x), 4.0f), z = a * a;
+  f32x16 small = POLY_F32(z, 0.128379151f, -0.376124889f, 0.112817302f, -0.0267629158f,
+                          0.00498725241f, -0.000595897087f);
+  f32x16 g = POLY_F32(a, 0.128651559f, 0.635138869f, 0.106257431f, -0.0237797387f, 0.00365080358f,
+                      -0.000324853259f, 1.14358072e-05f);
+  f32x16 large = 1.0f - exp_bounded_f32(-fma_f32(g, a, a));
+  return flip_f32(a < 0.93f ? fma_f32(small, a, a) : large, sign_f32(x));
+}
+
+// 1 / (1 + e^-x), written for negative x as e^x / (1 + e^x) so that small values keep their digits.
+DUET_INLINE f32x16 math_sigmoid_f32(f32x16 x) {
+  f32x16 e = exp_bounded_f32(at_least_f32(-abs_f32(x), -105.0f));
+  return (x < 0.0f ? e : (f32x16)1.0f) / (1.0f + e);
+}
+
+// x sigmoid(x); -inf gives -0, the limit.
+DUET_INLINE f32x16 math_silu_f32(f32x16 x) {
+  x = at_least_f32(x, -150.0f);
+  f32x16 e = exp_bounded_f32(at_least_f32(-abs_f32(x), -105.0f));
+  return (x < 0.0f ? x * e : x) / (1.0f + e);
+}
+
+// x / 2 (1 + erf(x / sqrt 2)); -inf gives 0, the limit.
+DUET_INLINE f32x16 math_gelu_f32(f32x16 x) {
+  f32x16 half = 0.5f * at_least_f32(x, -20.0f);
+  return fma_f32(half, math_erf_f32(x * 0.707106769f), half);
+}
+
+// x / 2 (1 + tanh u) = x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
+DUET_INLINE f32x16 math_gelu_tanh_f32(f32x16 x) {
+  x = at_least_f32(x, -20.0f);
+  f32x16 c = at_most_f32(x, 20.0f);
+  f32x16 u = c * fma_f32(c * c, 0.0356774081f, 0.797884583f);
+  return x / (1.0f + math_exp_f32(-2.0f * u));
+}
+
+// log(1 + e^x) = max(x, 0) + log1p(e^-|x|).
+DUET_INLINE f32x16 math_softplus_f32(f32x16 x) {
+  f32x16 e = exp_bounded_f32(at_least_f32(-abs_f32(x), -105.0f));
+  return at_least_f32(x, 0.0f) + math_log1p_f32(e);
+}
+
+#endif

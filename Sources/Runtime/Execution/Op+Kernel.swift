@@ -1,0 +1,371 @@
+// Unsafe: fills argument blocks with addresses. Nothing is read or written through them here, so a compiler
+// may pass addresses that stand for places it has yet to assign.
+
+import DuetKernels
+
+/// Takes one kernel and its argument block. The block is valid during the call only.
+package typealias KernelSink = (duet_kernel, UnsafeMutablePointer<duet_call>, _ byteCount: Int) -> Void
+
+extension Op {
+  /// Hands the kernels that compute this operation to `sink`, in order.
+  ///
+  /// The same function serves the eager path, which runs them at once, and the compiler, which writes them
+  /// into a plan. `output` is contiguous and holds the result type's shape; inputs are contiguous where
+  /// `takesStridedInputs` is false. Views (see `view(of:)`) are copied into `output` if asked for.
+  package func kernels(
+    output: TensorView, inputs: UnsafeBufferPointer<TensorView>, _ sink: @escaping KernelSink
+  ) {
+    withUnsafeTemporaryAllocation(of: duet_call.self, capacity: 1) { buffer in
+      let encoder = KernelEncoder(call: buffer.baseAddress!, sink: sink)
+      encoder.encode(self, output, inputs)
+    }
+  }
+}
+
+struct KernelEncoder {
+  let call: UnsafeMutablePointer<duet_call>
+  let sink: KernelSink
+
+  func encode(_ op: Op, _ output: TensorView, _ inputs: UnsafeBufferPointer<TensorView>) {
+    switch op {
+    case .unary(let op):
+      elementwise(duet_unary_loop(duet_unary(rawValue: op.rawValue), inputs[0].code), output, inputs)
+    case .binary(let op):
+      elementwise(duet_binary_loop(duet_binary(rawValue: op.rawValue), inputs[0].code), output, inputs)
+    case .compare(let op):
+      elementwise(
+        duet_comparison_loop(duet_comparison(rawValue: op.rawValue), inputs[0].code), output, inputs)
+    case .select:
+      elementwise(duet_select_loop(output.code), output, inputs)
+    case .cast:
+      elementwise(duet_cast_loop(inputs[0].code, output.code), output, inputs)
+    case .fill(let type, let element):
+      fill(output, count: type.shape.elementCount, element)
+    case .iota(let dtype, let count, let start, let step):
+      var block = duet_iota_call()
+      block.dtype = dtype.code
+      block.count = Int64(count)
+      (block.start, block.step) = (start, step)
+      (block.integer_start, block.integer_step) = (start.tensorInteger, step.tensorInteger)
+      emit(duet_iota, block, output)
+    case .reduce(let op, let axes, _):
+      reduce(op, axes, output, inputs[0])
+    case .softmax(let axis):
+      softmax(duet_softmax, axis, output, inputs[0])
+    case .logSoftmax(let axis):
+      softmax(duet_log_softmax, axis, output, inputs[0])
+    case .cumulative(let op, let axis):
+      var block = duet_cumulative_call()
+      block.dtype = output.code
+      (block.outer, block.axis, block.inner) = output.shape.split(at: axis)
+      block.product = op == .product ? 1 : 0
+      emit(duet_cumulative, block, output, inputs[0])
+    case .argSort(let axis, let descending):
+      var block = duet_sort_call()
+      block.dtype = inputs[0].code
+      (block.outer, block.axis, block.inner) = output.shape.split(at: axis)
+      block.descending = descending ? 1 : 0
+      emit(duet_arg_sort, block, output, inputs[0])
+    case .matmul:
+      matmul(output, inputs[0], inputs[1])
+    case .conv2d(let convolution):
+      let block = convolution.block(input: inputs[0].shape, output: output.shape, inputs[1].shape, output.code)
+      emit(duet_conv2d, block, output, inputs[0], inputs[1])
+    case .conv2dInputGradient(let convolution, _):
+      let block = convolution.block(input: output.shape, output: inputs[0].shape, inputs[1].shape, output.code)
+      emit(duet_conv2d_input_gradient, block, output, inputs[0], inputs[1])
+    case .conv2dWeightGradient(let convolution, _):
+      let block = convolution.block(input: inputs[0].shape, output: inputs[1].shape, output.shape, output.code)
+      emit(duet_conv2d_weight_gradient, block, output, inputs[0], inputs[1])
+    case .maxPool2d(let pooling):
+      emit(duet_max_pool, pooling.block(input: inputs[0], output: output.shape), output, inputs[0])
+    case .maxPool2dSelect(let pooling):
+      let block = pooling.block(input: inputs[0], output: output.shape)
+      emit(duet_max_pool_select, block, output, inputs[0], inputs[1])
+    case .maxPool2dGradient(let pooling):
+      let block = pooling.block(input: inputs[0], output: inputs[1].shape)
+      emit(duet_max_pool_gradient, block, output, inputs[0], inputs[1])
+    case .averagePool2d(let pooling):
+      emit(duet_average_pool, pooling.block(input: inputs[0], output: output.shape), output, inputs[0])
+    case .averagePool2dGradient(let pooling, _):
+      let block = pooling.block(input: output, output: inputs[0].shape)
+      emit(duet_average_pool_gradient, block, output, inputs[0])
+    case .reshape(let shape):
+      // Only where no view exists: the elements in row-major order of the old shape.
+      var target = output
+      target.layout = Layout(contiguous: inputs[0].shape)
+      precondition(shape == output.shape)
+      copy(target, inputs[0])
+    case .transpose, .broadcast, .slice:
+      let (layout, offset) = op.view(of: inputs[0].layout)!
+      let source = inputs[0]
+      copy(output, TensorView(source.pointer + offset * source.dtype.size, source.dtype, layout))
+    case .copy:
+      copy(output, inputs[0])
+    case .concatenate(let axis):
+      var slice = Slice(all: output.shape)
+      for input in inputs {
+        slice.sizes[axis] = input.shape[axis]
+        copy(output.sliced(slice), input)
+        slice.starts[axis] += input.shape[axis]
+      }
+    case .updateSlice(let slice):
+      // In place when the result takes over the base's memory.
+      if output.pointer != inputs[0].pointer { copy(output, inputs[0]) }
+      copy(output.sliced(slice), inputs[1])
+    case .take(let axis):
+      index(duet_take, axis, indexed: inputs[0], output, inputs, count: inputs[1].shape.elementCount)
+    case .takeAlong(let axis):
+      index(duet_take_along, axis, indexed: inputs[0], output, inputs, count: inputs[1].shape[axis])
+    case .scatterAdd(let axis):
+      index(duet_scatter_add, axis, indexed: output, output, inputs, count: inputs[1].shape[0])
+    case .scatterAddAlong(let axis):
+      index(duet_scatter_add_along, axis, indexed: output, output, inputs, count: inputs[1].shape[axis])
+    case .scatterSet(let axis):
+      index(duet_scatter_set, axis, indexed: output, output, inputs, count: inputs[1].shape[0])
+    case .random(let distribution, let type):
+      var block = duet_random_call()
+      block.distribution = distribution.code
+      block.dtype = type.dtype.code
+      block.count = Int64(type.shape.elementCount)
+      if case .integer(let low, let high) = distribution {
+        (block.low, block.high) = (Int64(low), Int64(high))
+      }
+      emit(duet_random, block, output, inputs[0])
+    case .advanceRandom(let blocks):
+      var block = duet_random_advance_call()
+      block.blocks = Int64(blocks)
+      emit(duet_random_advance, block, output, inputs[0])
+    }
+  }
+
+  // MARK: Families
+
+  private func elementwise(
+    _ loop: duet_loop?, _ output: TensorView, _ inputs: UnsafeBufferPointer<TensorView>
+  ) {
+    guard let loop else { preconditionFailure("no loop for dtype \(inputs[0].dtype)") }
+    let shape = output.shape
+    let block = UnsafeMutableRawPointer(call).bindMemory(to: duet_elementwise_call.self, capacity: 1)
+    block.pointee.loop = loop
+    block.pointee.operand_count = Int32(inputs.count + 1)
+    block.pointee.rank = Int32(shape.rank)
+    block.setOperands(output, inputs)
+    withUnsafeMutableBytes(of: &block.pointee.shape) { raw in
+      for axis in 0..<shape.rank { raw.storeBytes(of: shape[axis], toByteOffset: axis * 8, as: Int.self) }
+    }
+    withUnsafeMutableBytes(of: &block.pointee.stride) { raw in
+      raw.store(output.layout, row: 0, output.dtype.size)
+      for (i, input) in inputs.enumerated() {
+        raw.store(input.layout.broadcast(to: shape), row: i + 1, input.dtype.size)
+      }
+    }
+    duet_elementwise_coalesce(block)
+    sink(duet_elementwise, call, MemoryLayout<duet_elementwise_call>.size)
+  }
+
+  private func copy(_ output: TensorView, _ input: TensorView) {
+    var block = duet_copy_call()
+    block.element_size = Int64(output.dtype.size)
+    block.rank = Int32(output.shape.rank)
+    withUnsafeMutableBytes(of: &block.shape) { $0.store(output.shape) }
+    withUnsafeMutableBytes(of: &block.destination_stride) { $0.store(output.layout, row: 0, output.dtype.size) }
+    withUnsafeMutableBytes(of: &block.source_stride) { $0.store(input.layout, row: 0, input.dtype.size) }
+    emit(duet_copy, block, output, input)
+  }
+
+  private func fill(_ output: TensorView, count: Int, _ element: Element) {
+    var block = duet_fill_call()
+    block.bits = element.bits
+    block.element_size = Int64(output.dtype.size)
+    block.count = Int64(count)
+    emit(duet_fill, block, output)
+  }
+
+  private func reduce(_ op: ReductionOp, _ axes: AxisSet, _ output: TensorView, _ input: TensorView) {
+    var block = duet_reduce_call()
+    block.reduction = duet_reduction(rawValue: op.rawValue)
+    block.dtype = input.code
+    var kept = 0
+    var reduced = 0
+    withUnsafeMutableBytes(of: &block) { raw in
+      typealias Block = duet_reduce_call
+      func place(_ sizes: PartialKeyPath<Block>, _ strides: PartialKeyPath<Block>, _ i: Int, _ axis: Int) {
+        let size = MemoryLayout<Block>.offset(of: sizes)! + i * 8
+        let stride = MemoryLayout<Block>.offset(of: strides)! + i * 8
+        raw.storeBytes(of: input.shape[axis], toByteOffset: size, as: Int.self)
+        raw.storeBytes(
+          of: input.layout.strides[axis] * input.dtype.size, toByteOffset: stride, as: Int.self)
+      }
+      for axis in 0..<input.shape.rank {
+        if axes.contains(axis) {
+          place(\.reduced_shape, \.reduced_stride, reduced, axis)
+          reduced += 1
+        } else {
+          place(\.kept_shape, \.kept_stride, kept, axis)
+          kept += 1
+        }
+      }
+    }
+    block.kept_rank = Int32(kept)
+    block.reduced_rank = Int32(reduced)
+    emit(duet_reduce, block, output, input)
+  }
+
+  private func softmax(
+    _ kernel: duet_kernel, _ axis: Int, _ output: TensorView, _ input: TensorView
+  ) {
+    var block = duet_softmax_call()
+    block.dtype = output.code
+    (block.rows, block.columns, block.inner) = output.shape.split(at: axis)
+    emit(kernel, block, output, input)
+  }
+
+  private func matmul(_ output: TensorView, _ left: TensorView, _ right: TensorView) {
+    var block = duet_matmul_call()
+    block.dtype = output.code
+    let rank = output.shape.rank
+    block.m = Int64(output.shape[rank - 2])
+    block.n = Int64(output.shape[rank - 1])
+    block.k = Int64(left.shape[left.shape.rank - 1])
+    func lastStrides(_ view: TensorView) -> (Int64, Int64) {
+      let strides = view.layout.strides
+      return (Int64(strides[strides.rank - 2]), Int64(strides[strides.rank - 1]))
+    }
+    block.left_stride = lastStrides(left)
+    block.right_stride = lastStrides(right)
+    block.batch_rank = Int32(rank - 2)
+    let batch = Shape(output.shape[..<(rank - 2)])
+    func batchStrides(_ view: TensorView) -> Shape {
+      Layout(
+        shape: Shape(view.shape.dropLast(2)), strides: Shape(view.layout.strides.dropLast(2))
+      ).broadcast(to: batch).strides
+    }
+    withUnsafeMutableBytes(of: &block.batch_shape) { $0.store(batch) }
+    withUnsafeMutableBytes(of: &block.left_batch_stride) { $0.store(batchStrides(left)) }
+    withUnsafeMutableBytes(of: &block.right_batch_stride) { $0.store(batchStrides(right)) }
+    emit(duet_matmul, block, output, left, right)
+  }
+
+  private func index(
+    _ kernel: duet_kernel, _ axis: Int, indexed: TensorView, _ output: TensorView,
+    _ inputs: UnsafeBufferPointer<TensorView>, count: Int
+  ) {
+    var block = duet_index_call()
+    block.dtype = output.code
+    block.index_dtype = inputs[1].code
+    (block.outer, block.axis, block.inner) = indexed.shape.split(at: axis)
+    block.count = Int64(count)
+    if inputs.count == 3 {
+      emit(kernel, block, output, inputs[0], inputs[1], inputs[2])
+    } else {
+      emit(kernel, block, output, inputs[0], inputs[1])
+    }
+  }
+
+  // MARK: Handing over
+
+  private func emit<Block>(_ kernel: duet_kernel, _ block: Block, _ operands: TensorView...) {
+    UnsafeMutableRawPointer(call).initializeMemory(as: Block.self, to: block)
+    let pointers = UnsafeMutableRawPointer(call).assumingMemoryBound(
+      to: UnsafeMutableRawPointer?.self)
+    for i in 0..<Int(DUET_MAX_OPERANDS) {
+      pointers[i] = i < operands.count ? operands[i].pointer : nil
+    }
+    sink(kernel, call, MemoryLayout<Block>.size)
+  }
+}
+
+extension DType {
+  /// The kernels' code.
+  var code: duet_dtype { duet_dtype(rawValue: Int32(rawValue)) }
+}
+
+extension TensorView {
+  var code: duet_dtype { dtype.code }
+}
+
+extension Distribution {
+  var code: duet_distribution {
+    switch self {
+    case .uniform: DUET_RANDOM_UNIFORM
+    case .normal: DUET_RANDOM_NORMAL
+    case .integer: DUET_RANDOM_INTEGER
+    case .permutation: DUET_RANDOM_PERMUTATION
+    }
+  }
+
+  /// How many counter blocks a draw of that type uses.
+  public func blocks(for type: TensorType) -> Int {
+    Int(duet_random_blocks(code, type.dtype.code, Int64(type.shape.elementCount)))
+  }
+}
+
+extension Shape {
+  /// The product of the sizes before an axis, its size, and the product of those behind it.
+  func split(at axis: Int) -> (outer: Int64, axis: Int64, inner: Int64) {
+    (
+      Int64(self[..<axis].reduce(1, *)), Int64(self[axis]), Int64(self[(axis + 1)...].reduce(1, *))
+    )
+  }
+}
+
+extension UnsafeMutablePointer<duet_elementwise_call> {
+  fileprivate func setOperands(_ output: TensorView, _ inputs: UnsafeBufferPointer<TensorView>) {
+    let pointers = UnsafeMutableRawPointer(self).assumingMemoryBound(
+      to: UnsafeMutableRawPointer?.self)
+    pointers[0] = output.pointer
+    for i in 1..<Int(DUET_MAX_OPERANDS) {
+      pointers[i] = i <= inputs.count ? inputs[i - 1].pointer : nil
+    }
+  }
+}
+
+extension UnsafeMutableRawBufferPointer {
+  fileprivate func store(_ shape: Shape) {
+    for axis in 0..<shape.rank { storeBytes(of: shape[axis], toByteOffset: axis * 8, as: Int.self) }
+  }
+
+  /// A layout's strides in bytes, as one row of a table of eight columns.
+  fileprivate func store(_ layout: Layout, row: Int, _ elementSize: Int) {
+    for axis in 0..<layout.shape.rank {
+      storeBytes(
+        of: layout.strides[axis] &* elementSize, toByteOffset: (row * 8 + axis) * 8, as: Int.self)
+    }
+  }
+}
+
+extension Convolution {
+  func block(input: Shape, output: Shape, _ weight: Shape, _ dtype: duet_dtype) -> duet_conv2d_call {
+    var block = duet_conv2d_call()
+    block.dtype = dtype
+    block.batch = Int64(input[0])
+    (block.in_channels, block.in_height, block.in_width) =
+      (Int64(input[1]), Int64(input[2]), Int64(input[3]))
+    (block.out_channels, block.out_height, block.out_width) =
+      (Int64(output[1]), Int64(output[2]), Int64(output[3]))
+    (block.kernel_height, block.kernel_width) = (Int64(weight[2]), Int64(weight[3]))
+    block.groups = Int64(groups)
+    (block.stride_height, block.stride_width) = (Int64(stride.height), Int64(stride.width))
+    (block.pad_top, block.pad_left) = (Int64(padding.height), Int64(padding.width))
+    (block.dilation_height, block.dilation_width) = (Int64(dilation.height), Int64(dilation.width))
+    return block
+  }
+}
+
+extension Pooling {
+  func block(input: TensorView, output: Shape) -> duet_pool_call {
+    var block = duet_pool_call()
+    let shape = input.shape
+    block.dtype = input.code
+    block.planes = Int64(shape[0] * shape[1])
+    (block.in_height, block.in_width) = (Int64(shape[2]), Int64(shape[3]))
+    (block.out_height, block.out_width) = (Int64(output[2]), Int64(output[3]))
+    (block.kernel_height, block.kernel_width) = (Int64(kernelSize.height), Int64(kernelSize.width))
+    (block.stride_height, block.stride_width) = (Int64(stride.height), Int64(stride.width))
+    (block.pad_top, block.pad_left) = (Int64(padding.height), Int64(padding.width))
+    (block.dilation_height, block.dilation_width) = (Int64(dilation.height), Int64(dilation.width))
+    block.count_include_pad = countsPadding ? 1 : 0
+    return block
+  }
+}

@@ -1,0 +1,50 @@
+/// What operations have in common as far as scheduling and fusion care.
+public enum OpClass: Sendable, Hashable {
+  /// Result element i depends on element i of the broadcast inputs.
+  case elementwise
+  case creation, reduction, contraction, window, movement, indexing, random
+}
+
+extension Op {
+  public var opClass: OpClass {
+    switch self {
+    case .unary, .binary, .compare, .select, .cast: .elementwise
+    case .fill, .iota: .creation
+    case .reduce, .softmax, .logSoftmax, .cumulative, .argSort: .reduction
+    case .matmul, .conv2d, .conv2dInputGradient, .conv2dWeightGradient: .contraction
+    case .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d, .averagePool2dGradient:
+      .window
+    case .reshape, .transpose, .broadcast, .slice, .copy, .concatenate, .updateSlice: .movement
+    case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet: .indexing
+    case .random, .advanceRandom: .random
+    }
+  }
+
+  /// Whether the kernel takes inputs of any strides. Others need contiguous ones.
+  public var takesStridedInputs: Bool {
+    switch self {
+    case .unary, .binary, .compare, .select, .cast, .reduce, .matmul, .copy, .concatenate,
+      .updateSlice, .reshape, .transpose, .broadcast, .slice:
+      true
+    case .fill, .iota, .softmax, .logSoftmax, .cumulative, .argSort, .conv2d, .conv2dInputGradient,
+      .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,
+      .averagePool2dGradient, .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet, .random,
+      .advanceRandom:
+      false
+    }
+  }
+
+  /// Where the result lies if it is a view of the input: its layout, and its first element's distance
+  /// in elements from the input's first. Nil if the operation computes or must move elements.
+  public func view(of input: Layout) -> (layout: Layout, offset: Int)? {
+    switch self {
+    case .reshape(let shape): return input.reshaped(shape).map { ($0, 0) }
+    case .transpose(let permutation): return (input.transposed(permutation), 0)
+    case .broadcast(let shape): return (input.broadcast(to: shape), 0)
+    case .slice(let slice):
+      let (layout, offset) = input.sliced(slice)
+      return (layout, offset)
+    default: return nil
+    }
+  }
+}

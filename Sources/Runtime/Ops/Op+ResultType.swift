@@ -1,0 +1,264 @@
+extension Op {
+  /// The dtype and shape of the result for inputs of these types.
+  ///
+  /// Inputs of elementwise operations must have been promoted to one dtype; they broadcast here.
+  /// - Throws: `OpError`, which says what does not fit.
+  public func resultType(for inputs: [TensorType]) throws(OpError) -> TensorType {
+    try check(count: inputs.count)
+    switch self {
+    case .unary(let op):
+      return TensorType(try op.resultDType(for: inputs[0].dtype), inputs[0].shape)
+    case .binary(let op):
+      return try op.resultType(for: inputs[0], inputs[1])
+    case .compare(let op):
+      return try op.resultType(for: inputs[0], inputs[1])
+    case .select:
+      return try selectType(inputs)
+    case .cast(let dtype):
+      return TensorType(dtype, inputs[0].shape)
+    case .fill(let type, _):
+      return type
+    case .iota(let dtype, let count, _, _):
+      guard count >= 0 else { throw fail("a negative count: \(count)") }
+      return TensorType(dtype, [count])
+    case .reduce(let op, let axes, let keepDims):
+      return try op.resultType(for: inputs[0], axes: axes, keepDims: keepDims)
+    case .softmax(let axis), .logSoftmax(let axis):
+      try check(axis: axis, of: inputs[0])
+      try requireFloatingPoint(inputs[0])
+      return inputs[0]
+    case .cumulative(_, let axis):
+      try check(axis: axis, of: inputs[0])
+      guard inputs[0].dtype != .bool else { throw fail("bool has no arithmetic; cast it first") }
+      return inputs[0]
+    case .argSort(let axis, _):
+      try check(axis: axis, of: inputs[0])
+      return TensorType(.int64, inputs[0].shape)
+    case .matmul:
+      return try matmulType(inputs[0], inputs[1])
+    case .conv2d(let convolution):
+      return try convolution.resultType(input: inputs[0], weight: inputs[1])
+    case .conv2dInputGradient(let convolution, let size):
+      return try convolution.inputGradientType(cotangent: inputs[0], weight: inputs[1], size: size)
+    case .conv2dWeightGradient(let convolution, let size):
+      return try convolution.weightGradientType(input: inputs[0], cotangent: inputs[1], size: size)
+    case .maxPool2d(let pooling), .averagePool2d(let pooling):
+      if case .averagePool2d = self { try requireFloatingPoint(inputs[0]) }
+      return try pooling.resultType(for: inputs[0], name)
+    case .maxPool2dSelect(let pooling):
+      guard inputs[0].shape == inputs[1].shape else {
+        throw fail("values \(inputs[1].shape) do not match the input \(inputs[0].shape)")
+      }
+      return TensorType(inputs[1].dtype, try pooling.resultType(for: inputs[0], name).shape)
+    case .maxPool2dGradient(let pooling):
+      try require(inputs[1].shape, is: pooling.resultType(for: inputs[0], name).shape, "cotangent")
+      return inputs[0]
+    case .averagePool2dGradient(let pooling, let size):
+      var input = inputs[0]
+      guard input.shape.rank == 4 else { throw fail("a cotangent [N, C, H, W], not \(input.shape)") }
+      input.shape[2] = size.height
+      input.shape[3] = size.width
+      try require(inputs[0].shape, is: pooling.resultType(for: input, name).shape, "cotangent")
+      return input
+    case .reshape, .transpose, .broadcast, .slice, .copy, .concatenate, .updateSlice:
+      return try movementType(inputs)
+    case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet:
+      return try indexingType(inputs)
+    case .random(_, let type):
+      try require(inputs[0].shape, is: [2], "state")
+      return type
+    case .advanceRandom:
+      try require(inputs[0].shape, is: [2], "state")
+      return inputs[0]
+    }
+  }
+
+  /// How many inputs the operation takes; nil: one or more.
+  public var inputCount: Int? {
+    switch self {
+    case .fill, .iota: 0
+    case .unary, .cast, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .maxPool2d,
+      .averagePool2d, .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy, .random,
+      .advanceRandom:
+      1
+    case .binary, .compare, .matmul, .conv2d, .conv2dInputGradient, .conv2dWeightGradient,
+      .maxPool2dSelect, .maxPool2dGradient, .updateSlice, .take, .takeAlong:
+      2
+    case .select, .scatterAdd, .scatterAddAlong, .scatterSet: 3
+    case .concatenate: nil
+    }
+  }
+
+  func fail(_ reason: String) -> OpError { OpError(name, reason) }
+
+  private func check(count: Int) throws(OpError) {
+    if let expected = inputCount {
+      guard count == expected else { throw fail("takes \(expected) inputs, not \(count)") }
+    } else if count == 0 {
+      throw fail("takes at least one input")
+    }
+  }
+
+  func check(axis: Int, of input: TensorType) throws(OpError) {
+    guard axis >= 0 && axis < input.shape.rank else {
+      throw fail("axis \(axis) is out of range for shape \(input.shape)")
+    }
+  }
+
+  func requireFloatingPoint(_ input: TensorType) throws(OpError) {
+    guard input.dtype.isFloatingPoint else {
+      throw fail("needs a floating-point tensor, not \(input.dtype)")
+    }
+  }
+
+  func require(_ shape: Shape, is expected: Shape, _ what: String) throws(OpError) {
+    guard shape == expected else { throw fail("\(what) has shape \(shape), expected \(expected)") }
+  }
+
+  private func selectType(_ inputs: [TensorType]) throws(OpError) -> TensorType {
+    guard inputs[0].dtype == .bool else {
+      throw fail("the condition must be bool, not \(inputs[0].dtype)")
+    }
+    guard inputs[1].dtype == inputs[2].dtype else {
+      throw fail("the values' dtypes differ: \(inputs[1].dtype) and \(inputs[2].dtype)")
+    }
+    guard let values = Shape.broadcast(inputs[1].shape, inputs[2].shape),
+      let shape = Shape.broadcast(inputs[0].shape, values)
+    else {
+      throw fail(
+        "shapes \(inputs[0].shape), \(inputs[1].shape) and \(inputs[2].shape) do not broadcast")
+    }
+    return TensorType(inputs[1].dtype, shape)
+  }
+
+  private func matmulType(_ a: TensorType, _ b: TensorType) throws(OpError) -> TensorType {
+    guard a.dtype == b.dtype else { throw fail("dtypes differ: \(a.dtype) and \(b.dtype)") }
+    guard a.dtype != .bool else { throw fail("bool has no arithmetic; cast it first") }
+    guard a.shape.rank >= 2 && b.shape.rank >= 2 else {
+      throw fail("needs at least two axes: \(a.shape) × \(b.shape)")
+    }
+    let (m, k) = (a.shape[a.shape.rank - 2], a.shape[a.shape.rank - 1])
+    let (k2, n) = (b.shape[b.shape.rank - 2], b.shape[b.shape.rank - 1])
+    guard k == k2 else {
+      throw fail("inner dimensions differ: \(a.shape) × \(b.shape) (\(k) ≠ \(k2))")
+    }
+    guard
+      var shape = Shape.broadcast(
+        Shape(a.shape.dropLast(2)), Shape(b.shape.dropLast(2)))
+    else { throw fail("batch dimensions do not broadcast: \(a.shape) × \(b.shape)") }
+    shape.append(m)
+    shape.append(n)
+    return TensorType(a.dtype, shape)
+  }
+}
+
+extension UnaryOp {
+  /// The result's dtype for an input of that dtype.
+  @inlinable public func resultDType(for dtype: DType) throws(OpError) -> DType {
+    switch self {
+    case .negate, .absolute, .sign, .square, .relu:
+      guard dtype != .bool else { throw OpError("\(self)", "bool has no arithmetic; cast it first") }
+      return dtype
+    case .floor, .ceil, .round, .truncate:
+      guard dtype != .bool else { throw OpError("\(self)", "bool has no arithmetic; cast it first") }
+      return dtype
+    case .sqrt, .rsqrt, .reciprocal, .exp, .expm1, .log, .log1p, .log2, .log10, .sin, .cos, .tan, .asin,
+      .acos, .atan, .sinh, .cosh, .tanh, .erf, .sigmoid, .gelu, .geluTanh, .silu, .softplus:
+      guard dtype.isFloatingPoint else {
+        throw OpError("\(self)", "needs a floating-point tensor, not \(dtype)")
+      }
+      return dtype
+    case .logicalNot:
+      guard !dtype.isFloatingPoint else {
+        throw OpError("\(self)", "needs a bool or integer tensor, not \(dtype)")
+      }
+      return dtype
+    case .isNaN, .isInfinite, .isFinite:
+      return .bool
+    }
+  }
+}
+
+extension BinaryOp {
+  @inlinable func resultDType(_ a: DType, _ b: DType) throws(OpError) -> DType {
+    guard a == b else { throw OpError("\(self)", "dtypes differ: \(a) and \(b)") }
+    switch self {
+    case .add, .subtract, .multiply, .divide, .floorDivide, .remainder, .floorRemainder, .power:
+      guard a != .bool else { throw OpError("\(self)", "bool has no arithmetic; cast it first") }
+    case .maximum, .minimum: break
+    case .atan2, .hypot:
+      guard a.isFloatingPoint else {
+        throw OpError("\(self)", "needs floating-point tensors, not \(a)")
+      }
+    case .bitwiseAnd, .bitwiseOr, .bitwiseXor:
+      guard !a.isFloatingPoint else {
+        throw OpError("\(self)", "needs bool or integer tensors, not \(a)")
+      }
+    case .shiftLeft, .shiftRight:
+      guard a.isInteger else { throw OpError("\(self)", "needs integer tensors, not \(a)") }
+    }
+    return a
+  }
+
+  @inlinable public func resultType(for a: TensorType, _ b: TensorType) throws(OpError) -> TensorType {
+    let dtype = try resultDType(a.dtype, b.dtype)
+    guard let shape = Shape.broadcast(a.shape, b.shape) else {
+      throw OpError("\(self)", "shapes \(a.shape) and \(b.shape) do not broadcast")
+    }
+    return TensorType(dtype, shape)
+  }
+}
+
+extension ComparisonOp {
+  @inlinable public func resultType(for a: TensorType, _ b: TensorType) throws(OpError) -> TensorType {
+    guard a.dtype == b.dtype else {
+      throw OpError("\(self)", "dtypes differ: \(a.dtype) and \(b.dtype)")
+    }
+    guard let shape = Shape.broadcast(a.shape, b.shape) else {
+      throw OpError("\(self)", "shapes \(a.shape) and \(b.shape) do not broadcast")
+    }
+    return TensorType(.bool, shape)
+  }
+}
+
+extension ReductionOp {
+  /// The result's dtype for an input of that dtype: sums and products of integers and bools are `int64`.
+  public func resultDType(for dtype: DType) throws(OpError) -> DType {
+    switch self {
+    case .sum, .product: return dtype.isFloatingPoint ? dtype : .int64
+    case .mean:
+      guard dtype.isFloatingPoint else {
+        throw OpError("mean", "needs a floating-point tensor, not \(dtype); cast it first")
+      }
+      return dtype
+    case .max, .min: return dtype
+    case .all, .any:
+      guard dtype == .bool else { throw OpError("\(self)", "needs a bool tensor, not \(dtype)") }
+      return .bool
+    case .argMax, .argMin: return .int64
+    }
+  }
+
+  func resultType(for input: TensorType, axes: AxisSet, keepDims: Bool) throws(OpError) -> TensorType {
+    var shape = Shape()
+    var reduced = 1
+    guard AxisSet(allOf: input.shape.rank).bits | axes.bits == AxisSet(allOf: input.shape.rank).bits
+    else { throw OpError("\(self)", "axes \(axes.axes) are out of range for shape \(input.shape)") }
+    for axis in 0..<input.shape.rank {
+      if axes.contains(axis) {
+        reduced *= input.shape[axis]
+        if keepDims { shape.append(1) }
+      } else {
+        shape.append(input.shape[axis])
+      }
+    }
+    switch self {
+    case .max, .min, .argMax, .argMin:
+      guard reduced > 0 || shape.elementCount == 0 else {
+        throw OpError("\(self)", "no elements to choose from in shape \(input.shape)")
+      }
+    case .sum, .mean, .product, .all, .any: break
+    }
+    return TensorType(try resultDType(for: input.dtype), shape)
+  }
+}

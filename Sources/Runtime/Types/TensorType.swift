@@ -1,0 +1,18 @@
+/// What is known of a tensor without its elements: dtype and shape.
+@frozen public struct TensorType: Sendable, Hashable {
+  public var dtype: DType
+  public var shape: Shape
+
+  @inlinable public init(_ dtype: DType, _ shape: Shape) {
+    self.dtype = dtype
+    self.shape = shape
+  }
+
+  /// The bytes that the elements take when they lie one behind the other.
+  @inlinable public var byteCount: Int { shape.elementCount * dtype.size }
+}
+
+extension TensorType: CustomStringConvertible {
+  /// As in a printed graph: `float32[2, 3]`.
+  public var description: String { "\(dtype)\(shape)" }
+}
