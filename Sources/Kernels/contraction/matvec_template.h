@@ -1,10 +1,8 @@
 // Products of a matrix and a vector for one element type, in the fixed lane order: lane l of 16 holds the
 // chain over k = l, l + 16, ...; the lanes are then added as l + 8, l + 4, l + 2, l + 1.
-// Uses the macros of tile_template.h; included before it.
+// Needs the macros and definitions of registers_template.h, and MULTIPLY_ADD.
 typedef ELEMENT NAME(lanes16) __attribute__((ext_vector_type(16)));
 typedef NAME(lanes16) NAME(lanes16_any) __attribute__((aligned(sizeof(ELEMENT))));
-typedef ELEMENT NAME(column) __attribute__((ext_vector_type(LANES)));
-typedef NAME(column) NAME(column_any) __attribute__((aligned(sizeof(ELEMENT))));
 
 DUET_INLINE ELEMENT NAME(add_lanes)(NAME(lanes16) v) {
   ELEMENT x[16];
@@ -59,8 +57,8 @@ DUET_INLINE void NAME(dot_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT
 // of k bound the pages in use when the matrix is large.
 static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x, int64_t rows,
                                  int64_t k, int64_t k_stride, ELEMENT *lanes) {
-  typedef NAME(column) vector;
-  typedef NAME(column_any) vector_any;
+  typedef NAME(vector) vector;
+  typedef NAME(vector_any) vector_any;
   enum { BLOCK = 256 };
   for (int64_t p0 = 0; p0 < k; p0 += BLOCK) {
     int64_t count = k - p0 < BLOCK ? k - p0 : BLOCK;
@@ -85,12 +83,12 @@ static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMEN
             sum[l] = MULTIPLY_ADD(*(const vector_any *)(from + (p + l) * k_stride), (vector)x[p0 + p + l],
                                   sum[l]);
       } else {
-        const MASK mask = MASK_OF(width);
+        const NAME(mask) mask = NAME(mask_of)(width);
         for (; p < count; p += 16) {
 #pragma clang loop unroll(full)
           for (int l = 0; l < 16; l++)
             if (p + l < count)
-              sum[l] = MULTIPLY_ADD(LOAD_C_PART(from + (p + l) * k_stride, mask),
+              sum[l] = MULTIPLY_ADD(NAME(load_part)(from + (p + l) * k_stride, mask),
                                     (vector)x[p0 + p + l], sum[l]);
         }
       }

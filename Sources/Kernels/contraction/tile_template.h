@@ -1,18 +1,8 @@
-// Micro-kernels and packing for one element type. The including source defines
-//   ELEMENT, LANES, ROWS     the type, elements of a register, rows of a tile
-//   HALF                     elements of a half register, 0 for none
-//   NAME(x)                  x with the suffix of type and instruction set
-//   MULTIPLY_ADD(a, b, c)    a * b + c with one rounding
-//   MASK, MASK_OF(n)         what selects the first n lanes
-//   LOAD_PART, STORE_PART, LOAD_HALF, STORE_HALF
-typedef ELEMENT NAME(vector) __attribute__((ext_vector_type(LANES)));
-typedef NAME(vector) NAME(vector_any) __attribute__((aligned(sizeof(ELEMENT))));
-#if HALF
-typedef ELEMENT NAME(half) __attribute__((ext_vector_type(HALF)));
-#else
-typedef NAME(vector) NAME(half);
-#endif
-
+// Micro-kernels of one element type. Needs the macros and definitions of registers_template.h, and
+//   ROWS                    of a tile
+//   MULTIPLY_ADD(a, b, c)   a * b + c with one rounding
+//   PACK, MATVEC            entries of the engine
+//   K_BLOCK, ROW_BLOCK      block sizes
 #define EACH_ROW _Pragma("clang loop unroll(full)") for (int i = 0; i < rows; i++)
 
 // full: whole vectors; tail: 0 none, 1 a masked vector, 2 a masked half vector.
@@ -29,7 +19,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   const int64_t c_step = t->c_step, k = t->k, segments = t->segments;
   const int64_t a_step = t->a_step, b_step = t->b_step;
   const int64_t *offset = t->offset;
-  const MASK mask = MASK_OF(t->columns - full * LANES);
+  const NAME(mask) mask = NAME(mask_of)(t->columns - full * LANES);
 
   if (mode == DUET_TILE_ROWS_AT) EACH_ROW row[i] = t->row[i];
   EACH_ROW {
@@ -42,8 +32,8 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
       const ELEMENT *from = c + i * c_step;
       if (full > 0) sum0[i] = *(const vector_any *)from;
       if (full > 1) sum1[i] = *(const vector_any *)(from + LANES);
-      if (tail == 1) sum1[i] = LOAD_C_PART(from + full * LANES, mask);
-      if (tail == 2) sum2[i] = LOAD_HALF(from + full * LANES, mask);
+      if (tail == 1) sum1[i] = NAME(load_part)(from + full * LANES, mask);
+      if (tail == 2) sum2[i] = NAME(load_half)(from + full * LANES, mask);
     }
   } else {
     EACH_ROW __builtin_prefetch(c + i * c_step, 1);
@@ -59,8 +49,8 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
       half b2 = 0;
       if (full > 0) b0 = *(const vector_any *)from;
       if (full > 1) b1 = *(const vector_any *)(from + LANES);
-      if (tail == 1) b1 = LOAD_PART(from + full * LANES, mask);
-      if (tail == 2) b2 = LOAD_HALF(from + full * LANES, mask);
+      if (tail == 1) b1 = LOAD_B_PART(from + full * LANES, mask);
+      if (tail == 2) b2 = NAME(load_half)(from + full * LANES, mask);
       EACH_ROW {
         ELEMENT x = mode == DUET_TILE_ROWS_AT ? row[i][at] : a[i];
         if (full > 0) sum0[i] = MULTIPLY_ADD((vector)x, b0, sum0[i]);
@@ -84,8 +74,8 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
     ELEMENT *to = c + i * c_step;
     if (full > 0) *(vector_any *)to = sum0[i];
     if (full > 1) *(vector_any *)(to + LANES) = sum1[i];
-    if (tail == 1) STORE_PART(to + full * LANES, sum1[i], mask);
-    if (tail == 2) STORE_HALF(to + full * LANES, sum2[i], mask);
+    if (tail == 1) NAME(store_part)(to + full * LANES, sum1[i], mask);
+    if (tail == 2) NAME(store_half)(to + full * LANES, sum2[i], mask);
   }
 }
 
@@ -167,16 +157,12 @@ static const duet_engine NAME(engine) = {
 #undef TILE_TABLES_HALF
 #undef ELEMENT
 #undef LANES
+#undef ROWS
 #undef HALF
 #undef NAME
 #undef MULTIPLY_ADD
-#undef MASK
-#undef MASK_OF
-#undef LOAD_PART
-#undef LOAD_C_PART
-#undef STORE_PART
-#undef LOAD_HALF
-#undef STORE_HALF
+#undef BITS
+#undef LOAD_B_PART
 #undef PACK
 #undef MATVEC
 #undef K_BLOCK

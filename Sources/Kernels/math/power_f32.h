@@ -29,14 +29,14 @@ DUET_INLINE f64x8 power_wide(f64x8 a, f64x8 y) {
 DUET_INLINE f32x16 math_pow_f32(f32x16 x, f32x16 y) {
   f32x16 a = abs_f32(x), b = abs_f32(y);
   f32x16 r = narrow_f64(power_wide(low_f64(a), low_f64(y)), power_wide(high_f64(a), high_f64(y)));
-  r = (a == 1.0f) & (b == INF_F32) ? (f32x16)1.0f : r;
+  r = ((a == 1.0f) & (b == INF_F32)) ? (f32x16)1.0f : r;
   f32x16 halved = 0.5f * y;
   i32x16 whole = __builtin_elementwise_trunc(y) == y;
   i32x16 odd = whole & (__builtin_elementwise_trunc(halved) != halved);
   r = flip_f32(r, sign_f32(x) & odd);
-  r = (x < 0.0f) & ~whole & (a < INF_F32) & (b < INF_F32) ? (f32x16)NAN_F32 : r;
-  r = (x != x) | (y != y) ? x + y : r;
-  return (x == 1.0f) | (y == 0.0f) ? (f32x16)1.0f : r;
+  r = ((x < 0.0f) & ~whole & (a < INF_F32) & (b < INF_F32)) ? (f32x16)NAN_F32 : r;
+  r = ((x != x) | (y != y)) ? x + y : r;
+  return ((x == 1.0f) | (y == 0.0f)) ? (f32x16)1.0f : r;
 }
 
 DUET_INLINE f64x8 hypot_wide(f64x8 x, f64x8 y) {
@@ -46,7 +46,7 @@ DUET_INLINE f64x8 hypot_wide(f64x8 x, f64x8 y) {
 // An infinity wins over NaN.
 DUET_INLINE f32x16 math_hypot_f32(f32x16 x, f32x16 y) {
   f32x16 r = narrow_f64(hypot_wide(low_f64(x), low_f64(y)), hypot_wide(high_f64(x), high_f64(y)));
-  return (abs_f32(x) == INF_F32) | (abs_f32(y) == INF_F32) ? (f32x16)INF_F32 : r;
+  return ((abs_f32(x) == INF_F32) | (abs_f32(y) == INF_F32)) ? (f32x16)INF_F32 : r;
 }
 
 // a - b trunc(a / b), exact while the quotient is below 2^28; a, b > 0. A quotient that was rounded up to
@@ -67,8 +67,8 @@ DUET_INLINE f32x16 math_remainder_f32(f32x16 x, f32x16 y) {
     for (int i = 0; i < 16; i++)
       if (huge[i]) r[i] = __builtin_fmodf(a[i], b[i]);
   }
-  r = (a == INF_F32) | (b == 0.0f) ? (f32x16)NAN_F32 : r;
-  r = (x != x) | (y != y) ? x + y : r;
+  r = ((a == INF_F32) | (b == 0.0f)) ? (f32x16)NAN_F32 : r;
+  r = ((x != x) | (y != y)) ? x + y : r;
   return flip_f32(r, sign_f32(x));
 }
 
@@ -84,7 +84,7 @@ DUET_INLINE f32x16 math_floor_remainder_f32(f32x16 x, f32x16 y) {
 DUET_INLINE f32x16 math_floor_divide_f32(f32x16 x, f32x16 y) {
   f32x16 r = math_remainder_f32(x, y), quotient = x / y;
   f32x16 d = (x - r) / y;
-  d = (sign_f32(r) != sign_f32(y)) & (r != 0.0f) ? d - 1.0f : d;
+  d = ((sign_f32(r) != sign_f32(y)) & (r != 0.0f)) ? d - 1.0f : d;
   f32x16 whole = __builtin_elementwise_floor(d);
   whole = d - whole > 0.5f ? whole + 1.0f : whole;
   whole = d == 0.0f ? (f32x16)sign_f32(quotient) : whole;

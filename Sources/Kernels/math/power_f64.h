@@ -70,15 +70,15 @@ DUET_INLINE f64x8 math_pow_f64(f64x8 x, f64x8 y) {
   f64x8 r = scale_f64(w + fma_f64(low, w, (1.0 - w) + p), e.n);
   i64x8 rising = (a > 1.0) == (y > 0.0);
   f64x8 limit = rising ? (f64x8)INF_F64 : (f64x8)0.0;
-  r = (a == 0.0) | (a == INF_F64) | (b == INF_F64) ? limit : r;
-  r = (a == 1.0) & (b == INF_F64) ? (f64x8)1.0 : r;
+  r = ((a == 0.0) | (a == INF_F64) | (b == INF_F64)) ? limit : r;
+  r = ((a == 1.0) & (b == INF_F64)) ? (f64x8)1.0 : r;
   f64x8 halved = 0.5 * y;
   i64x8 whole = __builtin_elementwise_trunc(y) == y;
   i64x8 odd = whole & (__builtin_elementwise_trunc(halved) != halved);
   r = flip_f64(r, sign_f64(x) & odd);
-  r = (x < 0.0) & ~whole & (a < INF_F64) & (b < INF_F64) ? (f64x8)NAN_F64 : r;
-  r = (x != x) | (y != y) ? x + y : r;
-  return (x == 1.0) | (y == 0.0) ? (f64x8)1.0 : r;
+  r = ((x < 0.0) & ~whole & (a < INF_F64) & (b < INF_F64)) ? (f64x8)NAN_F64 : r;
+  r = ((x != x) | (y != y)) ? x + y : r;
+  return ((x == 1.0) | (y == 0.0)) ? (f64x8)1.0 : r;
 }
 
 // Scaled by a power of two so that no square overflows or vanishes.
@@ -91,8 +91,8 @@ DUET_INLINE f64x8 math_hypot_f64(f64x8 x, f64x8 y) {
   down = large < 0x1p-500 ? (f64x8)0x1p-600 : down;
   f64x8 l = large * up, s = small * up;
   f64x8 r = __builtin_elementwise_sqrt(fma_f64(l, l, s * s)) * down;
-  r = (x != x) | (y != y) ? x + y : r;
-  return (a == INF_F64) | (b == INF_F64) ? (f64x8)INF_F64 : r;
+  r = ((x != x) | (y != y)) ? x + y : r;
+  return ((a == INF_F64) | (b == INF_F64)) ? (f64x8)INF_F64 : r;
 }
 
 // C's fmod, exact: the fused step is while the quotient is below 2^52; other lanes ask the C library.
@@ -106,8 +106,8 @@ DUET_INLINE f64x8 math_remainder_f64(f64x8 x, f64x8 y) {
     for (int i = 0; i < 8; i++)
       if (huge[i]) r[i] = __builtin_fmod(a[i], b[i]);
   }
-  r = (a == INF_F64) | (b == 0.0) ? (f64x8)NAN_F64 : r;
-  r = (x != x) | (y != y) ? x + y : r;
+  r = ((a == INF_F64) | (b == 0.0)) ? (f64x8)NAN_F64 : r;
+  r = ((x != x) | (y != y)) ? x + y : r;
   return flip_f64(r, sign_f64(x));
 }
 
@@ -121,7 +121,7 @@ DUET_INLINE f64x8 math_floor_remainder_f64(f64x8 x, f64x8 y) {
 DUET_INLINE f64x8 math_floor_divide_f64(f64x8 x, f64x8 y) {
   f64x8 r = math_remainder_f64(x, y), quotient = x / y;
   f64x8 d = (x - r) / y;
-  d = (sign_f64(r) != sign_f64(y)) & (r != 0.0) ? d - 1.0 : d;
+  d = ((sign_f64(r) != sign_f64(y)) & (r != 0.0)) ? d - 1.0 : d;
   f64x8 whole = __builtin_elementwise_floor(d);
   whole = d - whole > 0.5 ? whole + 1.0 : whole;
   whole = d == 0.0 ? (f64x8)sign_f64(quotient) : whole;

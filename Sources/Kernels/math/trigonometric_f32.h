@@ -118,7 +118,7 @@ DUET_INLINE f32x16 math_atan2_f32(f32x16 y, f32x16 x) {
   f32x16 r = atan_reduced_f32(t);
   r = steep ? 1.57079637f - (r + 4.37113883e-08f) : r;
   r = sign_f32(x) != 0 ? 3.14159274f - (r + 8.74227766e-08f) : r;
-  r = (x != x) | (y != y) ? x + y : r;
+  r = ((x != x) | (y != y)) ? x + y : r;
   return flip_f32(r, sign_f32(y));
 }
 

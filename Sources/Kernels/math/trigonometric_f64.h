@@ -139,7 +139,7 @@ DUET_INLINE f64x8 math_atan2_f64(f64x8 y, f64x8 x) {
   f64x8 r = atan_reduced_f64(t);
   r = steep ? PIO2_HIGH_F64 - (r - PIO2_LOW_F64) : r;
   r = sign_f64(x) != 0 ? PI_HIGH_F64 - (r - PI_LOW_F64) : r;
-  r = (x != x) | (y != y) ? x + y : r;
+  r = ((x != x) | (y != y)) ? x + y : r;
   return flip_f64(r, sign_f64(y));
 }
 

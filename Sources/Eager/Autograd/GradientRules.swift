@@ -1,0 +1,353 @@
+import DuetRuntime
+
+// The gradient of every operation, written with public operations: so gradients can be differentiated and
+// traced like any other code. A rule gets the output's cotangent `dy` and gives one cotangent per input, nil
+// where none is wanted or the operation is constant there.
+
+extension GradientFunction {
+  func gradients(of dy: Tensor, _ saved: Saved, wanted: [Bool]) -> [Tensor?] {
+    let rule = GradientRule(
+      inputs: saved.inputs, output: saved.output, inputTypes: inputTypes, wanted: wanted)
+    return rule.gradients(of: op, dy)
+  }
+}
+
+struct GradientRule {
+  let inputs: [Tensor?]
+  let output: Tensor?
+  let inputTypes: [TensorType]
+  let wanted: [Bool]
+
+  /// A saved input.
+  func x(_ i: Int) -> Tensor { inputs[i]! }
+  /// The saved output.
+  var y: Tensor { output! }
+
+  func gradients(of op: Op, _ dy: Tensor) -> [Tensor?] {
+    switch op {
+    case .unary(let op): return [unary(op, dy)]
+    case .binary(let op): return binary(op, dy)
+    case .select:
+      let zero = zeros(like: dy)
+      return [
+        nil,
+        wanted[1] ? unbroadcast(apply(.select, [x(0), dy, zero]), 1) : nil,
+        wanted[2] ? unbroadcast(apply(.select, [x(0), zero, dy]), 2) : nil,
+      ]
+    case .cast: return [dy.asType(inputTypes[0].dtype)]
+    case .reduce(let op, let axes, _): return [reduction(op, axes, dy)]
+    case .softmax(let axis):
+      let weighted = y * dy
+      return [weighted - y * sum(weighted, axis)]
+    case .logSoftmax(let axis):
+      return [dy - apply(.unary(.exp), y) * sum(dy, axis)]
+    case .cumulative(.sum, let axis):
+      return [reversed(apply(.cumulative(.sum, axis: axis), reversed(dy, axis)), axis)]
+    case .cumulative(.product, let axis):
+      let weighted = reversed(apply(.cumulative(.sum, axis: axis), reversed(dy * y, axis)), axis)
+      return [weighted / x(0)]
+    case .matmul: return matmul(dy)
+    case .conv2d, .conv2dInputGradient, .conv2dWeightGradient: return convolution(op, dy)
+    case .maxPool2d(let pooling): return [apply(.maxPool2dGradient(pooling), x(0), dy)]
+    case .maxPool2dSelect(let pooling):
+      return [nil, wanted[1] ? apply(.maxPool2dGradient(pooling), x(0), dy) : nil]
+    case .maxPool2dGradient(let pooling):
+      return [nil, wanted[1] ? apply(.maxPool2dSelect(pooling), x(0), dy) : nil]
+    case .averagePool2d(let pooling):
+      let size = Extent(inputTypes[0].shape[2], inputTypes[0].shape[3])
+      return [apply(.averagePool2dGradient(pooling, inputSize: size), dy)]
+    case .averagePool2dGradient(let pooling, _):
+      return [apply(.averagePool2d(pooling), dy)]
+    case .reshape, .transpose, .broadcast, .slice, .copy, .concatenate, .updateSlice:
+      return movement(op, dy)
+    case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet:
+      return indexing(op, dy)
+    case .compare, .fill, .iota, .argSort, .random, .advanceRandom:
+      return wanted.map { _ in nil }
+    }
+  }
+
+  // MARK: Elementwise
+
+  private func unary(_ op: UnaryOp, _ dy: Tensor) -> Tensor? {
+    switch op {
+    case .negate: return -dy
+    case .absolute: return dy * apply(.unary(.sign), x(0))
+    case .square: return dy * (x(0) * 2)
+    case .sqrt: return dy / (y * 2)
+    case .rsqrt: return dy * (y * y * y) * -0.5
+    case .reciprocal: return -(dy * (y * y))
+    case .exp: return dy * y
+    case .expm1: return dy * (y + 1)
+    case .log: return dy / x(0)
+    case .log1p: return dy / (x(0) + 1)
+    case .log2: return dy / (x(0) * 0.6931471805599453)
+    case .log10: return dy / (x(0) * 2.302585092994046)
+    case .sin: return dy * apply(.unary(.cos), x(0))
+    case .cos: return -(dy * apply(.unary(.sin), x(0)))
+    case .tan: return dy * (y * y + 1)
+    case .asin: return dy * apply(.unary(.rsqrt), 1 - x(0) * x(0))
+    case .acos: return -(dy * apply(.unary(.rsqrt), 1 - x(0) * x(0)))
+    case .atan: return dy / (x(0) * x(0) + 1)
+    case .sinh: return dy * apply(.unary(.cosh), x(0))
+    case .cosh: return dy * apply(.unary(.sinh), x(0))
+    case .tanh: return dy * (1 - y * y)
+    case .erf: return dy * apply(.unary(.exp), -(x(0) * x(0))) * 1.1283791670955126
+    case .sigmoid: return dy * (y * (1 - y))
+    case .relu: return apply(.select, [y .> 0, dy, zeros(like: dy)])
+    case .gelu:
+      // Φ(x) + x φ(x)
+      let cdf = (apply(.unary(.erf), x(0) * 0.7071067811865476) + 1) * 0.5
+      let pdf = apply(.unary(.exp), x(0) * x(0) * -0.5) * 0.3989422804014327
+      return dy * (cdf + x(0) * pdf)
+    case .geluTanh:
+      // With u = √(2/π) (x + 0.044715 x³): ½ (1 + tanh u) + ½ x (1 - tanh² u) u'
+      let squared = x(0) * x(0)
+      let u = x(0) * (squared * 0.044715 + 1) * 0.7978845608028654
+      let t = apply(.unary(.tanh), u)
+      let slope = (squared * 0.134145 + 1) * 0.7978845608028654
+      return dy * ((t + 1) * 0.5 + x(0) * (1 - t * t) * slope * 0.5)
+    case .silu:
+      let s = apply(.unary(.sigmoid), x(0))
+      return dy * (s * (x(0) * (1 - s) + 1))
+    case .softplus: return dy * apply(.unary(.sigmoid), x(0))
+    case .sign, .floor, .ceil, .round, .truncate: return zeros(like: dy)
+    case .logicalNot, .isNaN, .isInfinite, .isFinite: return nil
+    }
+  }
+
+  private func binary(_ op: BinaryOp, _ dy: Tensor) -> [Tensor?] {
+    /// Evaluates only what is wanted, and sums over the axes along which the input was repeated.
+    func both(_ a: () -> Tensor, _ b: () -> Tensor) -> [Tensor?] {
+      [wanted[0] ? unbroadcast(a(), 0) : nil, wanted[1] ? unbroadcast(b(), 1) : nil]
+    }
+    /// The cotangent goes to where the condition holds; ties share it equally.
+    func chosen(_ better: ComparisonOp) -> [Tensor?] {
+      let zero = zeros(like: dy)
+      let half = dy * 0.5
+      let isTie = apply(.compare(.equal), x(0), x(1))
+      func share(_ a: Tensor, _ b: Tensor) -> Tensor {
+        apply(.select, [isTie, half, apply(.select, [apply(.compare(better), a, b), dy, zero])])
+      }
+      return both({ share(x(0), x(1)) }, { share(x(1), x(0)) })
+    }
+    switch op {
+    case .add: return both({ dy }, { dy })
+    case .subtract: return both({ dy }, { -dy })
+    case .multiply: return both({ dy * x(1) }, { dy * x(0) })
+    case .divide:
+      return both({ dy / x(1) }, { -(dy * x(0)) / (x(1) * x(1)) })
+    case .power:
+      return both(
+        {
+          // b a^(b - 1), and 0 where b is 0, whatever a is.
+          let slope = x(1) * apply(.binary(.power), x(0), x(1) - 1)
+          return dy * apply(.select, [x(1) .== 0, zeros(like: dy), slope])
+        },
+        {
+          // a^b log a, and 0 for a = 0 with b >= 0, where a^b does not change.
+          let isFlat = (x(0) .== 0) .& (x(1) .>= 0)
+          return apply(
+            .select, [isFlat, zeros(like: dy), dy * y * apply(.unary(.log), x(0))])
+        })
+    case .maximum: return chosen(.greater)
+    case .minimum: return chosen(.less)
+    case .atan2:
+      let squares = x(0) * x(0) + x(1) * x(1)
+      return both({ dy * x(1) / squares }, { -(dy * x(0)) / squares })
+    case .hypot: return both({ dy * x(0) / y }, { dy * x(1) / y })
+    case .remainder:
+      return both({ dy }, { -(dy * apply(.unary(.truncate), x(0) / x(1))) })
+    case .floorRemainder:
+      return both({ dy }, { -(dy * apply(.unary(.floor), x(0) / x(1))) })
+    case .floorDivide: return both({ zeros(like: dy) }, { zeros(like: dy) })
+    case .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight: return [nil, nil]
+    }
+  }
+
+  /// Sums a cotangent over the axes along which input i was repeated.
+  func unbroadcast(_ gradient: Tensor, _ i: Int) -> Tensor {
+    let shape = inputTypes[i].shape
+    let full = gradient.body.layout.shape
+    if shape == full { return gradient }
+    let lead = full.rank - shape.rank
+    let axes = (0..<full.rank).filter { $0 < lead || (shape[$0 - lead] == 1 && full[$0] != 1) }
+    let sum = apply(.reduce(.sum, axes: AxisSet(axes), keepDims: false), gradient)
+    return sum.body.layout.shape == shape ? sum : apply(.reshape(shape), sum)
+  }
+
+  // MARK: Reductions
+
+  private func sum(_ tensor: Tensor, _ axis: Int) -> Tensor {
+    apply(.reduce(.sum, axes: AxisSet(axis), keepDims: true), tensor)
+  }
+
+  private func reversed(_ tensor: Tensor, _ axis: Int) -> Tensor {
+    var slice = Slice(all: tensor.body.layout.shape)
+    guard slice.sizes[axis] > 0 else { return tensor }
+    slice.starts[axis] = slice.sizes[axis] - 1
+    slice.steps[axis] = -1
+    return apply(.slice(slice), tensor)
+  }
+
+  /// A reduction's result or cotangent with the reduced axes put back as axes of one element.
+  private func kept(_ tensor: Tensor, _ axes: AxisSet) -> Tensor {
+    var shape = inputTypes[0].shape
+    for axis in axes.axes { shape[axis] = 1 }
+    return tensor.body.layout.shape == shape ? tensor : apply(.reshape(shape), tensor)
+  }
+
+  private func reduction(_ op: ReductionOp, _ axes: AxisSet, _ dy: Tensor) -> Tensor? {
+    let shape = inputTypes[0].shape
+    switch op {
+    case .sum: return apply(.broadcast(shape), kept(dy, axes))
+    case .mean:
+      let count = axes.axes.reduce(1) { $0 * shape[$1] }
+      return apply(.broadcast(shape), kept(dy, axes) / Double(count))
+    case .max, .min:
+      // Equal extremes share the cotangent.
+      let isExtreme = apply(.compare(.equal), x(0), kept(y, axes)).asType(inputTypes[0].dtype)
+      let count = apply(.reduce(.sum, axes: axes, keepDims: true), isExtreme)
+      return isExtreme * (kept(dy, axes) / count)
+    case .product: return productGradient(axes, dy)
+    case .all, .any, .argMax, .argMin: return nil
+    }
+  }
+
+  /// The product of all other elements: from the running products before and behind each, so that zeros
+  /// do no harm.
+  private func productGradient(_ axes: AxisSet, _ dy: Tensor) -> Tensor {
+    let shape = inputTypes[0].shape
+    let keptAxes = (0..<shape.rank).filter { !axes.contains($0) }
+    let permutation = keptAxes + axes.axes
+    let moved = apply(.transpose(Shape(permutation)), x(0))
+    let count = axes.axes.reduce(1) { $0 * shape[$1] }
+    let rows = keptAxes.reduce(1) { $0 * shape[$1] }
+    if count == 0 || rows == 0 { return zeros(like: x(0)) }
+    let flat = apply(.reshape([rows, count]), moved)
+    let one = apply(.fill(TensorType(flat.dtype, [rows, 1]), Element(1, flat.dtype)), [])
+    func before(_ tensor: Tensor) -> Tensor {
+      var slice = Slice(all: [rows, count])
+      slice.sizes[1] = count - 1
+      let shifted = apply(.concatenate(axis: 1), [one, apply(.slice(slice), tensor)])
+      return apply(.cumulative(.product, axis: 1), shifted)
+    }
+    let others = before(flat) * reversed(before(reversed(flat, 1)), 1)
+    let cotangent = apply(.reshape([rows, 1]), apply(.copy, kept(dy, axes)))
+    var inverse = Shape(repeating: 0, rank: shape.rank)
+    for (position, axis) in permutation.enumerated() { inverse[axis] = position }
+    let result = apply(.reshape(moved.body.layout.shape), others * cotangent)
+    return apply(.transpose(inverse), result)
+  }
+
+  // MARK: Contractions
+
+  private func swapped(_ tensor: Tensor) -> Tensor {
+    var permutation = Shape(0..<tensor.ndim)
+    permutation[tensor.ndim - 1] = tensor.ndim - 2
+    permutation[tensor.ndim - 2] = tensor.ndim - 1
+    return apply(.transpose(permutation), tensor)
+  }
+
+  private func matmul(_ dy: Tensor) -> [Tensor?] {
+    [
+      wanted[0] ? unbroadcast(apply(.matmul, dy, swapped(x(1))), 0) : nil,
+      wanted[1] ? unbroadcast(apply(.matmul, swapped(x(0)), dy), 1) : nil,
+    ]
+  }
+
+  private func convolution(_ op: Op, _ d: Tensor) -> [Tensor?] {
+    func size(_ i: Int) -> Extent { Extent(inputTypes[i].shape[2], inputTypes[i].shape[3]) }
+    switch op {
+    case .conv2d(let c):
+      return [
+        wanted[0] ? apply(.conv2dInputGradient(c, inputSize: size(0)), d, x(1)) : nil,
+        wanted[1] ? apply(.conv2dWeightGradient(c, kernelSize: size(1)), x(0), d) : nil,
+      ]
+    case .conv2dInputGradient(let c, _):  // of (dy, w); d has the input's shape
+      return [
+        wanted[0] ? apply(.conv2d(c), d, x(1)) : nil,
+        wanted[1] ? apply(.conv2dWeightGradient(c, kernelSize: size(1)), d, x(0)) : nil,
+      ]
+    case .conv2dWeightGradient(let c, _):  // of (x, dy); d has the weight's shape
+      return [
+        wanted[0] ? apply(.conv2dInputGradient(c, inputSize: size(0)), x(1), d) : nil,
+        wanted[1] ? apply(.conv2d(c), x(0), d) : nil,
+      ]
+    default: preconditionFailure("\(op.name) is not a convolution")
+    }
+  }
+
+  // MARK: Movement and indexing
+
+  private func movement(_ op: Op, _ dy: Tensor) -> [Tensor?] {
+    switch op {
+    case .reshape: return [apply(.reshape(inputTypes[0].shape), dy)]
+    case .transpose(let permutation):
+      var inverse = permutation
+      for (position, axis) in permutation.enumerated() { inverse[axis] = position }
+      return [apply(.transpose(inverse), dy)]
+    case .broadcast: return [unbroadcast(dy, 0)]
+    case .slice(let slice):
+      let base = apply(.fill(inputTypes[0], Element(bits: 0)), [])
+      return [apply(.updateSlice(slice), base, dy)]
+    case .copy: return [dy]
+    case .concatenate(let axis):
+      var slice = Slice(all: dy.body.layout.shape)
+      return inputTypes.enumerated().map { i, type in
+        slice.sizes[axis] = type.shape[axis]
+        defer { slice.starts[axis] += type.shape[axis] }
+        return wanted[i] ? apply(.slice(slice), dy) : nil
+      }
+    case .updateSlice(let slice):
+      let zero = apply(.fill(inputTypes[1], Element(bits: 0)), [])
+      return [
+        wanted[0] ? apply(.updateSlice(slice), dy, zero) : nil,
+        wanted[1] ? apply(.slice(slice), dy) : nil,
+      ]
+    default: preconditionFailure("\(op.name) is not a movement operation")
+    }
+  }
+
+  private func indexing(_ op: Op, _ dy: Tensor) -> [Tensor?] {
+    switch op {
+    case .take(let axis):
+      let base = apply(.fill(inputTypes[0], Element(bits: 0)), [])
+      // One vector of indices, and updates with one axis in its place.
+      let indices = apply(.reshape([x(1).size]), x(1))
+      var shape = inputTypes[0].shape
+      shape[axis] = x(1).size
+      return [apply(.scatterAdd(axis: axis), [base, indices, apply(.reshape(shape), dy)]), nil]
+    case .takeAlong(let axis):
+      let base = apply(.fill(inputTypes[0], Element(bits: 0)), [])
+      return [apply(.scatterAddAlong(axis: axis), [base, x(1), dy]), nil]
+    case .scatterAdd(let axis):
+      return [dy, nil, wanted[2] ? apply(.take(axis: axis), dy, x(1)) : nil]
+    case .scatterAddAlong(let axis):
+      return [dy, nil, wanted[2] ? apply(.takeAlong(axis: axis), dy, x(1)) : nil]
+    case .scatterSet(let axis):
+      let updates = TensorType(inputTypes[2].dtype, inputTypes[2].shape)
+      let zero = apply(.fill(updates, Element(bits: 0)), [])
+      // Of equal indices the last one stays, and it alone gets the cotangent.
+      return [
+        wanted[0] ? apply(.scatterSet(axis: axis), [dy, x(1), zero]) : nil, nil,
+        wanted[2] ? lastOfEqual(axis, dy) : nil,
+      ]
+    default: preconditionFailure("\(op.name) is not an indexing operation")
+    }
+  }
+
+  /// The cotangents of a scatter's values, 0 for those that a later equal index overwrote.
+  private func lastOfEqual(_ axis: Int, _ dy: Tensor) -> Tensor {
+    let count = x(1).size
+    let size = inputTypes[0].shape[axis]
+    let places = apply(.iota(.int64, count: count, start: 0, step: 1), [])
+    let base = apply(.fill(TensorType(.int64, [size]), Element(integer: -1, .int64)), [])
+    let winners = apply(.scatterSet(axis: 0), [base, x(1), places])
+    let isLast = apply(.compare(.equal), apply(.take(axis: 0), winners, x(1)), places)
+    var shape = Shape(repeating: 1, rank: inputTypes[0].shape.rank)
+    shape[axis] = count
+    let taken = apply(.take(axis: axis), dy, x(1))
+    return apply(.select, [apply(.reshape(shape), isLast), taken, zeros(like: taken)])
+  }
+}

@@ -1,0 +1,189 @@
+// The one way from an operation to its kernel. Every public operation ends in `apply`.
+
+import DuetKernels
+import DuetRuntime
+
+/// Does an operation on one input: the result's type, the kernel, the autograd graph and the recorder.
+package func apply(_ op: Op, _ a: Tensor) -> Tensor {
+  if case .unary(let unary) = op, let result = fastUnary(unary, a.body) { return Tensor(result) }
+  return dispatch(op, [a])
+}
+
+/// Does an operation on two inputs, whose dtypes the caller has made equal where the operation asks for it.
+package func apply(_ op: Op, _ a: Tensor, _ b: Tensor) -> Tensor {
+  if case .binary(let binary) = op, let result = fastBinary(binary, a.body, b.body) {
+    return Tensor(result)
+  }
+  return dispatch(op, [a, b])
+}
+
+/// Does an operation on any number of inputs.
+package func apply(_ op: Op, _ inputs: [Tensor]) -> Tensor { dispatch(op, inputs) }
+
+/// The general path.
+private func dispatch(_ op: Op, _ inputs: [Tensor]) -> Tensor {
+  let flags = ThreadContext.state.pointee.flags
+  for input in inputs where input.body.storage == nil {
+    return dispatchWithoutElements(op, inputs)
+  }
+  do throws(OpError) {
+    let result = try compute(op, inputs)
+    return finish(op, inputs, result, flags)
+  } catch {
+    return fail(error)
+  }
+}
+
+/// The elements of the result, without a place in the autograd graph.
+private func compute(_ op: Op, _ inputs: [Tensor]) throws(OpError) -> TensorBody {
+  var types: [TensorType] = []
+  types.reserveCapacity(inputs.count)
+  for input in inputs { types.append(input.body.type) }
+  let type = try op.resultType(for: types)
+  if inputs.count == 1, let (layout, offset) = op.view(of: inputs[0].body.layout) {
+    return TensorBody(viewOf: inputs[0].body, layout: layout, offset: offset)
+  }
+  let result = TensorBody(allocating: type)
+  let failure: OpError? = withUnsafeTemporaryAllocation(of: TensorView.self, capacity: inputs.count) {
+    buffer in
+    for (i, input) in inputs.enumerated() { buffer.initializeElement(at: i, to: input.body.view) }
+    do throws(OpError) {
+      try op.execute(output: result.view, inputs: UnsafeBufferPointer(buffer))
+      return nil
+    } catch {
+      return error
+    }
+  }
+  withExtendedLifetime(inputs) {}
+  if let failure { throw failure }
+  return result
+}
+
+/// Gives the result its place in the autograd graph and tells the recorder.
+private func finish(_ op: Op, _ inputs: [Tensor], _ body: TensorBody, _ flags: Int32) -> Tensor {
+  var result = Tensor(body)
+  if flags & ThreadContext.Flags.noGrad == 0, body.dtype.isFloatingPoint,
+    inputs.contains(where: { $0.body.autograd != nil })
+  {
+    let node = GradientFunction(op, inputs, output: result)
+    result = Tensor(TensorBody(body, autograd: AutogradMeta(node)))
+  }
+  if flags & ThreadContext.Flags.anomaly != 0 { AnomalyDetector.check(op, result) }
+  if flags & ThreadContext.Flags.recording != 0 {
+    ThreadContext.recorder?.record(op, inputs, result)
+  }
+  return result
+}
+
+/// Operations on failed tensors fail; on symbolic ones they only go into the graph.
+@inline(never)
+private func dispatchWithoutElements(_ op: Op, _ inputs: [Tensor]) -> Tensor {
+  if inputs.contains(where: \.isFailed) { return Tensor(FailedTensor.body) }
+  guard ThreadContext.recorder != nil else {
+    return fail(
+      OpError(
+        op.name,
+        "a symbolic tensor was used outside the function whose tracing made it; return it instead"))
+  }
+  do throws(OpError) {
+    let type = try op.resultType(for: inputs.map(\.type))
+    return finish(
+      op, inputs, TensorBody(withoutElements: type), ThreadContext.state.pointee.flags)
+  } catch {
+    return fail(error)
+  }
+}
+
+// MARK: The fast path
+//
+// Contiguous operands of one shape, or one with a scalar, nothing to differentiate and nobody to tell: one
+// allocation and one call of the loop.
+
+private let threadedCount = 65_536
+
+@inline(__always)
+private func fastUnary(_ op: UnaryOp, _ a: TensorBody) -> TensorBody? {
+  let flags = ThreadContext.state.pointee.flags
+  guard
+    flags & ~(ThreadContext.Flags.noGrad | ThreadContext.Flags.checked) == 0,
+    a.isContiguous, a.count < threadedCount, a.storage != nil,
+    a.autograd == nil || flags & ThreadContext.Flags.noGrad != 0,
+    op.rawValue < UnaryOp.logicalNot.rawValue,
+    let loop = duet_unary_loop(duet_unary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.dtype.rawValue)))
+  else { return nil }
+  let result = TensorBody(
+    allocatingLike: a, dtype: a.dtype)
+  runLoop(loop, a.count, result.pointer, a.dtype.size, a.pointer, a.dtype.size)
+  withExtendedLifetime(a) {}
+  return result
+}
+
+@inline(__always)
+private func fastBinary(_ op: BinaryOp, _ a: TensorBody, _ b: TensorBody) -> TensorBody? {
+  let flags = ThreadContext.state.pointee.flags
+  guard
+    flags & ~(ThreadContext.Flags.noGrad | ThreadContext.Flags.checked) == 0,
+    a.dtype == b.dtype, a.isContiguous, b.isContiguous, a.storage != nil, b.storage != nil,
+    (a.autograd == nil && b.autograd == nil) || flags & ThreadContext.Flags.noGrad != 0
+  else { return nil }
+  let size = a.dtype.size
+  let (like, aStep, bStep): (TensorBody, Int, Int)
+  if a.layout.shape == b.layout.shape {
+    (like, aStep, bStep) = (a, size, size)
+  } else if b.layout.shape.rank == 0 {
+    (like, aStep, bStep) = (a, size, 0)
+  } else if a.layout.shape.rank == 0 {
+    (like, aStep, bStep) = (b, 0, size)
+  } else {
+    return nil
+  }
+  guard like.count < threadedCount,
+    let loop = duet_binary_loop(duet_binary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.dtype.rawValue)))
+  else { return nil }
+  let result = TensorBody(allocatingLike: like, dtype: a.dtype)
+  runLoop(loop, like.count, result.pointer, size, a.pointer, aStep, b.pointer, bStep)
+  withExtendedLifetime((a, b)) {}
+  return result
+}
+
+@inline(__always)
+private func runLoop(
+  _ loop: duet_loop, _ count: Int, _ out: UnsafeMutableRawPointer, _ outStep: Int,
+  _ a: UnsafeMutableRawPointer, _ aStep: Int
+) {
+  var operands = (out, a)
+  var strides = (Int64(outStep), Int64(aStep))
+  withUnsafeBytes(of: &operands) { operands in
+    withUnsafeBytes(of: &strides) { strides in
+      loop(
+        operands.baseAddress!.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self),
+        strides.baseAddress!.assumingMemoryBound(to: Int64.self), Int64(count))
+    }
+  }
+}
+
+@inline(__always)
+private func runLoop(
+  _ loop: duet_loop, _ count: Int, _ out: UnsafeMutableRawPointer, _ outStep: Int,
+  _ a: UnsafeMutableRawPointer, _ aStep: Int, _ b: UnsafeMutableRawPointer, _ bStep: Int
+) {
+  var operands = (out, a, b)
+  var strides = (Int64(outStep), Int64(aStep), Int64(bStep))
+  withUnsafeBytes(of: &operands) { operands in
+    withUnsafeBytes(of: &strides) { strides in
+      loop(
+        operands.baseAddress!.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self),
+        strides.baseAddress!.assumingMemoryBound(to: Int64.self), Int64(count))
+    }
+  }
+}
+
+extension TensorBody {
+  /// Fresh memory laid out as a contiguous tensor.
+  fileprivate convenience init(allocatingLike other: TensorBody, dtype: DType) {
+    let storage = Storage.allocate(byteCount: other.count &* dtype.size)
+    self.init(
+      storage: storage, pointer: storage.base, dtype: dtype, layout: other.layout, isContiguous: true,
+      count: other.count, autograd: nil)
+  }
+}

@@ -1,0 +1,43 @@
+import DuetRuntime
+
+/// A multi-dimensional array of numbers: a value that never changes behind your back.
+///
+/// Operations give new tensors; `x[i] = v` copies first where another tensor shares the elements. State
+/// that changes lives in a ``Variable``.
+public struct Tensor: Sendable {
+  package var body: TensorBody
+
+  @inline(__always)
+  package init(_ body: TensorBody) { self.body = body }
+
+  /// The size of each axis; `[]` for a scalar.
+  public var shape: [Int] { Array(body.layout.shape) }
+  /// The number of axes.
+  public var ndim: Int { body.layout.shape.rank }
+  /// The number of elements.
+  public var size: Int { body.count }
+  /// The type of the elements.
+  public var dtype: DType { body.dtype }
+  /// The size of one axis; negative ones count from the end.
+  public func dim(_ axis: Int) -> Int { body.layout.shape[axis < 0 ? axis + ndim : axis] }
+
+  package var type: TensorType { body.type }
+  /// Whether there are elements to read: false for symbolic and for failed tensors.
+  package var hasElements: Bool { body.storage != nil }
+
+  /// The elements as they are, for a graph's constant.
+  package var constant: ConstantArray {
+    ConstantArray(
+      storage: body.storage!, byteOffset: body.pointer - body.storage!.base, type: body.type,
+      layout: body.layout)
+  }
+
+  package init(_ constant: ConstantArray) {
+    self.init(
+      TensorBody(
+        storage: constant.storage, pointer: constant.storage.base + constant.byteOffset,
+        dtype: constant.type.dtype, layout: constant.layout,
+        isContiguous: constant.layout.isContiguous, count: constant.type.shape.elementCount,
+        autograd: nil))
+  }
+}

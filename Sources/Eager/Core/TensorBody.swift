@@ -1,0 +1,72 @@
+// Unsafe: holds the address of a tensor's first element. The storage that owns the memory is held beside it.
+
+import DuetRuntime
+
+/// What a tensor is: memory seen through a layout, and its place in the autograd graph. Never changes, except
+/// through the only reference to it.
+package final class TensorBody: @unchecked Sendable {
+  // Sendable: all properties are constant, and the elements are written only by the only owner.
+
+  /// Nil for a tensor without elements of its own: symbolic or failed.
+  package var storage: Storage?
+  /// The first element.
+  package let pointer: UnsafeMutableRawPointer
+  package let dtype: DType
+  package let isContiguous: Bool
+  package let count: Int
+  package let layout: Layout
+  /// Present if the tensor takes part in differentiation.
+  package let autograd: AutogradMeta?
+
+  package init(
+    storage: Storage?, pointer: UnsafeMutableRawPointer, dtype: DType, layout: Layout,
+    isContiguous: Bool, count: Int, autograd: AutogradMeta?
+  ) {
+    self.storage = storage
+    self.pointer = pointer
+    self.dtype = dtype
+    self.layout = layout
+    self.isContiguous = isContiguous
+    self.count = count
+    self.autograd = autograd
+  }
+
+  /// Fresh memory for a result, with arbitrary contents.
+  package convenience init(allocating type: TensorType, autograd: AutogradMeta? = nil) {
+    let count = type.shape.elementCount
+    let storage = Storage.allocate(byteCount: count &* type.dtype.size)
+    self.init(
+      storage: storage, pointer: storage.base, dtype: type.dtype,
+      layout: Layout(contiguous: type.shape), isContiguous: true, count: count, autograd: autograd)
+  }
+
+  /// Another view of the same memory, `offset` elements further on.
+  package convenience init(
+    viewOf source: TensorBody, layout: Layout, offset: Int = 0, autograd: AutogradMeta? = nil
+  ) {
+    self.init(
+      storage: source.storage, pointer: source.pointer + offset &* source.dtype.size,
+      dtype: source.dtype, layout: layout, isContiguous: layout.isContiguous,
+      count: layout.shape.elementCount, autograd: autograd)
+  }
+
+  /// The same elements with another place in the autograd graph.
+  package convenience init(_ source: TensorBody, autograd: AutogradMeta?) {
+    self.init(
+      storage: source.storage, pointer: source.pointer, dtype: source.dtype, layout: source.layout,
+      isContiguous: source.isContiguous, count: source.count, autograd: autograd)
+  }
+
+  /// A tensor that only stands for a value of that type.
+  package convenience init(withoutElements type: TensorType, autograd: AutogradMeta? = nil) {
+    self.init(
+      storage: nil, pointer: TensorBody.nowhere, dtype: type.dtype,
+      layout: Layout(contiguous: type.shape), isContiguous: true, count: type.shape.elementCount,
+      autograd: autograd)
+  }
+
+  private static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64)! }
+
+  package var type: TensorType { TensorType(dtype, layout.shape) }
+  package var view: TensorView { TensorView(pointer, dtype, layout) }
+}

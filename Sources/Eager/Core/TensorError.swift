@@ -1,0 +1,132 @@
+import DuetKernels
+import DuetRuntime
+import Foundation
+
+#if canImport(Runtime)
+  import Runtime
+#endif
+
+/// A mistake in the use of tensors: what was asked, why it cannot be done, and where in the program.
+public struct TensorError: Error, Sendable, CustomStringConvertible {
+  /// The operation, by the name in messages.
+  public var operation: String
+  /// What is wrong, with the shapes and dtypes in question.
+  public var reason: String
+  /// The place in the user's program, if the program carries line tables.
+  public var location: SourceLocation?
+
+  package init(_ error: OpError, location: SourceLocation?) {
+    operation = error.operation
+    reason = error.reason
+    self.location = location
+  }
+
+  public var description: String {
+    "\(operation): \(reason)" + (location.map { "  at \($0)" } ?? "")
+  }
+}
+
+/// A line of a source file.
+public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
+  /// The file's name without its folders.
+  public var file: String
+  public var line: Int
+
+  package init(file: String, line: Int) {
+    self.file = file
+    self.line = line
+  }
+
+  public var description: String { "\(file):\(line)" }
+
+  /// The innermost line on the call stack that is not the framework's own.
+  ///
+  /// Slow (it reads line tables): for messages only.
+  package static func ofCaller() -> SourceLocation? {
+    #if canImport(Runtime)
+      guard let trace = try? Backtrace.capture(limit: 64, top: 0),
+        let symbolicated = trace.symbolicated(options: [.showInlineFrames, .showSourceLocations])
+      else { return nil }
+      for frame in symbolicated.frames {
+        guard let symbol = frame.symbol, let source = symbol.sourceLocation, source.line > 0,
+          !isOwn(symbol.rawName), !source.path.isEmpty, source.path != "<compiler-generated>"
+        else { continue }
+        return SourceLocation(
+          file: String(source.path.split(separator: "/").last ?? ""), line: source.line)
+      }
+    #endif
+    return nil
+  }
+
+  // Mangled names begin with the module: "$s9DuetEager...". Closures that the user wrote carry the user's.
+  private static func isOwn(_ symbol: String) -> Bool {
+    let modules = ["10DuetKernels", "11DuetRuntime", "9DuetEager", "12DuetCompiler", "10DuetTracer",
+      "6DuetNN", "11DuetFormats", "4Duet"]
+    for prefix in ["$s", "$S"] where symbol.hasPrefix(prefix) {
+      let rest = symbol.dropFirst(2)
+      if modules.contains(where: rest.hasPrefix) { return true }
+      // The standard library and its extensions in between (withUnsafe..., map).
+      return rest.first == "S" || rest.first == "s"
+    }
+    return true  // C functions and thunks
+  }
+}
+
+/// Collects the first mistake inside `checked`.
+final class ErrorBox {
+  var error: TensorError?
+}
+
+/// Runs the body and throws the first mistake in it instead of stopping the program.
+///
+/// After a mistake the body runs on with failed tensors: operations on them do nothing, reading them gives
+/// zeros, and writing them to a variable leaves the variable alone.
+/// - Throws: `TensorError`, or what the body throws.
+@discardableResult
+public func checked<R>(_ body: () throws -> R) throws -> R {
+  let state = duet_thread()!
+  let box = ErrorBox()
+  let before = (state.pointee.checked, state.pointee.flags)
+  state.pointee.checked = Unmanaged.passUnretained(box).toOpaque()
+  state.pointee.flags |= ThreadContext.Flags.checked
+  defer {
+    state.pointee.checked = before.0
+    state.pointee.flags =
+      (state.pointee.flags & ~ThreadContext.Flags.checked) | (before.1 & ThreadContext.Flags.checked)
+  }
+  let result = Result { try body() }
+  if let error = box.error { throw error }
+  return try result.get()
+}
+
+/// Reports a mistake in the user's program: stops it, or inside `checked` notes the error and gives a failed
+/// tensor.
+@inline(never)
+package func fail(_ error: OpError) -> Tensor {
+  note(error)
+  return Tensor(FailedTensor.body)
+}
+
+/// Reports a mistake whose result is not a tensor.
+@inline(never)
+package func note(_ error: OpError) {
+  let state = duet_thread()!
+  let located = TensorError(error, location: .ofCaller())
+  guard state.pointee.flags & ThreadContext.Flags.checked != 0, let pointer = state.pointee.checked
+  else {
+    FileHandle.standardError.write(Data("Fatal error: \(located)\n".utf8))
+    fatalError("\(located)")
+  }
+  let box = Unmanaged<ErrorBox>.fromOpaque(pointer).takeUnretainedValue()
+  if box.error == nil { box.error = located }
+}
+
+/// The result of an operation that could not be done.
+enum FailedTensor {
+  static let body = TensorBody(withoutElements: TensorType(.float32, []))
+}
+
+extension Tensor {
+  /// Whether this is the result of an operation that could not be done, inside `checked`.
+  package var isFailed: Bool { body === FailedTensor.body }
+}

@@ -1,0 +1,76 @@
+// Unsafe: reads the thread's state through a C pointer, and object references stored there unretained. Whoever
+// stores a reference keeps the object alive until it takes the reference back.
+
+import DuetKernels
+import DuetRuntime
+
+/// What surrounds the operations of this thread: gradient mode, recorder, error handling.
+package enum ThreadContext {
+  @inline(__always)
+  static var state: UnsafeMutablePointer<duet_thread_state> { duet_thread() }
+
+  struct Flags {
+    static let noGrad = Int32(DUET_THREAD_NO_GRAD)
+    static let recording = Int32(DUET_THREAD_RECORDING)
+    static let checked = Int32(DUET_THREAD_CHECKED)
+    static let anomaly = Int32(DUET_THREAD_ANOMALY)
+    static let deferred = Int32(DUET_THREAD_DEFERRED)
+  }
+
+  @inline(__always)
+  static func has(_ flag: Int32) -> Bool { state.pointee.flags & flag != 0 }
+
+  /// Runs the body with a flag set or cleared.
+  static func with<R, E: Error>(
+    _ flag: Int32, _ isOn: Bool, _ body: () throws(E) -> R
+  ) throws(E) -> R {
+    let before = state.pointee.flags
+    state.pointee.flags = isOn ? before | flag : before & ~flag
+    defer { state.pointee.flags = (state.pointee.flags & ~flag) | (before & flag) }
+    return try body()
+  }
+
+  /// Whether operations are differentiable on this thread at the moment.
+  package static var isGradEnabled: Bool { !has(Flags.noGrad) }
+
+  /// What is told of every operation of this thread, if anything is.
+  package static var recorder: Recorder? {
+    guard has(Flags.recording), let pointer = state.pointee.recorder else { return nil }
+    return Unmanaged<Recorder>.fromOpaque(pointer).takeUnretainedValue()
+  }
+
+  /// Runs the body with another recorder, or with none.
+  package static func withRecorder<R, E: Error>(
+    _ recorder: Recorder?, _ body: () throws(E) -> R
+  ) throws(E) -> R {
+    let before = (state.pointee.recorder, state.pointee.flags)
+    state.pointee.recorder = recorder.map { Unmanaged.passUnretained($0).toOpaque() }
+    state.pointee.flags =
+      recorder == nil ? before.1 & ~Flags.recording : before.1 | Flags.recording
+    defer {
+      state.pointee.recorder = before.0
+      state.pointee.flags = (state.pointee.flags & ~Flags.recording) | (before.1 & Flags.recording)
+    }
+    let result = try body()
+    withExtendedLifetime(recorder) {}
+    return result
+  }
+}
+
+/// Is told of everything that a thread does with tensors while it is installed.
+open class Recorder {
+  package init() {}
+
+  /// An operation was done. For symbolic inputs `result` is symbolic, too.
+  open func record(_ op: Op, _ inputs: [Tensor], _ result: Tensor) {}
+  /// `result` has the very elements of `source`: detached, or the value of a variable.
+  open func recordAlias(_ result: Tensor, of source: Tensor) {}
+  /// A state cell's content is about to be used.
+  open func didRead(_ cell: StateCell, _ value: Tensor?) {}
+  /// A state cell got new content.
+  open func didWrite(_ cell: StateCell, _ value: Tensor?) {}
+  /// The program wants to see elements. The reason why it cannot, or nil.
+  open func reasonNotToRead(_ tensor: Tensor) -> String? { nil }
+  /// A symbolic tensor's type is all that is known; its name in printed form.
+  open func name(of tensor: Tensor) -> String? { nil }
+}

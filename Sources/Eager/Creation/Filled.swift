@@ -1,0 +1,50 @@
+import DuetRuntime
+
+/// A tensor of zeros.
+public func zeros(_ shape: [Int], dtype: DType = .float32) -> Tensor { full(shape, 0, dtype: dtype) }
+
+/// A tensor of ones.
+public func ones(_ shape: [Int], dtype: DType = .float32) -> Tensor { full(shape, 1, dtype: dtype) }
+
+/// A tensor of one value. Without a dtype, fractions give `float32`, integers `int64` and booleans `bool`.
+public func full<S: TensorScalar>(_ shape: [Int], _ value: S, dtype: DType? = nil) -> Tensor {
+  let own: DType = S.self == Double.self ? .float32 : S.dtype
+  let target = dtype ?? own
+  let element =
+    S.dtype.isFloatingPoint
+    ? Element(value.tensorValue, target) : Element(integer: Int(value.tensorInteger), target)
+  guard let checked = Shape(checking: shape, for: "full") else { return fail(shape, "full") }
+  return apply(.fill(TensorType(target, checked), element), [])
+}
+
+/// Zeros of another tensor's shape and dtype.
+public func zeros(like other: Tensor) -> Tensor {
+  apply(.fill(other.type, Element(bits: 0)), [])
+}
+
+/// Ones of another tensor's shape and dtype.
+public func ones(like other: Tensor) -> Tensor {
+  apply(.fill(other.type, Element(1, other.dtype)), [])
+}
+
+extension Shape {
+  /// A shape that a user gave, if it can be one.
+  init?(checking sizes: [Int], for operation: String) {
+    guard sizes.count <= Shape.maximumRank, sizes.allSatisfy({ $0 >= 0 }) else { return nil }
+    var count = 1
+    for size in sizes {
+      let (product, overflow) = count.multipliedReportingOverflow(by: Swift.max(size, 1))
+      if overflow || product > 1 << 44 { return nil }
+      count = product
+    }
+    self.init(sizes)
+  }
+}
+
+/// The error for a shape that cannot be one.
+func fail(_ sizes: [Int], _ operation: String) -> Tensor {
+  fail(
+    OpError(
+      operation,
+      "\(sizes) is not a shape: at most \(Shape.maximumRank) axes, sizes from 0 up that fit in memory"))
+}

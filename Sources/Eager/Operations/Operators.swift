@@ -1,0 +1,207 @@
+import DuetRuntime
+
+/// What an operator takes beside a tensor: another tensor or a Swift number.
+///
+/// A number takes the tensor's dtype, so that `x * 2.5` stays `float32`; only a fraction with an integer or
+/// bool tensor makes the result `float32`.
+public protocol TensorOperand {
+  /// The operand as a tensor to be used with `other`.
+  func operand(with other: DType) -> Tensor
+  /// The operand's dtype if it is a tensor; numbers adapt and have none.
+  var operandDType: DType? { get }
+}
+
+extension Tensor: TensorOperand {
+  public func operand(with other: DType) -> Tensor { self }
+  public var operandDType: DType? { dtype }
+}
+
+extension TensorOperand where Self: TensorScalar {
+  public func operand(with other: DType) -> Tensor { Tensor(scalar: self, for: other) }
+  public var operandDType: DType? { nil }
+}
+
+extension Double: TensorOperand {}
+extension Float: TensorOperand {}
+extension Int: TensorOperand {}
+extension Int64: TensorOperand {}
+extension Int32: TensorOperand {}
+extension Int16: TensorOperand {}
+extension Int8: TensorOperand {}
+extension UInt8: TensorOperand {}
+extension Bool: TensorOperand {}
+extension BFloat16: TensorOperand {}
+#if !(os(macOS) && arch(x86_64))
+  extension Float16: TensorOperand {}
+#endif
+
+extension Tensor {
+  /// A number as a scalar tensor that goes with tensors of `dtype`.
+  @inlinable
+  package init<S: TensorScalar>(scalar value: S, for dtype: DType) {
+    let own = S.dtype
+    if own.isFloatingPoint {
+      self.init(filled: value.tensorValue, dtype.isFloatingPoint ? dtype : .float32)
+    } else {
+      self.init(filledInteger: value.tensorInteger, dtype == .bool && own != .bool ? own : dtype)
+    }
+  }
+
+  @usableFromInline
+  init(filled value: Double, _ dtype: DType) {
+    let body = TensorBody(allocating: TensorType(dtype, []))
+    switch dtype {
+    case .float32: body.pointer.storeBytes(of: Float(value), as: Float.self)
+    case .float64: body.pointer.storeBytes(of: value, as: Double.self)
+    default: Tensor.store(Element(value, dtype), dtype, at: body.pointer)
+    }
+    self.init(body)
+  }
+
+  @usableFromInline
+  init(filledInteger value: Int64, _ dtype: DType) {
+    let body = TensorBody(allocating: TensorType(dtype, []))
+    switch dtype {
+    case .float32: body.pointer.storeBytes(of: Float(value), as: Float.self)
+    case .int64: body.pointer.storeBytes(of: value, as: Int64.self)
+    default: Tensor.store(Element(integer: Int(value), dtype), dtype, at: body.pointer)
+    }
+    self.init(body)
+  }
+
+  static func store(_ element: Element, _ dtype: DType, at pointer: UnsafeMutableRawPointer) {
+    withUnsafeBytes(of: element.bits.littleEndian) {
+      pointer.copyMemory(from: $0.baseAddress!, byteCount: dtype.size)
+    }
+  }
+}
+
+/// Makes both operands one dtype and does the operation.
+@inline(__always)
+package func promoting(_ op: BinaryOp, _ a: Tensor, _ b: Tensor) -> Tensor {
+  if a.body.dtype == b.body.dtype { return apply(.binary(op), a, b) }
+  let dtype = DType.promoted(a.dtype, b.dtype)
+  return apply(.binary(op), a.asType(dtype), b.asType(dtype))
+}
+
+@inline(__always)
+package func promoting(_ op: ComparisonOp, _ a: Tensor, _ b: Tensor) -> Tensor {
+  if a.body.dtype == b.body.dtype { return apply(.compare(op), a, b) }
+  let dtype = DType.promoted(a.dtype, b.dtype)
+  return apply(.compare(op), a.asType(dtype), b.asType(dtype))
+}
+
+/// The operands of a free function of two, each of which may be a number.
+func pair(_ a: some TensorOperand, _ b: some TensorOperand) -> (Tensor, Tensor) {
+  let dtype = a.operandDType ?? b.operandDType ?? .float32
+  return (a.operand(with: b.operandDType ?? dtype), b.operand(with: a.operandDType ?? dtype))
+}
+
+precedencegroup PowerPrecedence {
+  higherThan: MultiplicationPrecedence
+  associativity: right
+}
+infix operator ** : PowerPrecedence
+
+// Per operator: two tensors, and a number on either side (numbers adapt to the tensor's dtype).
+extension Tensor {
+  public static func + (a: Tensor, b: Tensor) -> Tensor { promoting(.add, a, b) }
+  public static func + (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.add, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func + (a: some TensorScalar, b: Tensor) -> Tensor {
+    promoting(.add, Tensor(scalar: a, for: b.dtype), b)
+  }
+
+  public static func - (a: Tensor, b: Tensor) -> Tensor { promoting(.subtract, a, b) }
+  public static func - (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.subtract, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func - (a: some TensorScalar, b: Tensor) -> Tensor {
+    promoting(.subtract, Tensor(scalar: a, for: b.dtype), b)
+  }
+
+  public static func * (a: Tensor, b: Tensor) -> Tensor { promoting(.multiply, a, b) }
+  public static func * (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.multiply, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func * (a: some TensorScalar, b: Tensor) -> Tensor {
+    promoting(.multiply, Tensor(scalar: a, for: b.dtype), b)
+  }
+
+  /// The quotient. Of two integer tensors: the integer quotient, cut off toward zero as in Swift; a quotient
+  /// by 0 is 0.
+  public static func / (a: Tensor, b: Tensor) -> Tensor { promoting(.divide, a, b) }
+  public static func / (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.divide, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func / (a: some TensorScalar, b: Tensor) -> Tensor {
+    promoting(.divide, Tensor(scalar: a, for: b.dtype), b)
+  }
+
+  /// What `/` cut off to a whole number leaves: the sign is the dividend's, as in Swift. See `remainder`
+  /// for NumPy's.
+  public static func % (a: Tensor, b: Tensor) -> Tensor { promoting(.remainder, a, b) }
+  public static func % (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.remainder, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func % (a: some TensorScalar, b: Tensor) -> Tensor {
+    promoting(.remainder, Tensor(scalar: a, for: b.dtype), b)
+  }
+
+  public static func ** (a: Tensor, b: Tensor) -> Tensor { promoting(.power, a, b) }
+  public static func ** (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.power, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func ** (a: some TensorScalar, b: Tensor) -> Tensor {
+    promoting(.power, Tensor(scalar: a, for: b.dtype), b)
+  }
+
+  public static prefix func - (a: Tensor) -> Tensor { apply(.unary(.negate), a) }
+  /// Not, of a bool tensor; of integers every bit.
+  public static prefix func .! (a: Tensor) -> Tensor { apply(.unary(.logicalNot), a) }
+
+  public static func += (a: inout Tensor, b: Tensor) { a = a + b }
+  public static func += (a: inout Tensor, b: some TensorScalar) { a = a + b }
+  public static func -= (a: inout Tensor, b: Tensor) { a = a - b }
+  public static func -= (a: inout Tensor, b: some TensorScalar) { a = a - b }
+  public static func *= (a: inout Tensor, b: Tensor) { a = a * b }
+  public static func *= (a: inout Tensor, b: some TensorScalar) { a = a * b }
+  public static func /= (a: inout Tensor, b: Tensor) { a = a / b }
+  public static func /= (a: inout Tensor, b: some TensorScalar) { a = a / b }
+}
+
+// Elementwise comparisons give bool tensors.
+extension Tensor {
+  public static func .== (a: Tensor, b: Tensor) -> Tensor { promoting(.equal, a, b) }
+  public static func .== (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.equal, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func .!= (a: Tensor, b: Tensor) -> Tensor { promoting(.notEqual, a, b) }
+  public static func .!= (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.notEqual, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func .< (a: Tensor, b: Tensor) -> Tensor { promoting(.less, a, b) }
+  public static func .< (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.less, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func .<= (a: Tensor, b: Tensor) -> Tensor { promoting(.lessEqual, a, b) }
+  public static func .<= (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.lessEqual, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func .> (a: Tensor, b: Tensor) -> Tensor { promoting(.greater, a, b) }
+  public static func .> (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.greater, a, Tensor(scalar: b, for: a.dtype))
+  }
+  public static func .>= (a: Tensor, b: Tensor) -> Tensor { promoting(.greaterEqual, a, b) }
+  public static func .>= (a: Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.greaterEqual, a, Tensor(scalar: b, for: a.dtype))
+  }
+
+  /// And, of bool tensors; of integers bit by bit.
+  public static func .& (a: Tensor, b: Tensor) -> Tensor { promoting(.bitwiseAnd, a, b) }
+  /// Or, of bool tensors; of integers bit by bit.
+  public static func .| (a: Tensor, b: Tensor) -> Tensor { promoting(.bitwiseOr, a, b) }
+  /// Exclusive or, of bool tensors; of integers bit by bit.
+  public static func .^ (a: Tensor, b: Tensor) -> Tensor { promoting(.bitwiseXor, a, b) }
+}

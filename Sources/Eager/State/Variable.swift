@@ -1,0 +1,95 @@
+import DuetRuntime
+
+/// A named place for a tensor that changes: weights, running statistics, counters.
+///
+/// A variable is a reference; models that are structs share it when they are copied. Reading and writing are
+/// safe from any thread, one at a time. Traced functions capture it by identity.
+public class Variable: @unchecked Sendable, CustomStringConvertible {
+  // Sendable: content sits in locked cells; all else is constant.
+
+  package let cell: StateCell
+  package let autograd: AutogradMeta?
+  /// The dtype and shape that every value has.
+  public let type: TensorType
+
+  /// A variable that starts with that value.
+  /// - Parameter requiresGrad: Whether `backward` accumulates gradients in `grad`.
+  public init(_ value: Tensor, requiresGrad: Bool = false, name: String = "variable") {
+    type = value.type
+    if requiresGrad && !value.dtype.isFloatingPoint {
+      note(
+        OpError("Variable", "only floating-point tensors can require gradients, not \(value.dtype)"))
+    }
+    autograd = requiresGrad ? AutogradMeta(leafNamed: name + ".grad") : nil
+    cell = StateCell(label: name)
+    cell.write(adopted(value))
+  }
+
+  /// The current content. Setting it asks for the same dtype and shape.
+  public var value: Tensor {
+    get { cell.read()! }
+    set {
+      if newValue.isFailed { return }
+      guard newValue.type == type else {
+        note(OpError("Variable", "a value of type \(newValue.type) does not fit \(cell.name): \(type)"))
+        return
+      }
+      cell.write(adopted(newValue))
+    }
+  }
+
+  /// The gradient that `backward` accumulated; nil before, or after `zeroGrad`.
+  public var grad: Tensor? {
+    get { autograd?.gradientCell?.read() }
+    set {
+      guard let cell = autograd?.gradientCell else {
+        note(OpError("grad", "the variable does not require gradients"))
+        return
+      }
+      if let newValue, newValue.type != type {
+        note(OpError("grad", "a gradient of type \(newValue.type) does not fit \(type)"))
+        return
+      }
+      cell.write(newValue)
+    }
+  }
+
+  /// Whether `backward` accumulates gradients here.
+  public var requiresGrad: Bool { autograd != nil }
+  /// The name in printed graphs.
+  public var name: String {
+    get { cell.name }
+    set {
+      cell.label.withLock { $0 = newValue }
+      autograd?.gradientCell?.label.withLock { $0 = newValue + ".grad" }
+    }
+  }
+
+  public var shape: [Int] { Array(type.shape) }
+  public var dtype: DType { type.dtype }
+  public var description: String { "\(Swift.type(of: self))(\(name): \(type))" }
+
+  /// The value as a leaf of this variable: contiguous, and with the variable's own gradient.
+  private func adopted(_ value: Tensor) -> Tensor {
+    let value = value.body.isContiguous ? value : noGrad { apply(.copy, value) }
+    if value.body.autograd === autograd { return value }
+    let result = Tensor(TensorBody(value.body, autograd: autograd))
+    ThreadContext.recorder?.recordAlias(result, of: value)
+    return result
+  }
+}
+
+/// A variable that training changes.
+public final class Parameter: Variable, @unchecked Sendable {
+  // Sendable: as its superclass; it adds nothing.
+
+  /// A trainable variable that starts with that value.
+  public init(_ value: Tensor, name: String = "parameter") {
+    super.init(value, requiresGrad: true, name: name)
+  }
+}
+
+extension StateCell {
+  /// What the cell is called in printed graphs.
+  package var name: String { label.withLock { $0 } }
+}

@@ -1,0 +1,191 @@
+// One product of matrices on one thread: blocks over k and rows, panels, and which operands are packed.
+// All of it is free to depend on strides and on the instruction set: an element of the result is the same
+// chain of multiply-adds whichever way it is reached.
+#include "engine.h"
+
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+typedef struct {
+  duet_product p;
+  int64_t es;          // bytes of a computed element
+  int64_t storage;     // bytes of a stored one
+  int64_t panel;       // columns of a panel of b
+  int64_t k_block, rows;
+  int a_direct, b_direct, through_tile;
+  char *a_block, *b_panel, *tile, *wide, *wide_c;
+} multiplication;
+
+static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
+
+// Rows this far apart compete for the same sets of the first-level cache.
+static int aliases(int64_t bytes) { return (bytes & 4095) == 0; }
+
+static void swap_roles(duet_product *p) {
+  duet_product q = *p;
+  p->a = q.b, p->b = q.a;
+  p->m = q.n, p->n = q.m;
+  p->a_row = q.b_column, p->a_k = q.b_k;
+  p->b_k = q.a_k, p->b_column = q.a_row;
+  p->c_row = q.c_column, p->c_column = q.c_row;
+}
+
+static void zero(const duet_product *p, int64_t size) {
+  for (int64_t i = 0; i < p->m; i++) {
+    char *row = p->c + i * p->c_row * size;
+    if (p->c_column == 1)
+      memset(row, 0, p->n * size);
+    else
+      for (int64_t j = 0; j < p->n; j++) memset(row + j * p->c_column * size, 0, size);
+  }
+}
+
+static void pack(const multiplication *x, char *panel, int64_t width, const char *source, int64_t count,
+                 int64_t k, int64_t item_stride, int64_t k_stride) {
+  void (*widen)(void *, const void *, int64_t, int64_t) = x->p.table->widen[x->p.dtype];
+  if (!widen) {
+    x->p.engine->pack(panel, width, source, count, k, item_stride, k_stride);
+  } else if (magnitude(k_stride) <= magnitude(item_stride)) {
+    for (int64_t i = 0; i < count; i++)
+      widen(x->wide + i * k * x->es, source + i * item_stride * x->storage, k, k_stride);
+    x->p.engine->pack(panel, width, x->wide, count, k, k, 1);
+  } else {
+    for (int64_t p = 0; p < k; p++)
+      widen(x->wide + p * count * x->es, source + p * k_stride * x->storage, count, item_stride);
+    x->p.engine->pack(panel, width, x->wide, count, k, 1, count);
+  }
+}
+
+static void copy_tile(char *to, int64_t to_row, int64_t to_column, const char *from, int64_t from_row,
+                      int64_t from_column, int64_t rows, int64_t columns, int64_t es) {
+#define COPY(type)                                                                            \
+  for (int64_t i = 0; i < rows; i++)                                                          \
+    for (int64_t j = 0; j < columns; j++)                                                     \
+      ((type *)to)[i * to_row + j * to_column] = ((const type *)from)[i * from_row + j * from_column];
+  if (es == 4) {
+    COPY(uint32_t)
+  } else {
+    COPY(uint64_t)
+  }
+#undef COPY
+}
+
+// Rows m0 ..< m0 + m of the result, for the k of one block.
+static void multiply_block(const multiplication *x, int64_t m0, int64_t m, int64_t k0, int64_t k) {
+  const duet_product *p = &x->p;
+  const duet_engine *engine = p->engine;
+  int64_t es = x->es, c_row = x->wide_c ? p->n : p->c_row, c_column = x->wide_c ? 1 : p->c_column;
+  char *c0 = x->wide_c ? x->wide_c : p->c + m0 * p->c_row * es;
+  const char *a = p->a + (m0 * p->a_row + k0 * p->a_k) * x->storage;
+  const char *b = p->b + k0 * p->b_k * x->storage;
+  duet_parts parts = duet_split(m, x->rows);
+
+  if (!x->a_direct)
+    for (int64_t i = 0; i < parts.count; i++) {
+      int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
+      pack(x, x->a_block + begin * k * es, rows, a + begin * p->a_row * x->storage, rows, k, p->a_row,
+           p->a_k);
+    }
+
+  const void *row[DUET_TILE_ROWS];
+  duet_tile t = {.row = row, .a_step = p->a_k, .k = k, .segments = 1, .accumulate = k0 > 0};
+  duet_tile_mode mode = x->a_direct ? DUET_TILE_ROWS_AT : DUET_TILE_PACKED;
+  for (int64_t j = 0; j < p->n; j += x->panel) {
+    int64_t columns = p->n - j < x->panel ? p->n - j : x->panel;
+    t.columns = columns;
+    if (x->b_direct && (engine->masked || columns % engine->lanes == 0)) {
+      t.b = b + j * es;
+      t.b_step = p->b_k;
+    } else {
+      pack(x, x->b_panel, x->panel, b + j * p->b_column * x->storage, columns, k, p->b_column, p->b_k);
+      t.b = x->b_panel;
+      t.b_step = x->panel;
+    }
+    for (int64_t i = 0; i < parts.count; i++) {
+      int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
+      char *c = c0 + (begin * c_row + j * c_column) * es;
+      if (x->a_direct)
+        for (int64_t r = 0; r < rows; r++) row[r] = a + (begin + r) * p->a_row * es;
+      else
+        t.a = x->a_block + begin * k * es;
+      t.c = x->through_tile ? x->tile : c;
+      t.c_step = x->through_tile ? columns : c_row;
+      if (x->through_tile && k0 > 0)
+        copy_tile(x->tile, columns, 1, c, c_row, c_column, rows, columns, es);
+      duet_choose_tile(engine, mode, rows, columns)(&t);
+      if (x->through_tile) copy_tile(c, c_row, c_column, x->tile, columns, 1, rows, columns, es);
+    }
+  }
+}
+
+// Which operands are read in place, and the blocks that follow from that.
+static void plan(multiplication *x) {
+  duet_product *p = &x->p;
+  const duet_engine *engine = p->engine;
+  int64_t full = 2 * engine->lanes;
+  int is_wide = !p->table->widen[p->dtype];
+
+  // A right operand that runs along k (the transposed weight of a linear layer) would have to be
+  // transposed. With few rows in the left one it is cheaper to transpose that and to swap the roles.
+  if (is_wide && p->b_column != 1 && p->m <= full && (p->m < p->n || p->a_row == 1)) swap_roles(p);
+
+  x->rows = engine->rows;
+  x->panel = full;
+  x->k_block = engine->k_block;
+  x->through_tile = p->c_column != 1 && is_wide;
+  x->b_direct = is_wide && p->b_column == 1 &&
+                (p->m <= 2 * engine->rows || magnitude(p->k * p->b_k * x->es) <= 32 << 10);
+  x->a_direct = is_wide && p->n <= 4 * full;
+  if (x->a_direct && p->a_k == 1 && p->k >= 64 && aliases(p->a_row * x->es)) {
+    if (p->n <= full && x->rows > 6) x->rows = 6;
+    if (p->n > full) x->a_direct = 0;
+  }
+  if (!x->b_direct && p->n < full) {
+    int64_t step = engine->half_lanes ? engine->half_lanes : engine->lanes;
+    x->panel = (int64_t)duet_round_up(p->n, step);
+    x->k_block = x->k_block * full / x->panel;
+  }
+  // Rows in place touch a page each when they are long: fewer of them at a time.
+  if (x->b_direct && p->n > 4 * full) x->k_block /= 2;
+}
+
+void duet_multiply(const duet_product *product) {
+  multiplication x = {.p = *product,
+                      .es = product->engine->element_size,
+                      .storage = (int64_t)duet_dtype_size(product->dtype)};
+  duet_product *p = &x.p;
+  if (p->m == 0 || p->n == 0) return;
+  if (p->k == 0) {
+    zero(p, x.storage);
+    return;
+  }
+  plan(&x);
+
+  void (*narrow)(void *, const void *, int64_t) = p->table->narrow[p->dtype];
+  duet_parts k_parts = duet_split(p->k, x.k_block), m_parts = duet_split(p->m, p->engine->row_block);
+  int64_t k_most = k_parts.base + 1, m_most = m_parts.base + 1, tile_columns = x.panel;
+  size_t a_bytes = x.a_direct ? 0 : duet_round_up((m_most * k_most + 16) * x.es, 64);
+  size_t b_bytes = duet_round_up((x.panel * k_most + 16) * x.es, 64);
+  size_t tile_bytes = duet_round_up(DUET_TILE_ROWS * tile_columns * x.es, 64);
+  size_t wide_bytes = narrow ? duet_round_up(2 * p->engine->lanes * k_most * x.es, 64) : 0;
+  if (narrow && p->engine->rows > 2 * p->engine->lanes) wide_bytes *= 2;
+  size_t c_bytes = narrow ? duet_round_up(m_most * p->n * x.es, 64) : 0;
+  char *memory = duet_scratch(1, a_bytes + b_bytes + tile_bytes + wide_bytes + c_bytes);
+  x.a_block = memory, memory += a_bytes;
+  x.b_panel = memory, memory += b_bytes;
+  x.tile = memory, memory += tile_bytes;
+  x.wide = memory, memory += wide_bytes;
+  x.wide_c = narrow ? memory : NULL;
+
+  for (int64_t i = 0; i < m_parts.count; i++) {
+    int64_t m0 = duet_part_begin(m_parts, i), m = duet_part_begin(m_parts, i + 1) - m0;
+    for (int64_t q = 0; q < k_parts.count; q++) {
+      int64_t k0 = duet_part_begin(k_parts, q);
+      multiply_block(&x, m0, m, k0, duet_part_begin(k_parts, q + 1) - k0);
+    }
+    if (narrow)
+      for (int64_t r = 0; r < m; r++)
+        narrow(p->c + (m0 + r) * p->c_row * x.storage, x.wide_c + r * p->n * x.es, p->n);
+  }
+}

@@ -1,0 +1,272 @@
+// Casts between all dtypes and selects, and their table.
+//
+// Integer to integer keeps the low bits; anything to bool asks whether it is not 0; floating point to integer
+// truncates toward zero, saturates, and turns NaN into 0; everything else rounds once to nearest even.
+#include "half_conversion.h"
+#include "loops.h"
+
+#define PARAMETERS char *const *operand, const int64_t *stride, int64_t count
+#define EACH                                                             \
+  _Pragma("clang loop vectorize(assume_safety) interleave_count(2)") \
+  for (int64_t i = 0; i < count; i++)
+
+#define CAST_LOOP(name, from, to, expression)                                                   \
+  static void name(PARAMETERS) {                                                                \
+    char *r = operand[0];                                                                       \
+    const char *a = operand[1];                                                                 \
+    const int64_t s = stride[0], t = stride[1];                                                 \
+    if (s == sizeof(to) && t == sizeof(from)) {                                                 \
+      EACH {                                                                                    \
+        const from x = ((const from *)a)[i];                                                    \
+        ((to *)r)[i] = (to)(expression);                                                        \
+      }                                                                                         \
+    } else {                                                                                    \
+      for (int64_t i = 0; i < count; i++) {                                                     \
+        const from x = *(const from *)(a + i * t);                                              \
+        *(to *)(r + i * s) = (to)(expression);                                                  \
+      }                                                                                         \
+    }                                                                                           \
+  }
+
+// The bounds are exact in both floating-point types; small integers go through int32, which vectorises.
+#define SATURATING(name, from, to, wide, least, greatest, above)   \
+  DUET_INLINE to name(from x) {                                    \
+    to bounded = x >= above ? (to)greatest : (to)(wide)x;          \
+    bounded = x <= (from)least ? (to)least : bounded;              \
+    return x == x ? bounded : (to)0;                               \
+  }
+
+// float64 to float32, rounded to odd: a later rounding to 16 bits is then correct.
+DUET_INLINE float round_to_odd(double x) {
+  float f = (float)x;
+  double back = f;
+  uint32_t u;
+  memcpy(&u, &f, 4);
+  int inexact = back != x && x == x;
+  int away = __builtin_fabs(back) > __builtin_fabs(x);
+  u -= (uint32_t)(inexact & away);
+  u |= (uint32_t)inexact;
+  memcpy(&f, &u, 4);
+  return f;
+}
+
+// An integer of more than 53 bits as one that float64 holds exactly, the bits lost kept as one odd bit.
+DUET_INLINE double odd_double(int64_t x) {
+  int64_t kept = (x & ~(int64_t)0xffff) | (int64_t)((x & 0xffff) != 0) << 16;
+  int fits = x > -((int64_t)1 << 53) && x < (int64_t)1 << 53;
+  return (double)(fits ? x : kept);
+}
+
+#define CASTS_TO_SAME_KIND(name, from)                     \
+  CAST_LOOP(name##_to_bool, from, uint8_t, x != 0)         \
+  CAST_LOOP(name##_to_float32, from, float, x)             \
+  CAST_LOOP(name##_to_float64, from, double, x)
+
+CASTS_TO_SAME_KIND(uint8, uint8_t)
+CASTS_TO_SAME_KIND(int8, int8_t)
+CASTS_TO_SAME_KIND(int16, int16_t)
+CASTS_TO_SAME_KIND(int32, int32_t)
+CASTS_TO_SAME_KIND(int64, int64_t)
+CAST_LOOP(uint8_to_int16, uint8_t, int16_t, x)
+CAST_LOOP(uint8_to_int32, uint8_t, int32_t, x)
+CAST_LOOP(uint8_to_int64, uint8_t, int64_t, x)
+CAST_LOOP(int8_to_int16, int8_t, int16_t, x)
+CAST_LOOP(int8_to_int32, int8_t, int32_t, x)
+CAST_LOOP(int8_to_int64, int8_t, int64_t, x)
+CAST_LOOP(int16_to_8, int16_t, uint8_t, x)
+CAST_LOOP(int16_to_int32, int16_t, int32_t, x)
+CAST_LOOP(int16_to_int64, int16_t, int64_t, x)
+CAST_LOOP(int32_to_8, int32_t, uint8_t, x)
+CAST_LOOP(int32_to_int16, int32_t, int16_t, x)
+CAST_LOOP(int32_to_int64, int32_t, int64_t, x)
+CAST_LOOP(int64_to_8, int64_t, uint8_t, x)
+CAST_LOOP(int64_to_int16, int64_t, int16_t, x)
+CAST_LOOP(int64_to_int32, int64_t, int32_t, x)
+
+#define CASTS_OF_REAL(name, from)                                                               \
+  CASTS_TO_SAME_KIND(name, from)                                                                \
+  SATURATING(name##_uint8, from, uint8_t, int32_t, 0, 255, 255)                                 \
+  SATURATING(name##_int8, from, int8_t, int32_t, -128, 127, 127)                                \
+  SATURATING(name##_int16, from, int16_t, int32_t, -32768, 32767, 32767)                        \
+  SATURATING(name##_int32, from, int32_t, int32_t, INT32_MIN, INT32_MAX, 0x1p31f)               \
+  SATURATING(name##_int64, from, int64_t, int64_t, INT64_MIN, INT64_MAX, 0x1p63f)               \
+  CAST_LOOP(name##_to_uint8, from, uint8_t, name##_uint8(x))                                    \
+  CAST_LOOP(name##_to_int8, from, int8_t, name##_int8(x))                                       \
+  CAST_LOOP(name##_to_int16, from, int16_t, name##_int16(x))                                    \
+  CAST_LOOP(name##_to_int32, from, int32_t, name##_int32(x))                                    \
+  CAST_LOOP(name##_to_int64, from, int64_t, name##_int64(x))
+
+CASTS_OF_REAL(float32, float)
+CASTS_OF_REAL(float64, double)
+
+// To float32 on the way to 16 bits, for the dtypes that float32 cannot hold.
+CAST_LOOP(int32_to_odd, int32_t, float, round_to_odd((double)x))
+CAST_LOOP(int64_to_odd, int64_t, float, round_to_odd(odd_double(x)))
+CAST_LOOP(float64_to_odd, double, float, round_to_odd(x))
+
+enum { BLOCK = 256 };
+
+// From 16 bits to any dtype of `size` bytes, and back, by way of float32. `loop` converts from or to float32;
+// without one, the other side is float32 itself.
+typedef void (*widening)(float *x, const char *h, int64_t n);
+typedef void (*narrowing)(char *h, const float *x, int64_t n);
+
+DUET_INLINE void from_half(PARAMETERS, widening widen, duet_loop loop, uint8_t size, duet_loop self) {
+  if ((stride[0] != size || stride[1] != 2) && count != 1)
+    return duet_strided_loop(operand, stride, count, self, (uint8_t[]){size, 2}, 2);
+  _Alignas(64) float wide[BLOCK];
+  for (int64_t i = 0; i < count; i += BLOCK) {
+    int64_t n = count - i < BLOCK ? count - i : BLOCK;
+    widen(wide, operand[1] + i * 2, n);
+    char *r = operand[0] + i * size;
+    if (loop) {
+      loop((char *[]){r, (char *)wide}, (int64_t[]){size, 4}, n);
+    } else {
+      memcpy(r, wide, (size_t)n * 4);
+    }
+  }
+}
+
+DUET_INLINE void to_half(PARAMETERS, duet_loop loop, uint8_t size, narrowing narrow, duet_loop self) {
+  if ((stride[0] != 2 || stride[1] != size) && count != 1)
+    return duet_strided_loop(operand, stride, count, self, (uint8_t[]){2, size}, 2);
+  _Alignas(64) float wide[BLOCK];
+  for (int64_t i = 0; i < count; i += BLOCK) {
+    int64_t n = count - i < BLOCK ? count - i : BLOCK;
+    char *a = operand[1] + i * size;
+    if (loop) {
+      loop((char *[]){(char *)wide, a}, (int64_t[]){4, size}, n);
+    } else {
+      memcpy(wide, a, (size_t)n * 4);
+    }
+    narrow(operand[0] + i * 2, wide, n);
+  }
+}
+
+#define FROM_HALF(half, name, loop, size)                                                  \
+  static void half##_to_##name(PARAMETERS) {                                               \
+    from_half(operand, stride, count, widen_##half, loop, size, half##_to_##name);         \
+  }
+
+#define TO_HALF(name, half, loop, size)                                                    \
+  static void name##_to_##half(PARAMETERS) {                                               \
+    to_half(operand, stride, count, loop, size, narrow_##half, name##_to_##half);          \
+  }
+
+#define HALF_CASTS(half)                                \
+  FROM_HALF(half, bool, float32_to_bool, 1)             \
+  FROM_HALF(half, uint8, float32_to_uint8, 1)           \
+  FROM_HALF(half, int8, float32_to_int8, 1)             \
+  FROM_HALF(half, int16, float32_to_int16, 2)           \
+  FROM_HALF(half, int32, float32_to_int32, 4)           \
+  FROM_HALF(half, int64, float32_to_int64, 8)           \
+  FROM_HALF(half, float32, NULL, 4)                     \
+  FROM_HALF(half, float64, float32_to_float64, 8)       \
+  TO_HALF(uint8, half, uint8_to_float32, 1)             \
+  TO_HALF(int8, half, int8_to_float32, 1)               \
+  TO_HALF(int16, half, int16_to_float32, 2)             \
+  TO_HALF(int32, half, int32_to_odd, 4)                 \
+  TO_HALF(int64, half, int64_to_odd, 8)                 \
+  TO_HALF(float32, half, NULL, 4)                       \
+  TO_HALF(float64, half, float64_to_odd, 8)
+
+HALF_CASTS(float16)
+HALF_CASTS(bfloat16)
+TO_HALF(float16, bfloat16, float16_to_float32, 2)
+TO_HALF(bfloat16, float16, bfloat16_to_float32, 2)
+
+static void same_8(PARAMETERS) {
+  duet_copy_strided(operand[0], stride[0], operand[1], stride[1], count, 1);
+}
+static void same_16(PARAMETERS) {
+  duet_copy_strided(operand[0], stride[0], operand[1], stride[1], count, 2);
+}
+static void same_32(PARAMETERS) {
+  duet_copy_strided(operand[0], stride[0], operand[1], stride[1], count, 4);
+}
+static void same_64(PARAMETERS) {
+  duet_copy_strided(operand[0], stride[0], operand[1], stride[1], count, 8);
+}
+
+// result = condition ? a : b on elements of one size, whatever they hold.
+#define SELECT_LOOP(name, type)                                                                 \
+  static void name(PARAMETERS) {                                                                \
+    typedef type unit;                                                                          \
+    char *r = operand[0];                                                                       \
+    const uint8_t *c = (const uint8_t *)operand[1];                                             \
+    const char *a = operand[2], *b = operand[3];                                                \
+    const int64_t s = sizeof(unit), p = stride[2], q = stride[3];                               \
+    const int plain = stride[0] == s && stride[1] == 1;                                         \
+    if (plain && p == s && q == s) {                                                            \
+      EACH ((unit *)r)[i] = c[i] ? ((const unit *)a)[i] : ((const unit *)b)[i];                 \
+    } else if (plain && p == 0 && q == s) {                                                     \
+      const unit x = *(const unit *)a;                                                          \
+      EACH ((unit *)r)[i] = c[i] ? x : ((const unit *)b)[i];                                    \
+    } else if (plain && p == s && q == 0) {                                                     \
+      const unit y = *(const unit *)b;                                                          \
+      EACH ((unit *)r)[i] = c[i] ? ((const unit *)a)[i] : y;                                    \
+    } else if (plain && p == 0 && q == 0) {                                                     \
+      const unit x = *(const unit *)a, y = *(const unit *)b;                                    \
+      EACH ((unit *)r)[i] = c[i] ? x : y;                                                       \
+    } else {                                                                                    \
+      for (int64_t i = 0; i < count; i++) {                                                     \
+        const char *from = c[i * stride[1]] ? a + i * p : b + i * q;                            \
+        *(unit *)(r + i * stride[0]) = *(const unit *)from;                                     \
+      }                                                                                         \
+    }                                                                                           \
+  }
+
+SELECT_LOOP(select_8, uint8_t)
+SELECT_LOOP(select_16, uint16_t)
+SELECT_LOOP(select_32, uint32_t)
+SELECT_LOOP(select_64, uint64_t)
+
+#define CASTS(from)                                                                             \
+  [DUET_BOOL] = from##_to_bool, [DUET_FLOAT16] = from##_to_float16,                             \
+  [DUET_BFLOAT16] = from##_to_bfloat16, [DUET_FLOAT32] = from##_to_float32,                     \
+  [DUET_FLOAT64] = from##_to_float64
+
+// Signed and unsigned bytes have the same low bits; the bool column counts as uint8.
+#define INTEGER_CASTS(from, to8, to16, to32, to64)                                              \
+  [DUET_UINT8] = to8, [DUET_INT8] = to8, [DUET_INT16] = to16, [DUET_INT32] = to32,              \
+  [DUET_INT64] = to64, CASTS(from)
+
+#define REAL_CASTS(from)                                                                        \
+  [DUET_UINT8] = from##_to_uint8, [DUET_INT8] = from##_to_int8,                                 \
+  [DUET_INT16] = from##_to_int16, [DUET_INT32] = from##_to_int32,                               \
+  [DUET_INT64] = from##_to_int64, [DUET_BOOL] = from##_to_bool
+
+const duet_conversions DUET_SUFFIX(duet_conversions) = {
+    .cast =
+        {
+            [DUET_BOOL] = {[DUET_BOOL] = same_8, [DUET_UINT8] = same_8, [DUET_INT8] = same_8,
+                           [DUET_INT16] = uint8_to_int16, [DUET_INT32] = uint8_to_int32,
+                           [DUET_INT64] = uint8_to_int64, [DUET_FLOAT16] = uint8_to_float16,
+                           [DUET_BFLOAT16] = uint8_to_bfloat16,
+                           [DUET_FLOAT32] = uint8_to_float32, [DUET_FLOAT64] = uint8_to_float64},
+            [DUET_UINT8] = {INTEGER_CASTS(uint8, same_8, uint8_to_int16, uint8_to_int32,
+                                          uint8_to_int64)},
+            [DUET_INT8] = {INTEGER_CASTS(int8, same_8, int8_to_int16, int8_to_int32,
+                                         int8_to_int64)},
+            [DUET_INT16] = {INTEGER_CASTS(int16, int16_to_8, same_16, int16_to_int32,
+                                          int16_to_int64)},
+            [DUET_INT32] = {INTEGER_CASTS(int32, int32_to_8, int32_to_int16, same_32,
+                                          int32_to_int64)},
+            [DUET_INT64] = {INTEGER_CASTS(int64, int64_to_8, int64_to_int16, int64_to_int32,
+                                          same_64)},
+            [DUET_FLOAT16] = {REAL_CASTS(float16), [DUET_FLOAT16] = same_16,
+                              [DUET_BFLOAT16] = float16_to_bfloat16,
+                              [DUET_FLOAT32] = float16_to_float32,
+                              [DUET_FLOAT64] = float16_to_float64},
+            [DUET_BFLOAT16] = {REAL_CASTS(bfloat16), [DUET_FLOAT16] = bfloat16_to_float16,
+                               [DUET_BFLOAT16] = same_16, [DUET_FLOAT32] = bfloat16_to_float32,
+                               [DUET_FLOAT64] = bfloat16_to_float64},
+            [DUET_FLOAT32] = {REAL_CASTS(float32), [DUET_FLOAT16] = float32_to_float16,
+                              [DUET_BFLOAT16] = float32_to_bfloat16, [DUET_FLOAT32] = same_32,
+                              [DUET_FLOAT64] = float32_to_float64},
+            [DUET_FLOAT64] = {REAL_CASTS(float64), [DUET_FLOAT16] = float64_to_float16,
+                              [DUET_BFLOAT16] = float64_to_bfloat16,
+                              [DUET_FLOAT32] = float64_to_float32, [DUET_FLOAT64] = same_64},
+        },
+    .select = {select_8, select_16, select_32, select_64},
+};

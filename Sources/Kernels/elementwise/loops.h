@@ -1,0 +1,46 @@
+// The tables behind duet_unary_loop and its companions, and what the loops share.
+#ifndef DUET_ELEMENTWISE_LOOPS_H
+#define DUET_ELEMENTWISE_LOOPS_H
+
+#include <string.h>
+
+#include "../include/duet_elementwise.h"
+
+// The loops of one dtype.
+typedef struct {
+  duet_loop unary[DUET_UNARY_COUNT];
+  duet_loop binary[DUET_BINARY_COUNT];
+  duet_loop comparison[DUET_COMPARISON_COUNT];
+} duet_loops;
+
+enum { DUET_INTEGER_DTYPES = 6, DUET_REAL_DTYPES = 4, DUET_SELECT_SIZES = 4 };
+
+// Casts of one dtype to all others, and selects by the logarithm of the element size.
+typedef struct {
+  duet_loop cast[DUET_DTYPE_COUNT][DUET_DTYPE_COUNT];
+  duet_loop select[DUET_SELECT_SIZES];
+} duet_conversions;
+
+#define DUET_DECLARE_LOOPS(isa)                                       \
+  extern const duet_loops duet_integer_loops_##isa[DUET_INTEGER_DTYPES]; \
+  extern const duet_loops duet_real_loops_##isa[DUET_REAL_DTYPES];       \
+  extern const duet_conversions duet_conversions_##isa;
+
+#if defined(__x86_64__)
+DUET_DECLARE_LOOPS(avx512)
+DUET_DECLARE_LOOPS(avx2)
+#elif defined(__aarch64__)
+DUET_DECLARE_LOOPS(neon)
+#endif
+DUET_DECLARE_LOOPS(scalar)
+
+// Runs a loop over any strides through contiguous buffers of 256 elements, so that a strided element meets
+// the same vector code as a contiguous one. size: of one element, per operand (result first).
+void duet_strided_loop(char *const *operand, const int64_t *stride, int64_t count, duet_loop loop,
+                       const uint8_t *size, int operands);
+
+// Copies count elements of 1, 2, 4 or 8 bytes between any strides.
+void duet_copy_strided(char *to, int64_t to_stride, const char *from, int64_t from_stride,
+                       int64_t count, int64_t size);
+
+#endif

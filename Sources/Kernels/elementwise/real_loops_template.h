@@ -1,0 +1,123 @@
+// Loops over float32 or float64. Included once per type with REAL (adds the suffix), VECTOR, MASK, BYTES (as
+// many bytes as lanes), LANES, SIZE.
+
+#define PARAMETERS char *const *operand, const int64_t *stride, int64_t count
+
+static const uint8_t REAL(sizes)[3] = {SIZE, SIZE, SIZE};
+static const uint8_t REAL(test_sizes)[3] = {1, SIZE, SIZE};
+
+DUET_INLINE void REAL(apply_unary)(PARAMETERS, VECTOR (*f)(VECTOR), duet_loop self) {
+  if (__builtin_expect((stride[0] != SIZE || stride[1] != SIZE) && count != 1, 0))
+    return duet_strided_loop(operand, stride, count, self, REAL(sizes), 2);
+  char *r = operand[0];
+  const char *a = operand[1];
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) REAL(store)(r + i * SIZE, f(REAL(load)(a + i * SIZE)));
+  if (i < count)
+    REAL(store_part)(r + i * SIZE, f(REAL(load_part)(a + i * SIZE, count - i)), count - i);
+}
+
+// A scalar operand is spread over a vector before the loop.
+DUET_INLINE void REAL(apply_binary)(PARAMETERS, VECTOR (*f)(VECTOR, VECTOR), duet_loop self) {
+  char *r = operand[0];
+  const char *a = operand[1], *b = operand[2];
+  int64_t i = 0;
+  if ((stride[0] == SIZE && stride[1] == SIZE && stride[2] == SIZE) || count == 1) {
+    for (; i + LANES <= count; i += LANES)
+      REAL(store)(r + i * SIZE, f(REAL(load)(a + i * SIZE), REAL(load)(b + i * SIZE)));
+    if (i < count) {
+      VECTOR x = REAL(load_part)(a + i * SIZE, count - i);
+      VECTOR y = REAL(load_part)(b + i * SIZE, count - i);
+      REAL(store_part)(r + i * SIZE, f(x, y), count - i);
+    }
+  } else if (stride[0] == SIZE && stride[1] == SIZE && stride[2] == 0) {
+    VECTOR y = *(const SCALAR *)b;
+    for (; i + LANES <= count; i += LANES)
+      REAL(store)(r + i * SIZE, f(REAL(load)(a + i * SIZE), y));
+    if (i < count)
+      REAL(store_part)(r + i * SIZE, f(REAL(load_part)(a + i * SIZE, count - i), y), count - i);
+  } else if (stride[0] == SIZE && stride[1] == 0 && stride[2] == SIZE) {
+    VECTOR x = *(const SCALAR *)a;
+    for (; i + LANES <= count; i += LANES)
+      REAL(store)(r + i * SIZE, f(x, REAL(load)(b + i * SIZE)));
+    if (i < count)
+      REAL(store_part)(r + i * SIZE, f(x, REAL(load_part)(b + i * SIZE, count - i)), count - i);
+  } else {
+    duet_strided_loop(operand, stride, count, self, REAL(sizes), 3);
+  }
+}
+
+// A mask as bytes 0 and 1.
+DUET_INLINE void REAL(store_test)(char *r, MASK mask, int64_t n) {
+  BYTES bytes = __builtin_convertvector(mask, BYTES) & 1;
+  if (n >= LANES) {
+    memcpy(r, &bytes, LANES);
+  } else {
+    memcpy(r, &bytes, (size_t)n);
+  }
+}
+
+DUET_INLINE void REAL(apply_unary_test)(PARAMETERS, MASK (*f)(VECTOR), duet_loop self) {
+  if ((stride[0] != 1 || stride[1] != SIZE) && count != 1)
+    return duet_strided_loop(operand, stride, count, self, REAL(test_sizes), 2);
+  char *r = operand[0];
+  const char *a = operand[1];
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES)
+    REAL(store_test)(r + i, f(REAL(load)(a + i * SIZE)), LANES);
+  if (i < count)
+    REAL(store_test)(r + i, f(REAL(load_part)(a + i * SIZE, count - i)), count - i);
+}
+
+DUET_INLINE void REAL(apply_comparison)(PARAMETERS, MASK (*f)(VECTOR, VECTOR), duet_loop self) {
+  char *r = operand[0];
+  const char *a = operand[1], *b = operand[2];
+  int64_t i = 0;
+  if ((stride[0] == 1 && stride[1] == SIZE && stride[2] == SIZE) || count == 1) {
+    for (; i + LANES <= count; i += LANES)
+      REAL(store_test)(r + i, f(REAL(load)(a + i * SIZE), REAL(load)(b + i * SIZE)), LANES);
+    if (i < count) {
+      VECTOR x = REAL(load_part)(a + i * SIZE, count - i);
+      VECTOR y = REAL(load_part)(b + i * SIZE, count - i);
+      REAL(store_test)(r + i, f(x, y), count - i);
+    }
+  } else if (stride[0] == 1 && stride[1] == SIZE && stride[2] == 0) {
+    VECTOR y = *(const SCALAR *)b;
+    for (; i + LANES <= count; i += LANES)
+      REAL(store_test)(r + i, f(REAL(load)(a + i * SIZE), y), LANES);
+    if (i < count)
+      REAL(store_test)(r + i, f(REAL(load_part)(a + i * SIZE, count - i), y), count - i);
+  } else {
+    duet_strided_loop(operand, stride, count, self, REAL(test_sizes), 3);
+  }
+}
+
+#define X(op, name)                                                                              \
+  static void REAL(loop_##name)(PARAMETERS) {                                                    \
+    REAL(apply_unary)(operand, stride, count, REAL(math_##name), REAL(loop_##name));             \
+  }
+REAL_UNARY(X)
+#undef X
+
+#define X(op, name)                                                                              \
+  static void REAL(loop_##name)(PARAMETERS) {                                                    \
+    REAL(apply_unary_test)(operand, stride, count, REAL(test_##name), REAL(loop_##name));        \
+  }
+REAL_UNARY_TEST(X)
+#undef X
+
+#define X(op, name)                                                                              \
+  static void REAL(loop_##name)(PARAMETERS) {                                                    \
+    REAL(apply_binary)(operand, stride, count, REAL(math_##name), REAL(loop_##name));            \
+  }
+REAL_BINARY(X)
+#undef X
+
+#define X(op, name)                                                                              \
+  static void REAL(loop_##name)(PARAMETERS) {                                                    \
+    REAL(apply_comparison)(operand, stride, count, REAL(test_##name), REAL(loop_##name));        \
+  }
+REAL_COMPARISON(X)
+#undef X
+
+#undef PARAMETERS
