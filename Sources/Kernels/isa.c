@@ -5,14 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Thread_local duet_thread_state duet_this_thread;
-
-static void serial_for(int64_t tasks, duet_task body, void *context) {
-  for (int64_t i = 0; i < tasks; i++) body(context, i);
-}
-
-duet_parallel_for_fn duet_parallel_for = serial_for;
-
 static const char *const names[DUET_ISA_COUNT] = {"scalar", "neon", "avx2", "avx512"};
 static _Atomic int32_t current = -1;
 

@@ -105,3 +105,11 @@ public func noGrad<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
 public func enableGrad<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
   try ThreadContext.with(ThreadContext.Flags.noGrad, false, body)
 }
+
+extension AutogradMeta {
+  /// Whether `backward` could still run from here: the operation has not let go of what it saved.
+  package var leadsToSavedValues: Bool {
+    guard let function else { return true }
+    return !function.isFinished
+  }
+}

@@ -16,6 +16,7 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
     var inputs: [Tensor?]
     var output: Tensor?
     var isReleased = false
+    var isFinished = false
   }
 
   private static let counter = Atomic<Int>(0)
@@ -73,6 +74,9 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
     state.withLock { Saved(inputs: $0.inputs, output: $0.output, isReleased: $0.isReleased) }
   }
 
+  /// Whether `backward` has come through and will not again.
+  var isFinished: Bool { state.withLock { $0.isFinished } }
+
   /// Lets go of what was saved: the graph cannot be run through again.
   func release() {
     let needs = op.gradientNeeds
@@ -81,6 +85,7 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
       state.inputs = state.inputs.map { _ in nil }
       state.output = nil
       state.isReleased = needs.inputs != 0 || needs.output
+      state.isFinished = true
       return old
     }
     withExtendedLifetime(old) {}

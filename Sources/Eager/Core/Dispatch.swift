@@ -100,12 +100,15 @@ private func dispatchWithoutElements(_ op: Op, _ inputs: [Tensor]) -> Tensor {
 // allocation and one call of the loop.
 
 private let threadedCount = 65_536
+// Tracing switched off matters to traced functions only.
+private let harmlessFlags =
+  ThreadContext.Flags.noGrad | ThreadContext.Flags.checked | ThreadContext.Flags.noTracing
 
 @inline(__always)
 private func fastUnary(_ op: UnaryOp, _ a: TensorBody) -> TensorBody? {
   let flags = ThreadContext.state.pointee.flags
   guard
-    flags & ~(ThreadContext.Flags.noGrad | ThreadContext.Flags.checked) == 0,
+    flags & ~harmlessFlags == 0,
     a.isContiguous, a.count < threadedCount, a.storage != nil,
     a.autograd == nil || flags & ThreadContext.Flags.noGrad != 0,
     op.rawValue < UnaryOp.logicalNot.rawValue,
@@ -122,7 +125,7 @@ private func fastUnary(_ op: UnaryOp, _ a: TensorBody) -> TensorBody? {
 private func fastBinary(_ op: BinaryOp, _ a: TensorBody, _ b: TensorBody) -> TensorBody? {
   let flags = ThreadContext.state.pointee.flags
   guard
-    flags & ~(ThreadContext.Flags.noGrad | ThreadContext.Flags.checked) == 0,
+    flags & ~harmlessFlags == 0,
     a.dtype == b.dtype, a.isContiguous, b.isContiguous, a.storage != nil, b.storage != nil,
     (a.autograd == nil && b.autograd == nil) || flags & ThreadContext.Flags.noGrad != 0
   else { return nil }

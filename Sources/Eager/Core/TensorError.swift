@@ -119,6 +119,7 @@ package func note(_ error: OpError) {
   }
   let box = Unmanaged<ErrorBox>.fromOpaque(pointer).takeUnretainedValue()
   if box.error == nil { box.error = located }
+  ThreadContext.recorder?.didFail()
 }
 
 /// The result of an operation that could not be done.

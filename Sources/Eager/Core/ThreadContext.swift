@@ -15,6 +15,7 @@ package enum ThreadContext {
     static let checked = Int32(DUET_THREAD_CHECKED)
     static let anomaly = Int32(DUET_THREAD_ANOMALY)
     static let deferred = Int32(DUET_THREAD_DEFERRED)
+    static let noTracing = Int32(DUET_THREAD_NO_TRACING)
   }
 
   @inline(__always)
@@ -32,6 +33,14 @@ package enum ThreadContext {
 
   /// Whether operations are differentiable on this thread at the moment.
   package static var isGradEnabled: Bool { !has(Flags.noGrad) }
+
+  /// Whether traced functions run their closures as they are.
+  package static var isTracingDisabled: Bool { has(Flags.noTracing) }
+
+  /// Runs the body with traced functions running their closures as they are.
+  package static func withoutTracing<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+    try with(Flags.noTracing, true, body)
+  }
 
   /// What is told of every operation of this thread, if anything is.
   package static var recorder: Recorder? {
@@ -59,16 +68,21 @@ package enum ThreadContext {
 
 /// Is told of everything that a thread does with tensors while it is installed.
 open class Recorder {
-  package init() {}
+  /// Whether tensors have no elements: what is recorded is known by type alone.
+  package let isSymbolic: Bool
+
+  package init(isSymbolic: Bool) { self.isSymbolic = isSymbolic }
 
   /// An operation was done. For symbolic inputs `result` is symbolic, too.
   open func record(_ op: Op, _ inputs: [Tensor], _ result: Tensor) {}
   /// `result` has the very elements of `source`: detached, or the value of a variable.
   open func recordAlias(_ result: Tensor, of source: Tensor) {}
-  /// A state cell's content is about to be used.
-  open func didRead(_ cell: StateCell, _ value: Tensor?) {}
-  /// A state cell got new content.
-  open func didWrite(_ cell: StateCell, _ value: Tensor?) {}
+  /// A state cell is read. What the program gets to see: the same content, perhaps as another tensor.
+  open func read(_ cell: StateCell, _ value: Tensor?) -> Tensor? { value }
+  /// A state cell is written. Whether the cell shall really change.
+  open func write(_ cell: StateCell, _ value: Tensor?) -> Bool { true }
+  /// An operation could not be done, and its result is a failed tensor.
+  open func didFail() {}
   /// The program wants to see elements. The reason why it cannot, or nil.
   open func reasonNotToRead(_ tensor: Tensor) -> String? { nil }
   /// A symbolic tensor's type is all that is known; its name in printed form.

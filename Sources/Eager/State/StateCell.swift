@@ -1,25 +1,41 @@
+import DuetKernels
 import DuetRuntime
+import Foundation
 import Synchronization
 
 /// A place whose content changes: the value of a variable, a gradient, an optimiser's slot, a generator's state.
 ///
 /// Traced functions find out which cells they use by watching reads and writes, and treat them as hidden
-/// inputs and outputs.
-public final class StateCell: Sendable {
-  /// What the cell is called in printed graphs.
-  package let label: Mutex<String>
-  private let content: Mutex<Tensor?>
+/// inputs and outputs. While a plan updates cells in place it holds their locks, so that others see the
+/// content before or after, never in between.
+public final class StateCell: @unchecked Sendable {
+  // Sendable: `content` and `label` are touched only by the holder of the lock.
+
+  private let isHeld = Atomic<Bool>(false)
+  private var content: Tensor?
+  private var label: String
+  /// Cells in the order of their making: plans take several locks in this order.
+  package let sequence: Int
+
+  private static let counter = Atomic<Int>(0)
 
   package init(_ value: Tensor? = nil, label: String) {
-    content = Mutex(value)
-    self.label = Mutex(label)
+    content = value
+    self.label = label
+    sequence = Self.counter.add(1, ordering: .relaxed).newValue
+  }
+
+  /// What the cell is called in printed graphs.
+  package var name: String {
+    get { withLock { label } }
+    set { withLock { label = newValue } }
   }
 
   /// The content as the program sees it.
   package func read() -> Tensor? {
-    let value = content.withLock { $0 }
-    if ThreadContext.has(ThreadContext.Flags.recording) {
-      ThreadContext.recorder?.didRead(self, value)
+    let value = withLock { content }
+    if ThreadContext.has(ThreadContext.Flags.recording), let recorder = ThreadContext.recorder {
+      return recorder.read(self, value)
     }
     return value
   }
@@ -27,22 +43,62 @@ public final class StateCell: Sendable {
   /// Replaces the content. Failed tensors are ignored.
   package func write(_ value: Tensor?) {
     if let value, value.isFailed { return }
-    if ThreadContext.has(ThreadContext.Flags.recording), let recorder = ThreadContext.recorder {
-      content.withLock { $0 = value }
-      recorder.didWrite(self, value)
+    if ThreadContext.has(ThreadContext.Flags.recording), let recorder = ThreadContext.recorder,
+      !recorder.write(self, value)
+    {
       return
     }
-    let old = content.withLock { content in
-      let old = content
-      content = value
-      return old
-    }
-    // Released here, outside the lock.
-    withExtendedLifetime(old) {}
+    var old = value
+    withLock { swap(&old, &content) }
+    // The old content is released here, outside the lock.
   }
 
-  /// Looks at or replaces the content without telling anyone: for the machinery of tracing.
-  package func access<R>(_ body: (inout sending Tensor?) -> sending R) -> R {
-    content.withLock(body)
+  @inline(__always)
+  private func withLock<R>(_ body: () -> R) -> R {
+    lock()
+    defer { unlock() }
+    return body()
+  }
+
+  /// Waits until nobody else uses the content.
+  @inline(__always)
+  package func lock() {
+    if isHeld.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged { return }
+    lockSlowly()
+  }
+
+  @inline(__always)
+  package func unlock() { isHeld.store(false, ordering: .releasing) }
+
+  @inline(never)
+  private func lockSlowly() {
+    var tries = 0
+    while !isHeld.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
+      tries += 1
+      if tries < 100 {
+        duet_pause()
+      } else if tries < 200 {
+        sched_yield()
+      } else {
+        usleep(50)
+      }
+    }
+  }
+
+  /// The content, for the holder of the lock.
+  package var lockedContent: Tensor? {
+    @inline(__always) get { content }
+    @inline(__always) set { content = newValue }
+  }
+
+  /// The address of the content if the cell is the only owner of a contiguous value of that type, so that it
+  /// may be overwritten; nil otherwise. For the holder of the lock.
+  package func addressIfOwned(_ type: TensorType) -> UnsafeMutableRawPointer? {
+    guard content != nil, isKnownUniquelyReferenced(&content!.body) else { return nil }
+    let body = content!.body
+    guard body.isContiguous, body.dtype == type.dtype, body.layout.shape == type.shape,
+      body.storage != nil, isKnownUniquelyReferenced(&body.storage!), body.storage!.isWritable
+    else { return nil }
+    return body.pointer
   }
 }

@@ -60,8 +60,8 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
   public var name: String {
     get { cell.name }
     set {
-      cell.label.withLock { $0 = newValue }
-      autograd?.gradientCell?.label.withLock { $0 = newValue + ".grad" }
+      cell.name = newValue
+      autograd?.gradientCell?.name = newValue + ".grad"
     }
   }
 
@@ -87,9 +87,4 @@ public final class Parameter: Variable, @unchecked Sendable {
   public init(_ value: Tensor, name: String = "parameter") {
     super.init(value, requiresGrad: true, name: name)
   }
-}
-
-extension StateCell {
-  /// What the cell is called in printed graphs.
-  package var name: String { label.withLock { $0 } }
 }

@@ -63,6 +63,7 @@ enum {
   DUET_THREAD_CHECKED = 4,
   DUET_THREAD_ANOMALY = 8,
   DUET_THREAD_DEFERRED = 16,
+  DUET_THREAD_NO_TRACING = 32,
 };
 
 extern _Thread_local duet_thread_state duet_this_thread;
@@ -79,5 +80,18 @@ static inline duet_status duet_fail(duet_status status, int64_t value, int64_t l
 typedef void (*duet_task)(void *context, int64_t index);
 typedef void (*duet_parallel_for_fn)(int64_t tasks, duet_task body, void *context);
 extern duet_parallel_for_fn duet_parallel_for;
+void duet_set_parallel_for(duet_parallel_for_fn function);
+
+// The processors that this process is allowed to run on; 0 where the system does not tell.
+int32_t duet_affinity_count(void);
+
+// Tells the processor that this thread is spinning.
+static inline void duet_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 
 #endif

@@ -127,6 +127,8 @@ public enum Allocator {
   static func noteDead(_ byteCount: Int) { live.subtract(byteCount, ordering: .relaxed) }
 
   private static func systemBlock(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    // Work worth sharing between threads has operands of this kind, so the pool is there before it.
+    ThreadPool.install()
     var block: UnsafeMutableRawPointer?
     let huge = byteCount >= hugePage
     let status = posix_memalign(&block, huge ? hugePage : 64, byteCount)

@@ -1,0 +1,3 @@
+@_exported import DuetCompiler
+@_exported import DuetEager
+@_exported import DuetRuntime

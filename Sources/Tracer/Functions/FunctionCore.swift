@@ -1,0 +1,143 @@
+import DuetCompiler
+import DuetEager
+import DuetRuntime
+import Foundation
+import Synchronization
+
+/// What all traced functions share, whatever their arguments' and results' types: the cache of traces.
+final class FunctionCore: @unchecked Sendable {
+  // Sendable: `traces` is replaced as a whole under `lock`; recording holds `recording`.
+
+  private let lock = Mutex<[Trace]>([])
+  private let recording = NSRecursiveLock()
+  private let history = Mutex<(recorded: Int, warned: Bool)>((0, false))
+  let maximumTraces: Int
+  let forbidsRetracing = Atomic<Bool>(false)
+
+  init(maximumTraces: Int) { self.maximumTraces = max(1, maximumTraces) }
+
+  var traces: [Trace] { lock.withLock { $0 } }
+  var traceCount: Int { history.withLock { $0.recorded } }
+
+  /// What a call shall do.
+  enum Decision {
+    case results([Tensor], Trace)
+    case runEagerly
+    case record
+  }
+
+  /// The trace that a call with these arguments would use now.
+  func trace(for visitor: borrowing TensorVisitor) -> Trace? {
+    traces.first { $0.signature.matches(visitor) && $0.matchesState() }
+  }
+
+  /// Looks for a trace of this signature and replays it.
+  func attempt(_ visitor: borrowing TensorVisitor) throws(OpError) -> Decision {
+    for trace in traces where trace.signature.matches(visitor) {
+      if trace.reasonForEager != nil {
+        if trace.matchesState() {
+          trace.callCount.add(1, ordering: .relaxed)
+          return .runEagerly
+        }
+        continue
+      }
+      if let results = try trace.replay(visitor.tensors) {
+        trace.callCount.add(1, ordering: .relaxed)
+        return .results(results, trace)
+      }
+    }
+    return .record
+  }
+
+  /// Runs a body once while recording it, and keeps the trace.
+  ///
+  /// - Parameters:
+  ///   - visitor: The arguments, collected with their paths.
+  ///   - form: The result's form without its tensors, asked for after `body`.
+  ///   - body: Calls the closure with these tensors in its arguments, and gives the tensors of its result.
+  func record(
+    _ visitor: TensorVisitor, form: () -> Any?, _ body: ([Tensor]) -> [Tensor]
+  ) throws(OpError) {
+    recording.lock()
+    defer { recording.unlock() }
+    let signature = Signature(visitor)
+    try checkRetracing(signature, visitor.paths)
+    let recorder = GraphRecorder(isSymbolic: false)
+    let arguments = zip(visitor.tensors, visitor.paths).map { tensor, path in
+      recorder.addArgument(tensor, name: path)
+    }
+    let results = ThreadContext.withRecorder(recorder) { body(arguments) }
+    // After a mistake inside `checked` there is nothing to keep; the error is on its way.
+    if results.contains(where: \.isFailed) || recorder.sawFailure { return }
+    if let failure = recorder.failure { throw failure }
+    keep(
+      try Trace(
+        recorder, signature: signature, paths: visitor.paths,
+        reason: reason(for: signature, visitor.paths), results: results, form: form()))
+  }
+
+  /// Traces from types alone.
+  func lower(
+    _ signature: Signature, _ paths: [String], form: () -> Any?, _ body: ([Tensor]) -> [Tensor]
+  ) throws(OpError) -> Trace {
+    recording.lock()
+    defer { recording.unlock() }
+    let recorder = GraphRecorder(isSymbolic: true)
+    let arguments = zip(signature.leaves, paths).map { leaf, path in
+      let autograd = leaf.requiresGrad ? AutogradMeta(leafNamed: path + ".grad") : nil
+      return recorder.addArgument(
+        Tensor(TensorBody(withoutElements: leaf.type, autograd: autograd)), name: path)
+    }
+    let results = ThreadContext.withRecorder(recorder) { body(arguments) }
+    if let failure = recorder.failure { throw failure }
+    if results.contains(where: \.isFailed) || recorder.sawFailure {
+      throw OpError("lower", "the function made a mistake while it was traced")
+    }
+    let trace = try Trace(
+      recorder, signature: signature, paths: paths,
+      reason: "lowered from types: " + reason(for: signature, paths), results: results, form: form())
+    keep(trace)
+    return trace
+  }
+
+  private func keep(_ trace: Trace) {
+    history.withLock { $0.recorded += 1 }
+    let dropped = lock.withLock { traces -> Bool in
+      // The most recently made first; the one that was called least goes when there are too many.
+      traces.insert(trace, at: 0)
+      guard traces.count > maximumTraces else { return false }
+      let victim = traces.indices.dropFirst().min {
+        traces[$0].callCount.load(ordering: .relaxed) < traces[$1].callCount.load(ordering: .relaxed)
+      }
+      if let victim { traces.remove(at: victim) }
+      return true
+    }
+    guard dropped else { return }
+    let warn = history.withLock { history in
+      defer { history.warned = true }
+      return !history.warned
+    }
+    if warn {
+      FileHandle.standardError.write(
+        Data(
+          ("warning: a traced function was traced for more than \(maximumTraces) signatures and drops the "
+            + "least used one; its explain() says what keeps changing\n").utf8))
+    }
+  }
+
+  private func checkRetracing(_ signature: Signature, _ paths: [String]) throws(OpError) {
+    guard forbidsRetracing.load(ordering: .relaxed), !traces.isEmpty else { return }
+    throw OpError("traced", "retracing is forbidden: \(reason(for: signature, paths))")
+  }
+
+  /// Why a signature needs a trace of its own: how it differs from the closest one.
+  private func reason(for signature: Signature, _ paths: [String]) -> String {
+    let existing = traces
+    if existing.isEmpty { return "first call" }
+    let differences = existing.map { signature.differences(from: $0.signature, paths: paths) }
+    let closest = differences.min { $0.count < $1.count }!
+    return closest.isEmpty
+      ? "the state that the function reads changed its form (dtype, shape, or whether it was there)"
+      : closest.joined(separator: "; ")
+  }
+}

@@ -1,0 +1,51 @@
+import DuetEager
+
+/// How a traced function's results are taken apart into tensors and put together again.
+struct ResultForm<Result> {
+  /// The tensors of a result, in order.
+  let tensors: (Result) -> [Tensor]
+  /// A result of the same form with other tensors.
+  let rebuilt: (Result, ArraySlice<Tensor>) -> Result
+  /// Whether a form is needed: false where tensors alone make the result.
+  let isPlain: Bool
+}
+
+extension ResultForm where Result: TensorTree {
+  static var tree: ResultForm {
+    ResultForm(
+      tensors: { collectTensors($0) }, rebuilt: { rebuild($0, with: $1) },
+      isPlain: Result.self == Tensor.self)
+  }
+}
+
+extension ResultForm where Result == Void {
+  static var nothing: ResultForm { ResultForm(tensors: { [] }, rebuilt: { _, _ in }, isPlain: true) }
+}
+
+/// The tensors of a tree, in order.
+func collectTensors(_ tree: some TensorTree) -> [Tensor] {
+  if let tensor = tree as? Tensor { return [tensor] }
+  var copy = tree
+  var visitor = TensorVisitor()
+  copy.visit(&visitor)
+  return visitor.tensors
+}
+
+/// A tree of the same form with other tensors.
+func rebuild<Tree: TensorTree>(_ tree: Tree, with tensors: ArraySlice<Tensor>) -> Tree {
+  var copy = tree
+  var visitor = TensorVisitor(replacingWith: tensors)
+  copy.visit(&visitor)
+  return copy
+}
+
+/// Splits tensors among parts of a result.
+struct Splitter {
+  var rest: ArraySlice<Tensor>
+
+  mutating func next<Part: TensorTree>(_ part: Part) -> Part {
+    let count = collectTensors(part).count
+    defer { rest = rest.dropFirst(count) }
+    return rebuild(part, with: rest.prefix(count))
+  }
+}

@@ -1,0 +1,92 @@
+import DuetEager
+import DuetRuntime
+
+/// What decides whether two calls can share a trace: the arguments' structure, the tensors' types and how
+/// gradients flow.
+struct Signature: Hashable {
+  struct Leaf: Hashable {
+    let type: TensorType
+    let requiresGrad: Bool
+  }
+
+  let leaves: [Leaf]
+  let structure: [StructureToken]
+  let isGradEnabled: Bool
+
+  init(_ visitor: TensorVisitor) {
+    leaves = visitor.tensors.map { Leaf(type: $0.body.type, requiresGrad: $0.requiresGrad) }
+    structure = visitor.structure
+    isGradEnabled = DuetEager.isGradEnabled
+  }
+
+  init(specs: [TensorSpec]) {
+    leaves = specs.map { Leaf(type: $0.type, requiresGrad: false) }
+    structure = []
+    isGradEnabled = DuetEager.isGradEnabled
+  }
+
+  /// Whether a call with the visited arguments has this signature. Allocates nothing.
+  func matches(_ visitor: borrowing TensorVisitor) -> Bool {
+    guard leaves.count == visitor.tensors.count, structure == visitor.structure,
+      isGradEnabled == DuetEager.isGradEnabled
+    else { return false }
+    for i in leaves.indices {
+      let body = visitor.tensors[i].body
+      let leaf = leaves[i]
+      guard body.dtype == leaf.type.dtype, body.layout.shape == leaf.type.shape,
+        (body.autograd != nil) == leaf.requiresGrad
+      else { return false }
+    }
+    return true
+  }
+
+  /// How this signature differs from another, in words; empty if it does not.
+  func differences(from other: Signature, paths: [String]) -> [String] {
+    var result: [String] = []
+    func path(_ i: Int) -> String { i < paths.count ? paths[i] : "tensor \(i)" }
+    if leaves.count != other.leaves.count {
+      result.append("\(leaves.count) tensors instead of \(other.leaves.count)")
+    } else {
+      for (i, (new, old)) in zip(leaves, other.leaves).enumerated() where new != old {
+        if new.type.dtype != old.type.dtype {
+          result.append("\(path(i)): dtype \(new.type.dtype) instead of \(old.type.dtype)")
+        }
+        if new.type.shape != old.type.shape {
+          result.append("\(path(i)): shape \(new.type.shape) instead of \(old.type.shape)")
+        }
+        if new.requiresGrad != old.requiresGrad {
+          result.append(
+            "\(path(i)): \(new.requiresGrad ? "requires gradients now" : "requires no gradients now")")
+        }
+      }
+    }
+    if structure != other.structure {
+      result.append("static values or structure: \(describe(structure)) instead of \(describe(other.structure))")
+    }
+    if isGradEnabled != other.isGradEnabled {
+      result.append(isGradEnabled ? "outside of noGrad" : "inside noGrad")
+    }
+    return result
+  }
+
+  private func describe(_ tokens: [StructureToken]) -> String {
+    "(" + tokens.map { token in
+      switch token {
+      case .count(let count): "\(count) elements"
+      case .isPresent(let present): present ? "present" : "nil"
+      case .key(let key), .value(let key): "\(key.base)"
+      }
+    }.joined(separator: ", ") + ")"
+  }
+}
+
+/// A tensor's type without a tensor: what a function can be traced with.
+public struct TensorSpec: Sendable, Hashable {
+  public let type: TensorType
+
+  /// - Parameter shape: Sizes of the axes.
+  public init(_ shape: [Int], _ dtype: DType = .float32) {
+    precondition(shape.count <= Shape.maximumRank, "TensorSpec: at most \(Shape.maximumRank) axes")
+    type = TensorType(dtype, Shape(shape))
+  }
+}

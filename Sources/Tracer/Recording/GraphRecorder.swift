@@ -1,0 +1,130 @@
+import DuetCompiler
+import DuetEager
+import DuetRuntime
+
+/// Writes down, as a graph, what a closure does with tensors while it runs.
+final class GraphRecorder: Recorder {
+  /// Where a graph's input comes from at replay.
+  enum InputSource {
+    case argument(Int)
+    case cell(StateCell)
+  }
+
+  /// What a closure did with a state cell.
+  final class CellUse {
+    let cell: StateCell
+    /// The content before the function, if it was read before being written.
+    var wasRead = false
+    var initial: Tensor?
+    var inputIndex: Int?
+    /// The tensor that the program got for the initial content.
+    var initialAlias: Tensor?
+    /// What the program sees in the cell at this moment.
+    var current: Tensor?
+    var wasWritten = false
+
+    init(_ cell: StateCell) { self.cell = cell }
+  }
+
+  private(set) var builder = GraphBuilder()
+  private(set) var inputs: [InputSource] = []
+  private(set) var cells: [CellUse] = []
+  private(set) var constantBytes = 0
+  private(set) var constantCount = 0
+  /// The first thing that could not be recorded.
+  private(set) var failure: OpError?
+
+  /// Whether an operation could not be done; the thread that asked for it knows the error.
+  private(set) var sawFailure = false
+
+  private var values: [ObjectIdentifier: ValueID] = [:]
+  private var cellIndex: [ObjectIdentifier: Int] = [:]
+  // Holds every tensor that has a value, so that no other one can get its identity.
+  private var alive: [Tensor] = []
+
+  // MARK: Values
+
+  /// A stand-in for an argument: the same elements under an identity of its own.
+  func addArgument(_ tensor: Tensor, name: String) -> Tensor {
+    let alias = Tensor(TensorBody(tensor.body, autograd: tensor.body.autograd))
+    inputs.append(.argument(inputs.count))
+    assign(builder.addInput(tensor.type, name: name), to: alias)
+    return alias
+  }
+
+  /// The graph's value for a tensor; tensors from outside become constants.
+  func value(of tensor: Tensor) -> ValueID {
+    if let known = knownValue(of: tensor) { return known }
+    let id = builder.addConstant(tensor.constant)
+    constantBytes += tensor.type.byteCount
+    constantCount += 1
+    assign(id, to: tensor)
+    return id
+  }
+
+  func knownValue(of tensor: Tensor) -> ValueID? { values[ObjectIdentifier(tensor.body)] }
+
+  private func assign(_ id: ValueID, to tensor: Tensor) {
+    values[ObjectIdentifier(tensor.body)] = id
+    alive.append(tensor)
+  }
+
+  // MARK: What the thread does
+
+  override func record(_ op: Op, _ inputs: [Tensor], _ result: Tensor) {
+    guard failure == nil else { return }
+    do throws(OpError) {
+      assign(try builder.add(op, inputs.map(value(of:))), to: result)
+    } catch {
+      failure = error
+    }
+  }
+
+  override func recordAlias(_ result: Tensor, of source: Tensor) {
+    if let id = knownValue(of: source) { assign(id, to: result) }
+  }
+
+  override func read(_ cell: StateCell, _ value: Tensor?) -> Tensor? {
+    let use = use(of: cell)
+    if use.wasRead || use.wasWritten { return use.current }
+    use.wasRead = true
+    use.initial = value
+    guard let value else { return nil }
+    let alias =
+      isSymbolic
+      ? Tensor(TensorBody(withoutElements: value.type, autograd: value.body.autograd))
+      : Tensor(TensorBody(value.body, autograd: value.body.autograd))
+    use.inputIndex = inputs.count
+    inputs.append(.cell(cell))
+    assign(builder.addInput(value.type, name: cell.name), to: alias)
+    use.current = alias
+    use.initialAlias = alias
+    return alias
+  }
+
+  override func write(_ cell: StateCell, _ value: Tensor?) -> Bool {
+    let use = use(of: cell)
+    use.wasWritten = true
+    use.current = value
+    return !isSymbolic
+  }
+
+  override func didFail() { sawFailure = true }
+
+  override func reasonNotToRead(_ tensor: Tensor) -> String? {
+    guard knownValue(of: tensor) != nil else { return nil }
+    return "a tensor's value was read while a function is being traced, where it is only known at a call; "
+      + "use which(condition, a, b), or read it outside of the traced function"
+  }
+
+  override func name(of tensor: Tensor) -> String? {
+    knownValue(of: tensor).map { builder.label(of: $0) }
+  }
+
+  private func use(of cell: StateCell) -> CellUse {
+    if let index = cellIndex[ObjectIdentifier(cell)] { return cells[index] }
+    cellIndex[ObjectIdentifier(cell)] = cells.count
+    cells.append(CellUse(cell))
+    return cells[cells.count - 1]
+  }
+}
