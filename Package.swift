@@ -19,5 +19,6 @@ let package = Package(
     .target(name: "Duet", dependencies: ["DuetNN"], path: "Sources/Duet"),
     .executableTarget(name: "duet-bench", dependencies: ["Duet"], path: "Benchmarks"),
     .executableTarget(name: "mnist", dependencies: ["Duet"], path: "Examples/mnist"),
+    .testTarget(name: "EagerTests", dependencies: ["DuetEager"], path: "Tests/EagerTests"),
   ]
 )

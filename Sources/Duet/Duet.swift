@@ -1,1 +1,2 @@
+// Everything that a program needs: `import Duet`.
 @_exported import DuetNN

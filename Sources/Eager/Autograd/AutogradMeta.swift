@@ -93,6 +93,15 @@ extension Tensor {
   }
 }
 
+extension Tensor {
+  /// The same elements with that place in the autograd graph.
+  func attached(to autograd: AutogradMeta) -> Tensor {
+    let result = Tensor(TensorBody(body, autograd: autograd))
+    ThreadContext.recorder?.recordAlias(result, of: self)
+    return result
+  }
+}
+
 /// Whether operations of this thread are recorded for differentiation.
 public var isGradEnabled: Bool { ThreadContext.isGradEnabled }
 

@@ -100,7 +100,7 @@ enum Backward {
     for (meta, function) in sorted(from: seeds.map(\.0)) {
       guard let gradient = gradients.removeValue(forKey: ObjectIdentifier(meta)) else { continue }
       visit(meta, gradient)
-      let saved = function.saved
+      var saved = function.saved
       if saved.isReleased {
         note(
           OpError(
@@ -109,6 +109,8 @@ enum Backward {
               + "pass retainGraph: true to the first backward"))
         return
       }
+      // A rule that reads the result must be differentiable through it.
+      if ThreadContext.isGradEnabled { saved.output = saved.output?.attached(to: meta) }
       let edges = function.edges
       let results = function.gradients(of: gradient, saved, wanted: edges.map { $0 != nil })
       for (edge, result) in zip(edges, results) {

@@ -66,7 +66,8 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   /// What was saved for the gradient.
   struct Saved {
     let inputs: [Tensor?]
-    let output: Tensor?
+    /// Without its place in the graph, which holds this object.
+    var output: Tensor?
     let isReleased: Bool
   }
 

@@ -44,8 +44,7 @@ struct GradientRule {
     case .cumulative(.sum, let axis):
       return [reversed(apply(.cumulative(.sum, axis: axis), reversed(dy, axis)), axis)]
     case .cumulative(.product, let axis):
-      let weighted = reversed(apply(.cumulative(.sum, axis: axis), reversed(dy * y, axis)), axis)
-      return [weighted / x(0)]
+      return [runningProductGradient(axis, dy)]
     case .matmul: return matmul(dy)
     case .conv2d, .conv2dInputGradient, .conv2dWeightGradient: return convolution(op, dy)
     case .maxPool2d(let pooling): return [apply(.maxPool2dGradient(pooling), x(0), dy)]
@@ -212,6 +211,34 @@ struct GradientRule {
     case .product: return productGradient(axes, dy)
     case .all, .any, .argMax, .argMin: return nil
     }
+  }
+
+  /// dxᵢ = pᵢ sᵢ with the product pᵢ of the elements before i, and sᵢ = dyᵢ + xᵢ₊₁ sᵢ₊₁. The recurrence is
+  /// solved by doubling (Kogge and Stone, 1973), without a division: zeros do no harm.
+  private func runningProductGradient(_ axis: Int, _ dy: Tensor) -> Tensor {
+    let shape = inputTypes[0].shape
+    let count = shape[axis]
+    func filled(_ value: Double, _ count: Int) -> Tensor {
+      var part = shape
+      part[axis] = count
+      return apply(.fill(TensorType(dy.dtype, part), Element(value, dy.dtype)), [])
+    }
+    func shifted(_ tensor: Tensor, _ distance: Int) -> Tensor {
+      let rest = tensor.part(along: axis, distance, count - distance)
+      return apply(.concatenate(axis: axis), [rest, filled(0, distance)])
+    }
+    if count < 2 { return dy }
+    let before = apply(
+      .concatenate(axis: axis), [filled(1, 1), x(0).part(along: axis, 0, count - 1)])
+    var factor = shifted(x(0), 1)
+    var sum = dy
+    var distance = 1
+    while distance < count {
+      sum = sum + factor * shifted(sum, distance)
+      factor = factor * shifted(factor, distance)
+      distance *= 2
+    }
+    return apply(.cumulative(.product, axis: axis), before) * sum
   }
 
   /// The product of all other elements: from the running products before and behind each, so that zeros

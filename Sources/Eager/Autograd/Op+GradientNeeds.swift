@@ -10,12 +10,12 @@ extension Op {
     case .reduce(let op, _, _):
       switch op {
       case .sum, .mean, .all, .any, .argMax, .argMin: (0, false)
-      case .product: (1, true)
+      case .product: (1, false)
       case .max, .min: (1, true)
       }
     case .softmax, .logSoftmax: (0, true)
     case .cumulative(.sum, _): (0, false)
-    case .cumulative(.product, _): (1, true)
+    case .cumulative(.product, _): (1, false)
     case .matmul, .conv2d, .conv2dInputGradient, .conv2dWeightGradient: (0b11, false)
     case .maxPool2d, .maxPool2dSelect, .maxPool2dGradient: (1, false)
     case .averagePool2d, .averagePool2dGradient: (0, false)

@@ -61,16 +61,19 @@ private func compute(_ op: Op, _ inputs: [Tensor]) throws(OpError) -> TensorBody
 
 /// Gives the result its place in the autograd graph and tells the recorder.
 private func finish(_ op: Op, _ inputs: [Tensor], _ body: TensorBody, _ flags: Int32) -> Tensor {
-  var result = Tensor(body)
+  let plain = Tensor(body)
+  var result = plain
   if flags & ThreadContext.Flags.noGrad == 0, body.dtype.isFloatingPoint,
     inputs.contains(where: { $0.body.autograd != nil })
   {
-    let node = GradientFunction(op, inputs, output: result)
+    let node = GradientFunction(op, inputs, output: plain)
     result = Tensor(TensorBody(body, autograd: AutogradMeta(node)))
   }
   if flags & ThreadContext.Flags.anomaly != 0 { AnomalyDetector.check(op, result) }
   if flags & ThreadContext.Flags.recording != 0 {
     ThreadContext.recorder?.record(op, inputs, result)
+    // What the gradient function has saved is the result, too.
+    if result.body !== body { ThreadContext.recorder?.recordAlias(plain, of: result) }
   }
   return result
 }

@@ -1,12 +1,15 @@
 import DuetRuntime
 
 /// A tensor of zeros.
-public func zeros(_ shape: [Int], dtype: DType = .float32) -> Tensor { full(shape, 0, dtype: dtype) }
+public func zeros(_ shape: [Int], dtype: DType = .float32) -> Tensor {
+  full(shape, 0, dtype: dtype)
+}
 
 /// A tensor of ones.
 public func ones(_ shape: [Int], dtype: DType = .float32) -> Tensor { full(shape, 1, dtype: dtype) }
 
-/// A tensor of one value. Without a dtype, fractions give `float32`, integers `int64` and booleans `bool`.
+/// A tensor of one value. Without a dtype, fractions give `float32`, integers `int64` and booleans
+/// `bool`.
 public func full<S: TensorScalar>(_ shape: [Int], _ value: S, dtype: DType? = nil) -> Tensor {
   let own: DType = S.self == Double.self ? .float32 : S.dtype
   let target = dtype ?? own
@@ -46,5 +49,12 @@ func fail(_ sizes: [Int], _ operation: String) -> Tensor {
   fail(
     OpError(
       operation,
-      "\(sizes) is not a shape: at most \(Shape.maximumRank) axes, sizes from 0 up that fit in memory"))
+      "\(sizes) is not a shape: at most \(Shape.maximumRank) axes, sizes from 0 up that fit in memory"
+    ))
+}
+
+/// One value in another tensor's shape and dtype.
+public func full<S: TensorScalar>(like other: Tensor, _ value: S) -> Tensor {
+  if other.isFailed { return other }
+  return full(other.shape, value, dtype: other.dtype)
 }

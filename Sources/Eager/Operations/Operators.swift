@@ -2,8 +2,8 @@ import DuetRuntime
 
 /// What an operator takes beside a tensor: another tensor or a Swift number.
 ///
-/// A number takes the tensor's dtype, so that `x * 2.5` stays `float32`; only a fraction with an integer or
-/// bool tensor makes the result `float32`.
+/// A number takes the tensor's dtype, so that `x * 2.5` stays `float32`; only a fraction with an
+/// integer or bool tensor makes the result `float32`.
 public protocol TensorOperand {
   /// The operand as a tensor to be used with `other`.
   func operand(with other: DType) -> Tensor
@@ -93,8 +93,8 @@ package func promoting(_ op: ComparisonOp, _ a: Tensor, _ b: Tensor) -> Tensor {
 
 /// The operands of a free function of two, each of which may be a number.
 func pair(_ a: some TensorOperand, _ b: some TensorOperand) -> (Tensor, Tensor) {
-  let dtype = a.operandDType ?? b.operandDType ?? .float32
-  return (a.operand(with: b.operandDType ?? dtype), b.operand(with: a.operandDType ?? dtype))
+  // Two numbers keep the dtypes that they have beside a bool tensor, their own.
+  (a.operand(with: b.operandDType ?? .bool), b.operand(with: a.operandDType ?? .bool))
 }
 
 precedencegroup PowerPrecedence {
@@ -129,8 +129,8 @@ extension Tensor {
     promoting(.multiply, Tensor(scalar: a, for: b.dtype), b)
   }
 
-  /// The quotient. Of two integer tensors: the integer quotient, cut off toward zero as in Swift; a quotient
-  /// by 0 is 0.
+  /// The quotient. Of two integer tensors: the integer quotient, cut off toward zero as in Swift; a
+  /// quotient by 0 is 0.
   public static func / (a: Tensor, b: Tensor) -> Tensor { promoting(.divide, a, b) }
   public static func / (a: Tensor, b: some TensorScalar) -> Tensor {
     promoting(.divide, a, Tensor(scalar: b, for: a.dtype))
@@ -139,8 +139,8 @@ extension Tensor {
     promoting(.divide, Tensor(scalar: a, for: b.dtype), b)
   }
 
-  /// What `/` cut off to a whole number leaves: the sign is the dividend's, as in Swift. See `remainder`
-  /// for NumPy's.
+  /// What `/` cut off to a whole number leaves: the sign is the dividend's, as in Swift. See
+  /// `remainder` for NumPy's.
   public static func % (a: Tensor, b: Tensor) -> Tensor { promoting(.remainder, a, b) }
   public static func % (a: Tensor, b: some TensorScalar) -> Tensor {
     promoting(.remainder, a, Tensor(scalar: b, for: a.dtype))

@@ -42,9 +42,10 @@
 #define NAME(x) DUET_SUFFIX(x##_f32)
 #define MULTIPLY_ADD FUSED
 #define PACK DUET_SUFFIX(pack_u32)
+#define SPREAD DUET_SUFFIX(spread_u32)
 #define MATVEC NAME(matvec)
-#define K_BLOCK 256
-#define ROW_BLOCK 448
+#define K_BLOCK 512
+#define ROW_BLOCK 224
 #include "registers_template.h"
 #include "matvec_template.h"
 #include "tile_template.h"
@@ -57,6 +58,7 @@
 #define NAME(x) DUET_SUFFIX(x##_f64)
 #define MULTIPLY_ADD FUSED
 #define PACK DUET_SUFFIX(pack_u64)
+#define SPREAD DUET_SUFFIX(spread_u64)
 #define MATVEC NAME(matvec)
 #define K_BLOCK 256
 #define ROW_BLOCK 224
@@ -72,6 +74,7 @@
 #define NAME(x) DUET_SUFFIX(x##_u32)
 #define MULTIPLY_ADD WRAPPING
 #define PACK DUET_SUFFIX(pack_u32)
+#define SPREAD DUET_SUFFIX(spread_u32)
 #define MATVEC NULL
 #define K_BLOCK 256
 #define ROW_BLOCK 240
@@ -86,6 +89,7 @@
 #define NAME(x) DUET_SUFFIX(x##_u64)
 #define MULTIPLY_ADD WRAPPING
 #define PACK DUET_SUFFIX(pack_u64)
+#define SPREAD DUET_SUFFIX(spread_u64)
 #define MATVEC NULL
 #define K_BLOCK 256
 #define ROW_BLOCK 120

@@ -48,20 +48,20 @@ DUET_INLINE uint16_t DUET_SUFFIX(narrow_bfloat)(float value) {
   return (uint16_t)((bits & 0x7fffffff) > 0x7f800000u ? bits >> 16 | 0x40 : rounded);
 }
 
-#define WIDEN(name, from_type, to_type, convert)                                                    \
-  static void DUET_SUFFIX(name)(void *wide, const void *narrow, int64_t count, int64_t stride) {    \
-    to_type *restrict to = wide;                                                                    \
-    const from_type *restrict from = narrow;                                                        \
-    if (stride == 1)                                                                                \
-      for (int64_t i = 0; i < count; i++) to[i] = convert(from[i]);                                 \
-    else                                                                                            \
-      for (int64_t i = 0; i < count; i++) to[i] = convert(from[i * stride]);                        \
+#define WIDEN(name, from_type, to_type, convert)                                                   \
+  static void DUET_SUFFIX(name)(void *wide, const void *narrow, int64_t count, int64_t stride) {   \
+    to_type *restrict to = wide;                                                                   \
+    const from_type *restrict from = narrow;                                                       \
+    if (stride == 1)                                                                               \
+      for (int64_t i = 0; i < count; i++) to[i] = convert(from[i]);                                \
+    else                                                                                           \
+      for (int64_t i = 0; i < count; i++) to[i] = convert(from[i * stride]);                       \
   }
-#define NARROW(name, from_type, to_type, convert)                                                   \
-  static void DUET_SUFFIX(name)(void *narrow, const void *wide, int64_t count) {                    \
-    to_type *restrict to = narrow;                                                                  \
-    const from_type *restrict from = wide;                                                          \
-    for (int64_t i = 0; i < count; i++) to[i] = convert(from[i]);                                   \
+#define NARROW(name, from_type, to_type, convert)                                                  \
+  static void DUET_SUFFIX(name)(void *narrow, const void *wide, int64_t count) {                   \
+    to_type *restrict to = narrow;                                                                 \
+    const from_type *restrict from = wide;                                                         \
+    for (int64_t i = 0; i < count; i++) to[i] = convert(from[i]);                                  \
   }
 #define IS_TRUE(x) ((x) != 0)
 

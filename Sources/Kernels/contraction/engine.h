@@ -1,5 +1,6 @@
-// The policy of contractions: block sizes, micro-kernels and packing per instruction set and element type.
-// The mechanism that uses it (matmul.c, convolution.c, ...) knows nothing of instruction sets.
+// The policy of contractions: block sizes, micro-kernels and packing per instruction set and
+// element type. The mechanism that uses it (matmul.c, convolution.c, ...) knows nothing of
+// instruction sets.
 #ifndef DUET_CONTRACTION_ENGINE_H
 #define DUET_CONTRACTION_ENGINE_H
 
@@ -45,13 +46,20 @@ typedef struct {
 
 typedef void (*duet_tile_fn)(const duet_tile *);
 
-// panel[p * width + i] = source[i * item_stride + p * k_stride] for i < count. Items in count ..< width
-// are left undefined, and up to 8 elements behind the panel are overwritten.
-typedef void (*duet_pack_fn)(void *panel, int64_t width, const void *source, int64_t count, int64_t k,
+// panel[p * width + i] = source[i * item_stride + p * k_stride] for i < count. Items in count ..<
+// width are left undefined, and up to 8 elements behind the panel are overwritten.
+typedef void (*duet_pack_fn)(void *panel, int64_t width, const void *source, int64_t count,
+                             int64_t k,
                              int64_t item_stride, int64_t k_stride);
 
-// y[i] = dot(matrix[i, 0 ..< k], x) in the lane order of matrix-vector products (duet_contraction.h);
-// x and y contiguous. `lanes` holds 16 * (rows + 64) elements of scratch.
+// Several whole panels at once from rows that are contiguous: reads rows from end to end, which is
+// what memory likes, where they are long. The width is a multiple of 64 bytes.
+typedef void (*duet_spread_fn)(void *panels, int64_t width, const void *source, int64_t count,
+                               int64_t k,
+                               int64_t k_stride);
+
+// y[i] = dot(matrix[i, 0 ..< k], x) in the lane order of matrix-vector products
+// (duet_contraction.h); x and y contiguous. `lanes` holds 16 * (rows + 64) elements of scratch.
 typedef void (*duet_matvec_fn)(void *y, const void *matrix, const void *x, int64_t rows, int64_t k,
                                int64_t row_stride, int64_t k_stride, void *lanes);
 
@@ -65,10 +73,12 @@ typedef struct {
   int32_t row_block;   // rows of a block: k_block of them stay in the second-level cache
   duet_tile_fn tile[DUET_TILE_MODES][DUET_COLUMNS_COUNT][DUET_TILE_ROWS];  // [rows - 1]
   duet_pack_fn pack;
+  duet_spread_fn spread;
   duet_matvec_fn matvec;  // NULL for integers, whose order does not matter
 } duet_engine;
 
-// Storage types narrower than what is computed in are widened while packing and narrowed once at the end.
+// Storage types narrower than what is computed in are widened while packing and narrowed once at
+// the end.
 typedef enum {
   DUET_COMPUTE_F32,
   DUET_COMPUTE_F64,
@@ -98,7 +108,8 @@ static inline duet_compute duet_compute_type(duet_dtype dtype) {
 }
 
 // The kernel for a tile of `rows` rows and `columns` columns.
-static inline duet_tile_fn duet_choose_tile(const duet_engine *engine, duet_tile_mode mode, int64_t rows,
+static inline duet_tile_fn duet_choose_tile(const duet_engine *engine, duet_tile_mode mode,
+                                            int64_t rows,
                                             int64_t columns) {
   int64_t lanes = engine->lanes, half = engine->half_lanes;
   duet_tile_columns kind = columns == 2 * lanes      ? DUET_COLUMNS_TWO
@@ -109,7 +120,8 @@ static inline duet_tile_fn duet_choose_tile(const duet_engine *engine, duet_tile
   return engine->tile[mode][kind][rows - 1];
 }
 
-// Rows are shared out evenly: 64 rows are tiles of 13, 13, 13, 13 and 12 rather than 4 of 14 and one of 8.
+// Rows are shared out evenly: 64 rows are tiles of 13, 13, 13, 13 and 12 rather than 4 of 14 and
+// one of 8.
 typedef struct {
   int64_t count, base, longer;  // the first `longer` parts hold base + 1
 } duet_parts;
@@ -124,16 +136,17 @@ static inline int64_t duet_part_begin(duet_parts p, int64_t i) {
   return i * p.base + (i < p.longer ? i : p.longer);
 }
 
-// Memory of this thread that stays allocated between calls. Slot 0 belongs to the body of a call, slot 1
-// to its tasks; asking again for a slot forgets what it held. Aligned to 64 bytes.
+// Memory of this thread that stays allocated between calls. Slot 0 belongs to the body of a call,
+// slot 1 to its tasks; asking again for a slot forgets what it held. Aligned to 64 bytes.
 void *duet_scratch(int slot, size_t bytes);
 
 static inline size_t duet_round_up(size_t n, size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// One product of matrices with any element strides, in the element type of the engine or, where `widen`
-// is set, from a narrower storage type. Used by tasks: works on this thread alone, in scratch slot 1.
+// One product of matrices with any element strides, in the element type of the engine or, where
+// `widen` is set, from a narrower storage type. Used by tasks: works on this thread alone, in
+// scratch slot 1.
 typedef struct {
   const duet_contraction_table *table;
   const duet_engine *engine;
@@ -145,5 +158,9 @@ typedef struct {
 } duet_product;
 
 void duet_multiply(const duet_product *product);
+
+// The same for a large product, with all threads and scratch slot 0: outside of tasks, not for
+// types that are widened, rows of c contiguous.
+void duet_multiply_large(const duet_product *product);
 
 #endif

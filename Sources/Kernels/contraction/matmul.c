@@ -7,7 +7,12 @@
 
 enum {
   TASK_WORK = 2 << 20,   // multiply-adds that are worth a task
-  TASKS = 12,            // beyond this a product is not split further
+  LARGE_WORK = 32 << 20, // multiply-adds from which packed operands are shared by the tasks
+  LARGE_SIDE = 128,      // and the least m, n and k for that
+  TASKS = 12,            // beyond this a product is split only to bound its parts
+  PART_ROWS = 1024,      // bounds of a part: its packed operands stay in the last-level cache
+  PART_COLUMNS = 1024,
+  LONG_ROW = 1024,       // columns that are read from memory at full speed
   VECTOR_WORK = 64 << 10 // elements of a matrix that are worth a task
 };
 
@@ -35,32 +40,41 @@ static void locate(const matmul_work *w, int64_t batch, const char **left, const
   *right = (const char *)call->operand[2] + r * w->es;
 }
 
+static duet_product product_of(const matmul_work *w) {
+  const duet_matmul_call *call = w->call;
+  return (duet_product){.table = w->table,
+                        .engine = w->engine,
+                        .dtype = call->dtype,
+                        .m = w->m,
+                        .n = call->n,
+                        .k = call->k,
+                        .a_row = call->left_stride[0],
+                        .a_k = call->left_stride[1],
+                        .b_k = call->right_stride[0],
+                        .b_column = call->right_stride[1],
+                        .c_row = call->n,
+                        .c_column = 1};
+}
+
 static void matrix_task(void *context, int64_t index) {
   const matmul_work *w = context;
   const duet_matmul_call *call = w->call;
   int64_t j = index % w->n_parts, i = index / w->n_parts % w->m_parts;
   int64_t first = index / (w->n_parts * w->m_parts) * w->batches_per_task;
-  int64_t last = first + w->batches_per_task < w->batches ? first + w->batches_per_task : w->batches;
+  int64_t last = first + w->batches_per_task;
+  if (last > w->batches) last = w->batches;
   // Columns are split in whole panels of any engine.
-  duet_parts n_split = duet_split((call->n + 31) / 32, ((call->n + 31) / 32 + w->n_parts - 1) / w->n_parts);
+  duet_parts n_split = duet_split((call->n + 31) / 32,
+                                  ((call->n + 31) / 32 + w->n_parts - 1) / w->n_parts);
   duet_parts m_split = duet_split(w->m, (w->m + w->m_parts - 1) / w->m_parts);
   if (i >= m_split.count || j >= n_split.count) return;
   int64_t m0 = duet_part_begin(m_split, i), m1 = duet_part_begin(m_split, i + 1);
   int64_t n0 = duet_part_begin(n_split, j) * 32, n1 = duet_part_begin(n_split, j + 1) * 32;
   if (n1 > call->n) n1 = call->n;
 
-  duet_product p = {.table = w->table,
-                    .engine = w->engine,
-                    .dtype = call->dtype,
-                    .m = m1 - m0,
-                    .n = n1 - n0,
-                    .k = call->k,
-                    .a_row = call->left_stride[0],
-                    .a_k = call->left_stride[1],
-                    .b_k = call->right_stride[0],
-                    .b_column = call->right_stride[1],
-                    .c_row = call->n,
-                    .c_column = 1};
+  duet_product p = product_of(w);
+  p.m = m1 - m0;
+  p.n = n1 - n0;
   for (int64_t batch = first; batch < last; batch++) {
     const char *left, *right;
     locate(w, batch, &left, &right);
@@ -85,15 +99,25 @@ static duet_status multiply_matrices(matmul_work *w) {
   if (w->batches == 0 || w->m == 0 || call->n == 0) return DUET_OK;
 
   double each = (double)w->m * call->n * call->k;
+  if (each >= LARGE_WORK && w->m >= LARGE_SIDE && call->n >= LARGE_SIDE && call->k >= LARGE_SIDE &&
+      !w->table->widen[call->dtype]) {
+    for (int64_t batch = 0; batch < w->batches; batch++) {
+      duet_product p = product_of(w);
+      locate(w, batch, &p.a, &p.b);
+      p.c = (char *)call->operand[0] + batch * w->m * call->n * w->es;
+      duet_multiply_large(&p);
+    }
+    return DUET_OK;
+  }
   w->batches_per_task = each >= TASK_WORK ? 1 : (int64_t)(TASK_WORK / (each < 1 ? 1 : each)) + 1;
   int64_t groups = (w->batches + w->batches_per_task - 1) / w->batches_per_task;
-  w->m_parts = 1;
-  w->n_parts = 1;
+  w->m_parts = (w->m + PART_ROWS - 1) / PART_ROWS;
+  w->n_parts = (call->n + PART_COLUMNS - 1) / PART_COLUMNS;
   if (each >= 2 * TASK_WORK)
     while (groups * w->m_parts * w->n_parts < TASKS &&
            each / ((double)w->m_parts * w->n_parts) >= 2 * TASK_WORK) {
       int64_t rows = w->m / w->m_parts, columns = call->n / w->n_parts;
-      if (columns >= rows && columns >= 64)
+      if (columns >= rows && columns >= (w->m <= 2 * DUET_TILE_ROWS ? 2 * LONG_ROW : 64))
         w->n_parts++;
       else if (rows >= 2 * DUET_TILE_ROWS)
         w->m_parts++;
@@ -131,11 +155,12 @@ static void vector_task(void *context, int64_t index) {
   const char *vector = v->matrix_is_left ? right : left;
   char *result = (char *)w->call->operand[0] + (batch * v->rows + begin) * storage;
 
-  // Rows of the matrix are copied, 16 at a time, where they are neither contiguous along k nor next to
-  // each other, or are stored in a narrower type.
+  // Rows of the matrix are copied, 16 at a time, where they are neither contiguous along k nor next
+  // to each other, or are stored in a narrower type.
   int in_place = !widen && (v->k_stride == 1 || v->row_stride == 1);
   size_t vector_bytes = duet_round_up(k * es, 64);
-  size_t lanes_bytes = (size_t)16 * (rows + 64) * es, copy_bytes = in_place ? 0 : (16 * k + 16) * es;
+  size_t lanes_bytes = (size_t)16 * (rows + 64) * es;
+  size_t copy_bytes = in_place ? 0 : (16 * k + 16) * es;
   char *x = duet_scratch(1, vector_bytes + lanes_bytes + duet_round_up(copy_bytes, 64) + 16 * es);
   char *lanes = x + vector_bytes, *copy = lanes + lanes_bytes;
   char *wide_result = copy + duet_round_up(copy_bytes, 64);
@@ -156,7 +181,8 @@ static void vector_task(void *context, int64_t index) {
     if (!widen) {
       engine->pack(copy, 16, from, count, k, v->row_stride, v->k_stride);
     } else if (v->k_stride == 1) {
-      for (int64_t r = 0; r < count; r++) widen(copy + r * k * es, from + r * v->row_stride * storage, k, 1);
+      for (int64_t r = 0; r < count; r++) widen(copy + r * k * es,
+                                                from + r * v->row_stride * storage, k, 1);
       row_stride = k;
       k_stride = 1;
     } else {
@@ -183,7 +209,9 @@ static duet_status multiply_vector(matmul_work *w) {
 
   int64_t wanted = v.rows * call->k / VECTOR_WORK + 1;
   if (wanted > 64) wanted = 64;
-  v.rows_per_task = (int64_t)duet_round_up((v.rows + wanted - 1) / wanted, 64);
+  // Where rows lie next to each other a task takes whole pages of them.
+  v.rows_per_task =
+    (int64_t)duet_round_up((v.rows + wanted - 1) / wanted, v.row_stride == 1 ? LONG_ROW : 64);
   v.parts = (v.rows + v.rows_per_task - 1) / v.rows_per_task;
   int64_t tasks = w->batches * v.parts;
   if (tasks * v.rows_per_task * call->k < VECTOR_WORK)

@@ -1,5 +1,5 @@
-// Products of a matrix and a vector for one element type, in the fixed lane order: lane l of 16 holds the
-// chain over k = l, l + 16, ...; the lanes are then added as l + 8, l + 4, l + 2, l + 1.
+// Products of a matrix and a vector for one element type, in the fixed lane order: lane l of 16
+// holds the chain over k = l, l + 16, ...; the lanes are then added as l + 8, l + 4, l + 2, l + 1.
 // Needs the macros and definitions of registers_template.h, and MULTIPLY_ADD.
 typedef ELEMENT NAME(lanes16) __attribute__((ext_vector_type(16)));
 typedef NAME(lanes16) NAME(lanes16_any) __attribute__((aligned(sizeof(ELEMENT))));
@@ -53,8 +53,8 @@ DUET_INLINE void NAME(dot_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT
   for (int i = 0; i < rows; i++) y[i] = NAME(add_lanes)(sum[i]);
 }
 
-// Columns contiguous in the rows of the matrix: 16 registers per strip of rows, one for each lane. Blocks
-// of k bound the pages in use when the matrix is large.
+// Columns contiguous in the rows of the matrix: 16 registers per strip of rows, one for each lane.
+// Blocks of k bound the pages in use when the matrix is large.
 static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x, int64_t rows,
                                  int64_t k, int64_t k_stride, ELEMENT *lanes) {
   typedef NAME(vector) vector;
@@ -74,13 +74,15 @@ static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMEN
         for (; p + 16 <= count; p += 16) {
 #pragma clang loop unroll(full)
           for (int l = 0; l < 16; l++)
-            sum[l] = MULTIPLY_ADD(*(const vector_any *)(from + (p + l) * k_stride), (vector)x[p0 + p + l],
+            sum[l] = MULTIPLY_ADD(*(const vector_any *)(from + (p + l) * k_stride),
+                                  (vector)x[p0 + p + l],
                                   sum[l]);
         }
 #pragma clang loop unroll(full)
         for (int l = 0; l < 16; l++)
           if (p + l < count)
-            sum[l] = MULTIPLY_ADD(*(const vector_any *)(from + (p + l) * k_stride), (vector)x[p0 + p + l],
+            sum[l] = MULTIPLY_ADD(*(const vector_any *)(from + (p + l) * k_stride),
+                                  (vector)x[p0 + p + l],
                                   sum[l]);
       } else {
         const NAME(mask) mask = NAME(mask_of)(width);
@@ -111,14 +113,54 @@ static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMEN
   if (k == 0) memset(y, 0, rows * sizeof(ELEMENT));
 }
 
+// The same for large matrices with long rows: rows are read from end to end, lanes stay in memory.
+static void NAME(matvec_long_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x,
+                                   int64_t rows,
+                                   int64_t k, int64_t k_stride, ELEMENT *lanes) {
+  typedef NAME(vector) vector;
+  typedef NAME(vector_any) vector_any;
+  enum { STRIP = 1024 };
+  for (int64_t i0 = 0; i0 < rows; i0 += STRIP) {
+    const int64_t count = rows - i0 < STRIP ? rows - i0 : STRIP, whole = count / LANES * LANES;
+    memset(lanes, 0, 16 * count * sizeof(ELEMENT));
+    // Four rows at a time: enough streams to keep memory busy.
+    for (int64_t p = 0; p < k; p += 4) {
+      int64_t group = k - p < 4 ? k - p : 4;
+      const ELEMENT *from = matrix + p * k_stride + i0;
+      ELEMENT *sum = lanes + p % 16 * count;
+      if (group == 4)
+        for (int64_t i = 0; i < whole; i += LANES) {
+#pragma clang loop unroll(full)
+          for (int64_t r = 0; r < 4; r++)
+            *(vector_any *)(sum + r * count + i) =
+              MULTIPLY_ADD(*(const vector_any *)(from + r * k_stride + i), (vector)x[p + r],
+                           *(const vector_any *)(sum + r * count + i));
+        }
+      for (int64_t r = 0; r < group; r++)
+        for (int64_t i = group == 4 ? whole : 0; i < count; i += LANES) {
+          const NAME(mask) mask = NAME(mask_of)(count - i < LANES ? count - i : LANES);
+          ELEMENT *to = sum + r * count + i;
+          NAME(store_part)(to, MULTIPLY_ADD(NAME(load_part)(from + r * k_stride + i, mask),
+                                            (vector)x[p + r], NAME(load_part)(to, mask)), mask);
+        }
+    }
+    for (int64_t step = 8; step > 0; step /= 2)
+      for (int64_t i = 0; i < step * count; i++) lanes[i] = lanes[i] + lanes[i + step * count];
+    memcpy(y + i0, lanes, count * sizeof(ELEMENT));
+  }
+}
+
 static void NAME(matvec)(void *result, const void *left, const void *right, int64_t rows, int64_t k,
                          int64_t row_stride, int64_t k_stride, void *lanes) {
   const ELEMENT *matrix = left, *x = right;
   ELEMENT *y = result;
   if (k_stride == 1) {
     int64_t i = 0;
-    for (; i + 4 <= rows; i += 4) NAME(dot_rows)(y + i, matrix + i * row_stride, x, 4, k, row_stride);
+    for (; i + 4 <= rows; i += 4) NAME(dot_rows)(y + i, matrix + i * row_stride, x, 4, k,
+                                                 row_stride);
     for (; i < rows; i++) NAME(dot_rows)(y + i, matrix + i * row_stride, x, 1, k, row_stride);
+  } else if (rows >= 256 && rows * k > (256 << 10)) {
+    NAME(matvec_long_rows)(y, matrix, x, rows, k, k_stride, lanes);
   } else {
     NAME(matvec_columns)(y, matrix, x, rows, k, k_stride, lanes);
   }

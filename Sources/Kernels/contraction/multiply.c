@@ -1,6 +1,6 @@
-// One product of matrices on one thread: blocks over k and rows, panels, and which operands are packed.
-// All of it is free to depend on strides and on the instruction set: an element of the result is the same
-// chain of multiply-adds whichever way it is reached.
+// One product of matrices on one thread: blocks over k and rows, panels, and which operands are
+// packed. All of it is free to depend on strides and on the instruction set: an element of the
+// result is the same chain of multiply-adds whichever way it is reached.
 #include "engine.h"
 
 #include <string.h>
@@ -13,9 +13,15 @@ typedef struct {
   int64_t storage;     // bytes of a stored one
   int64_t panel;       // columns of a panel of b
   int64_t k_block, rows;
-  int a_direct, b_direct, through_tile;
-  char *a_block, *b_panel, *tile, *wide, *wide_c;
+  int a_direct, b_direct, through_tile, spreads;
+  char *a_block, *b_block, *tile, *wide, *wide_c;
 } multiplication;
+
+enum {
+  SPREAD_BYTES = 2 << 20,  // of a right operand beyond the second-level cache
+  SPREAD_PANELS = 32,          // read together
+  SPREAD_K = 128
+};
 
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
@@ -41,7 +47,8 @@ static void zero(const duet_product *p, int64_t size) {
   }
 }
 
-static void pack(const multiplication *x, char *panel, int64_t width, const char *source, int64_t count,
+static void pack(const multiplication *x, char *panel, int64_t width, const char *source,
+                 int64_t count,
                  int64_t k, int64_t item_stride, int64_t k_stride) {
   void (*widen)(void *, const void *, int64_t, int64_t) = x->p.table->widen[x->p.dtype];
   if (!widen) {
@@ -57,7 +64,8 @@ static void pack(const multiplication *x, char *panel, int64_t width, const char
   }
 }
 
-static void copy_tile(char *to, int64_t to_row, int64_t to_column, const char *from, int64_t from_row,
+static void copy_tile(char *to, int64_t to_row, int64_t to_column, const char *from,
+                      int64_t from_row,
                       int64_t from_column, int64_t rows, int64_t columns, int64_t es) {
 #define COPY(type)                                                                            \
   for (int64_t i = 0; i < rows; i++)                                                          \
@@ -71,12 +79,41 @@ static void copy_tile(char *to, int64_t to_row, int64_t to_column, const char *f
 #undef COPY
 }
 
-// Rows m0 ..< m0 + m of the result, for the k of one block.
+// A panel of b: where it is read, packed or in place, and the distance of its rows.
+static const char *panel_of_b(const multiplication *x, const char *b, int64_t j, int64_t columns,
+                              int64_t k,
+                              int pack_it, int64_t *step) {
+  const duet_product *p = &x->p;
+  if (x->b_direct && (p->engine->masked || columns % p->engine->lanes == 0)) {
+    *step = p->b_k;
+    return b + j * x->es;
+  }
+  char *panel = x->b_block + (x->spreads ? j % (SPREAD_PANELS * x->panel) : j) * k * x->es;
+  *step = x->panel;
+  if (x->spreads && pack_it) {
+    int64_t panels = (p->n - j) / x->panel < SPREAD_PANELS ? (p->n - j) / x->panel : SPREAD_PANELS;
+    if (j % (SPREAD_PANELS * x->panel) == 0)
+      p->engine->spread(panel, x->panel, b + j * x->es, panels, k, p->b_k);
+    if (columns == x->panel) return panel;
+  }
+  if (pack_it) pack(x, panel, x->panel, b + j * p->b_column * x->storage, columns, k, p->b_column,
+                    p->b_k);
+  return panel;
+}
+
+// A tile of the next column of tiles is wanted while this one is computed.
+static void prefetch_tile(const char *c, int64_t row_bytes, int64_t rows, int64_t bytes) {
+  for (int64_t i = 0; i < rows; i++, c += row_bytes)
+    for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(c + at, 1);
+}
+
+// Rows m0 ..< m0 + m of the result, for the k of one block. The panels of b are packed on the way
+// when these are the first rows.
 static void multiply_block(const multiplication *x, int64_t m0, int64_t m, int64_t k0, int64_t k) {
   const duet_product *p = &x->p;
   const duet_engine *engine = p->engine;
   int64_t es = x->es, c_row = x->wide_c ? p->n : p->c_row, c_column = x->wide_c ? 1 : p->c_column;
-  char *c0 = x->wide_c ? x->wide_c : p->c + m0 * p->c_row * es;
+  char *c0 = (x->wide_c ? x->wide_c : p->c) + m0 * c_row * es;
   const char *a = p->a + (m0 * p->a_row + k0 * p->a_k) * x->storage;
   const char *b = p->b + k0 * p->b_k * x->storage;
   duet_parts parts = duet_split(m, x->rows);
@@ -84,24 +121,19 @@ static void multiply_block(const multiplication *x, int64_t m0, int64_t m, int64
   if (!x->a_direct)
     for (int64_t i = 0; i < parts.count; i++) {
       int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
-      pack(x, x->a_block + begin * k * es, rows, a + begin * p->a_row * x->storage, rows, k, p->a_row,
+      pack(x, x->a_block + begin * k * es, rows, a + begin * p->a_row * x->storage, rows, k,
+           p->a_row,
            p->a_k);
     }
 
   const void *row[DUET_TILE_ROWS];
   duet_tile t = {.row = row, .a_step = p->a_k, .k = k, .segments = 1, .accumulate = k0 > 0};
   duet_tile_mode mode = x->a_direct ? DUET_TILE_ROWS_AT : DUET_TILE_PACKED;
+  int prefetches = k >= 128 && parts.count > 1 && !x->through_tile;
   for (int64_t j = 0; j < p->n; j += x->panel) {
     int64_t columns = p->n - j < x->panel ? p->n - j : x->panel;
-    t.columns = columns;
-    if (x->b_direct && (engine->masked || columns % engine->lanes == 0)) {
-      t.b = b + j * es;
-      t.b_step = p->b_k;
-    } else {
-      pack(x, x->b_panel, x->panel, b + j * p->b_column * x->storage, columns, k, p->b_column, p->b_k);
-      t.b = x->b_panel;
-      t.b_step = x->panel;
-    }
+    t.columns = (int32_t)columns;
+    t.b = panel_of_b(x, b, j, columns, k, m0 == 0, &t.b_step);
     for (int64_t i = 0; i < parts.count; i++) {
       int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
       char *c = c0 + (begin * c_row + j * c_column) * es;
@@ -111,6 +143,8 @@ static void multiply_block(const multiplication *x, int64_t m0, int64_t m, int64
         t.a = x->a_block + begin * k * es;
       t.c = x->through_tile ? x->tile : c;
       t.c_step = x->through_tile ? columns : c_row;
+      if (prefetches && i + 1 < parts.count)
+        prefetch_tile(c + rows * c_row * es, c_row * es, parts.base, columns * es);
       if (x->through_tile && k0 > 0)
         copy_tile(x->tile, columns, 1, c, c_row, c_column, rows, columns, es);
       duet_choose_tile(engine, mode, rows, columns)(&t);
@@ -127,7 +161,8 @@ static void plan(multiplication *x) {
   int is_wide = !p->table->widen[p->dtype];
 
   // A right operand that runs along k (the transposed weight of a linear layer) would have to be
-  // transposed. With few rows in the left one it is cheaper to transpose that and to swap the roles.
+  // transposed. With few rows in the left one it is cheaper to transpose that and to swap the
+  // roles.
   if (is_wide && p->b_column != 1 && p->m <= full && (p->m < p->n || p->a_row == 1)) swap_roles(p);
 
   x->rows = engine->rows;
@@ -146,6 +181,14 @@ static void plan(multiplication *x) {
     x->panel = (int64_t)duet_round_up(p->n, step);
     x->k_block = x->k_block * full / x->panel;
   }
+  // A large right operand with long rows is read from end to end, some rows at a time.
+  if (x->b_direct && full * x->es % 64 == 0 && p->n >= SPREAD_PANELS * full &&
+      p->b_k * x->es >= 2048 &&
+      p->n * p->k * x->es > SPREAD_BYTES) {
+    x->spreads = 1;
+    x->b_direct = 0;
+    x->k_block = SPREAD_K;
+  }
   // Rows in place touch a page each when they are long: fewer of them at a time.
   if (x->b_direct && p->n > 4 * full) x->k_block /= 2;
 }
@@ -163,29 +206,30 @@ void duet_multiply(const duet_product *product) {
   plan(&x);
 
   void (*narrow)(void *, const void *, int64_t) = p->table->narrow[p->dtype];
-  duet_parts k_parts = duet_split(p->k, x.k_block), m_parts = duet_split(p->m, p->engine->row_block);
+  duet_parts k_parts = duet_split(p->k, x.k_block), m_parts = duet_split(p->m,
+                                                                         p->engine->row_block);
   int64_t k_most = k_parts.base + 1, m_most = m_parts.base + 1, tile_columns = x.panel;
   size_t a_bytes = x.a_direct ? 0 : duet_round_up((m_most * k_most + 16) * x.es, 64);
-  size_t b_bytes = duet_round_up((x.panel * k_most + 16) * x.es, 64);
+  size_t b_bytes = duet_round_up((duet_round_up(p->n, x.panel) * k_most + 16) * x.es, 64);
   size_t tile_bytes = duet_round_up(DUET_TILE_ROWS * tile_columns * x.es, 64);
   size_t wide_bytes = narrow ? duet_round_up(2 * p->engine->lanes * k_most * x.es, 64) : 0;
   if (narrow && p->engine->rows > 2 * p->engine->lanes) wide_bytes *= 2;
-  size_t c_bytes = narrow ? duet_round_up(m_most * p->n * x.es, 64) : 0;
+  size_t c_bytes = narrow ? duet_round_up(p->m * p->n * x.es, 64) : 0;
   char *memory = duet_scratch(1, a_bytes + b_bytes + tile_bytes + wide_bytes + c_bytes);
   x.a_block = memory, memory += a_bytes;
-  x.b_panel = memory, memory += b_bytes;
+  x.b_block = memory, memory += b_bytes;
   x.tile = memory, memory += tile_bytes;
   x.wide = memory, memory += wide_bytes;
   x.wide_c = narrow ? memory : NULL;
 
-  for (int64_t i = 0; i < m_parts.count; i++) {
-    int64_t m0 = duet_part_begin(m_parts, i), m = duet_part_begin(m_parts, i + 1) - m0;
-    for (int64_t q = 0; q < k_parts.count; q++) {
-      int64_t k0 = duet_part_begin(k_parts, q);
-      multiply_block(&x, m0, m, k0, duet_part_begin(k_parts, q + 1) - k0);
+  for (int64_t q = 0; q < k_parts.count; q++) {
+    int64_t k0 = duet_part_begin(k_parts, q), k = duet_part_begin(k_parts, q + 1) - k0;
+    for (int64_t i = 0; i < m_parts.count; i++) {
+      int64_t m0 = duet_part_begin(m_parts, i);
+      multiply_block(&x, m0, duet_part_begin(m_parts, i + 1) - m0, k0, k);
     }
-    if (narrow)
-      for (int64_t r = 0; r < m; r++)
-        narrow(p->c + (m0 + r) * p->c_row * x.storage, x.wide_c + r * p->n * x.es, p->n);
   }
+  if (narrow)
+    for (int64_t r = 0; r < p->m; r++)
+      narrow(p->c + r * p->c_row * x.storage, x.wide_c + r * p->n * x.es, p->n);
 }

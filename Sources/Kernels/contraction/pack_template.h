@@ -1,8 +1,8 @@
 // Packing of panels, for elements of 4 and 8 bytes. Only moves bits.
 //
-// The transposing loops store whole groups of items (8 or 4). Where the width is not a multiple of the
-// group, a store reaches into the next row of the panel; groups run downwards and rows upwards, so that
-// whatever was overwritten is written afterwards.
+// The transposing loops store whole groups of items (8 or 4). Where the width is not a multiple of
+// the group, a store reaches into the next row of the panel; groups run downwards and rows upwards,
+// so that whatever was overwritten is written afterwards.
 typedef DUET_LANES(uint32_t, 4) DUET_SUFFIX(u32x4);
 typedef DUET_LANES(uint32_t, 8) DUET_SUFFIX(u32x8);
 typedef DUET_LANES(uint64_t, 2) DUET_SUFFIX(u64x2);
@@ -13,7 +13,8 @@ typedef DUET_SUFFIX(u64x2) DUET_SUFFIX(u64x2_any) __attribute__((aligned(8)));
 typedef DUET_SUFFIX(u64x4) DUET_SUFFIX(u64x4_any) __attribute__((aligned(8)));
 
 // 8 rows of 4 elements become 4 rows of 8.
-DUET_INLINE void DUET_SUFFIX(transpose_8x4_u32)(uint32_t *to, int64_t width, const uint32_t *const *row,
+DUET_INLINE void DUET_SUFFIX(transpose_8x4_u32)(uint32_t *to, int64_t width,
+                                                const uint32_t *const *row,
                                                 int64_t at) {
   typedef DUET_SUFFIX(u32x4_any) quarter;
   typedef DUET_SUFFIX(u32x8) vector;
@@ -21,7 +22,8 @@ DUET_INLINE void DUET_SUFFIX(transpose_8x4_u32)(uint32_t *to, int64_t width, con
   vector v[4];
 #pragma clang loop unroll(full)
   for (int i = 0; i < 4; i++)
-    v[i] = __builtin_shufflevector(*(const quarter *)(row[i] + at), *(const quarter *)(row[i + 4] + at),
+    v[i] = __builtin_shufflevector(*(const quarter *)(row[i] + at),
+                                   *(const quarter *)(row[i + 4] + at),
                                    0, 1, 2, 3, 4, 5, 6, 7);
   vector t0 = __builtin_shufflevector(v[0], v[1], 0, 8, 1, 9, 4, 12, 5, 13);
   vector t1 = __builtin_shufflevector(v[0], v[1], 2, 10, 3, 11, 6, 14, 7, 15);
@@ -34,13 +36,16 @@ DUET_INLINE void DUET_SUFFIX(transpose_8x4_u32)(uint32_t *to, int64_t width, con
 }
 
 // 4 rows of 2 elements become 2 rows of 4.
-DUET_INLINE void DUET_SUFFIX(transpose_4x2_u64)(uint64_t *to, int64_t width, const uint64_t *const *row,
+DUET_INLINE void DUET_SUFFIX(transpose_4x2_u64)(uint64_t *to, int64_t width,
+                                                const uint64_t *const *row,
                                                 int64_t at) {
   typedef DUET_SUFFIX(u64x2_any) pair;
   typedef DUET_SUFFIX(u64x4) vector;
   typedef DUET_SUFFIX(u64x4_any) vector_any;
-  vector v0 = __builtin_shufflevector(*(const pair *)(row[0] + at), *(const pair *)(row[2] + at), 0, 1, 2, 3);
-  vector v1 = __builtin_shufflevector(*(const pair *)(row[1] + at), *(const pair *)(row[3] + at), 0, 1, 2, 3);
+  vector v0 = __builtin_shufflevector(*(const pair *)(row[0] + at), *(const pair *)(row[2] + at),
+                                      0, 1, 2, 3);
+  vector v1 = __builtin_shufflevector(*(const pair *)(row[1] + at), *(const pair *)(row[3] + at),
+                                      0, 1, 2, 3);
   *(vector_any *)to = __builtin_shufflevector(v0, v1, 0, 4, 2, 6);
   *(vector_any *)(to + width) = __builtin_shufflevector(v0, v1, 1, 5, 3, 7);
 }
@@ -62,9 +67,17 @@ DUET_INLINE void DUET_SUFFIX(transpose_4x2_u64)(uint64_t *to, int64_t width, con
   for (; p < k; p++)                                                                        \
     for (int64_t i = 0; i < count; i++) to[p * width + i] = from[i * item_stride + p];
 
-#define PACK_COPIED(type, vector_any, group)                                                \
+// Rows far apart are beyond what processors prefetch by themselves.
+#define PACK_COPIED(type, whole_any, vector_any, group)                                     \
+  const int64_t ahead = 16;                                                                 \
   for (int64_t p = 0; p < k; p++, from += k_stride, to += width) {                          \
     int64_t i = 0;                                                                          \
+    if (p + ahead < k) {                                                                    \
+      __builtin_prefetch(from + ahead * k_stride);                                          \
+      __builtin_prefetch(from + ahead * k_stride + count - 1);                              \
+    }                                                                                       \
+    for (; i + 64 / (int64_t)sizeof(type) <= count; i += 64 / sizeof(type))                 \
+      *(whole_any *)(to + i) = *(const whole_any *)(from + i);                              \
     for (; i + group <= count; i += group) *(vector_any *)(to + i) = *(const vector_any *)(from + i); \
     for (; i < count; i++) to[i] = from[i];                                                 \
   }
@@ -74,13 +87,14 @@ DUET_INLINE void DUET_SUFFIX(transpose_4x2_u64)(uint64_t *to, int64_t width, con
     for (int64_t i = 0; i < count; i++)                                                     \
       to[p * width + i] = from[i * item_stride + p * k_stride];
 
-static void DUET_SUFFIX(pack_u32)(void *panel, int64_t width, const void *source, int64_t count, int64_t k,
+static void DUET_SUFFIX(pack_u32)(void *panel, int64_t width, const void *source, int64_t count,
+                                  int64_t k,
                                   int64_t item_stride, int64_t k_stride) {
   const uint32_t *from = source;
   uint32_t *to = panel;
   if (count <= 0) return;
   if (item_stride == 1 && count >= 4) {
-    PACK_COPIED(uint32_t, DUET_SUFFIX(u32x4_any), 4)
+    PACK_COPIED(uint32_t, i32x16_any, DUET_SUFFIX(u32x4_any), 4)
   } else if (k_stride == 1) {
     PACK_TRANSPOSED(uint32_t, 8, 4, DUET_SUFFIX(transpose_8x4_u32))
   } else {
@@ -88,13 +102,14 @@ static void DUET_SUFFIX(pack_u32)(void *panel, int64_t width, const void *source
   }
 }
 
-static void DUET_SUFFIX(pack_u64)(void *panel, int64_t width, const void *source, int64_t count, int64_t k,
+static void DUET_SUFFIX(pack_u64)(void *panel, int64_t width, const void *source, int64_t count,
+                                  int64_t k,
                                   int64_t item_stride, int64_t k_stride) {
   const uint64_t *from = source;
   uint64_t *to = panel;
   if (count <= 0) return;
   if (item_stride == 1 && count >= 4) {
-    PACK_COPIED(uint64_t, DUET_SUFFIX(u64x4_any), 4)
+    PACK_COPIED(uint64_t, i64x8_any, DUET_SUFFIX(u64x4_any), 4)
   } else if (k_stride == 1) {
     PACK_TRANSPOSED(uint64_t, 4, 2, DUET_SUFFIX(transpose_4x2_u64))
   } else {
@@ -102,6 +117,37 @@ static void DUET_SUFFIX(pack_u64)(void *panel, int64_t width, const void *source
   }
 }
 
+// Whole rows, four at a time: enough streams to keep memory busy.
+#define SPREAD_ROWS(type, vector_any)                                                       \
+  const int64_t group = 64 / sizeof(type);                                                  \
+  int64_t p = 0;                                                                            \
+  for (; p + 4 <= k; p += 4, from += 4 * k_stride)                                          \
+    for (int64_t j = 0; j < panels; j++)                                                    \
+      for (int64_t i = 0; i < width; i += group)                                            \
+        for (int64_t r = 0; r < 4; r++)                                                     \
+          *(vector_any *)(to + (j * k + p + r) * width + i) =                               \
+            *(const vector_any *)(from + r * k_stride + j * width + i);                     \
+  for (; p < k; p++, from += k_stride)                                                      \
+    for (int64_t j = 0; j < panels; j++)                                                    \
+      memcpy(to + (j * k + p) * width, from + j * width, width * sizeof(type));
+
+static void DUET_SUFFIX(spread_u32)(void *to_panels, int64_t width, const void *source,
+                                    int64_t panels,
+                                    int64_t k, int64_t k_stride) {
+  const uint32_t *from = source;
+  uint32_t *to = to_panels;
+  SPREAD_ROWS(uint32_t, i32x16_any)
+}
+
+static void DUET_SUFFIX(spread_u64)(void *to_panels, int64_t width, const void *source,
+                                    int64_t panels,
+                                    int64_t k, int64_t k_stride) {
+  const uint64_t *from = source;
+  uint64_t *to = to_panels;
+  SPREAD_ROWS(uint64_t, i64x8_any)
+}
+
+#undef SPREAD_ROWS
 #undef PACK_TRANSPOSED
 #undef PACK_COPIED
 #undef PACK_STRIDED

@@ -1,4 +1,5 @@
-// Registers of one element type, and loads and stores of a part of one. The including source defines
+// Registers of one element type, and loads and stores of a part of one. The including source
+// defines
 //   ELEMENT, BITS       the type and its size
 //   LANES, HALF         elements of a register and of a half one (0: none)
 //   NAME(x)             x with the suffix of type and instruction set
@@ -84,11 +85,14 @@ DUET_INLINE void NAME(store_part)(ELEMENT *p, NAME(vector) v, NAME(mask) m) {
 #endif
 
 #if HALF == 0
-DUET_INLINE NAME(half) NAME(load_half)(const ELEMENT *p, NAME(mask) m) { return NAME(load_part)(p, m); }
-DUET_INLINE void NAME(store_half)(ELEMENT *p, NAME(half) v, NAME(mask) m) { NAME(store_part)(p, v, m); }
+DUET_INLINE NAME(half) NAME(load_half)(const ELEMENT *p,
+                                       NAME(mask) m) { return NAME(load_part)(p, m); }
+DUET_INLINE void NAME(store_half)(ELEMENT *p, NAME(half) v,
+                                  NAME(mask) m) { NAME(store_part)(p, v, m); }
 #endif
 
-// A part of a row of b: without masks the whole register is read, and callers see to it that it exists.
+// A part of a row of b: without masks the whole register is read, and callers see to it that it
+// exists.
 #if MASKED
 #define LOAD_B_PART NAME(load_part)
 #else

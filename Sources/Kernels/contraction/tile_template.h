@@ -36,7 +36,10 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
       if (tail == 2) sum2[i] = NAME(load_half)(from + full * LANES, mask);
     }
   } else {
-    EACH_ROW __builtin_prefetch(c + i * c_step, 1);
+    EACH_ROW {
+      __builtin_prefetch(c + i * c_step, 1);
+      if (full > 1) __builtin_prefetch(c + i * c_step + 2 * LANES - 1, 1);
+    }
   }
 
   int64_t a_at = 0;
@@ -89,7 +92,8 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
 #define TILES_6(M, m, s, f, t) TILES_4(M, m, s, f, t) M(m, s, 5, f, t) M(m, s, 6, f, t)
 #define TILES_12(M, m, s, f, t)                                                                  \
   TILES_6(M, m, s, f, t)                                                                         \
-  M(m, s, 7, f, t) M(m, s, 8, f, t) M(m, s, 9, f, t) M(m, s, 10, f, t) M(m, s, 11, f, t) M(m, s, 12, f, t)
+  M(m, s, 7, f, t) M(m, s, 8, f, t) M(m, s, 9, f, t)                                           \
+  M(m, s, 10, f, t) M(m, s, 11, f, t) M(m, s, 12, f, t)
 #define TILES_14(M, m, s, f, t) TILES_12(M, m, s, f, t) M(m, s, 13, f, t) M(m, s, 14, f, t)
 #if ROWS == 14
 #define TILES TILES_14
@@ -139,6 +143,7 @@ static const duet_engine NAME(engine) = {
   .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS)},
 #endif
   .pack = PACK,
+  .spread = SPREAD,
   .matvec = MATVEC,
 };
 
@@ -164,6 +169,7 @@ static const duet_engine NAME(engine) = {
 #undef BITS
 #undef LOAD_B_PART
 #undef PACK
+#undef SPREAD
 #undef MATVEC
 #undef K_BLOCK
 #undef ROW_BLOCK

@@ -1,4 +1,5 @@
-// The operations of floating point that need no series. Included once per type with REAL, VECTOR, MASK.
+// The operations of floating point that need no series. Included once per type with REAL, VECTOR,
+// MASK.
 
 DUET_INLINE VECTOR REAL(math_negate)(VECTOR x) { return -x; }
 DUET_INLINE VECTOR REAL(math_absolute)(VECTOR x) { return REAL(abs)(x); }
@@ -23,7 +24,8 @@ DUET_INLINE VECTOR REAL(math_subtract)(VECTOR x, VECTOR y) { return x - y; }
 DUET_INLINE VECTOR REAL(math_multiply)(VECTOR x, VECTOR y) { return x * y; }
 DUET_INLINE VECTOR REAL(math_divide)(VECTOR x, VECTOR y) { return x / y; }
 
-// maximum and minimum of IEEE 754-2019: NaN wins, -0 < +0. Equal values differ in the sign of zero alone.
+// maximum and minimum of IEEE 754-2019: NaN wins, -0 < +0. Equal values differ in the sign of zero
+// alone.
 DUET_INLINE VECTOR REAL(math_maximum)(VECTOR x, VECTOR y) {
   VECTOR m = ((x > y) | (x != x)) ? x : y;
   return x == y ? (VECTOR)((MASK)x & (MASK)y) : m;

@@ -1,7 +1,8 @@
 // Casts between all dtypes and selects, and their table.
 //
-// Integer to integer keeps the low bits; anything to bool asks whether it is not 0; floating point to integer
-// truncates toward zero, saturates, and turns NaN into 0; everything else rounds once to nearest even.
+// Integer to integer keeps the low bits; anything to bool asks whether it is not 0; floating point
+// to integer truncates toward zero, saturates, and turns NaN into 0; everything else rounds once to
+// nearest even.
 #include "half_conversion.h"
 #include "loops.h"
 
@@ -9,14 +10,17 @@
 #define EACH                                                             \
   _Pragma("clang loop vectorize(assume_safety) interleave_count(2)") \
   for (int64_t i = 0; i < count; i++)
+#define EACH_PLAIN for (int64_t i = 0; i < count; i++)
 
-#define CAST_LOOP(name, from, to, expression)                                                   \
+#define CAST_LOOP(name, from, to, expression) CAST_LOOP_OVER(EACH, name, from, to, expression)
+
+#define CAST_LOOP_OVER(each, name, from, to, expression)                                        \
   static void name(PARAMETERS) {                                                                \
     char *r = operand[0];                                                                       \
     const char *a = operand[1];                                                                 \
     const int64_t s = stride[0], t = stride[1];                                                 \
     if (s == sizeof(to) && t == sizeof(from)) {                                                 \
-      EACH {                                                                                    \
+      each {                                                                                    \
         const from x = ((const from *)a)[i];                                                    \
         ((to *)r)[i] = (to)(expression);                                                        \
       }                                                                                         \
@@ -28,12 +32,13 @@
     }                                                                                           \
   }
 
-// The bounds are exact in both floating-point types; small integers go through int32, which vectorises.
+// The bounds are exact in both floating-point types; small integers go through int32, which
+// vectorises.
 #define SATURATING(name, from, to, wide, least, greatest, above)   \
   DUET_INLINE to name(from x) {                                    \
-    to bounded = x >= above ? (to)greatest : (to)(wide)x;          \
-    bounded = x <= (from)least ? (to)least : bounded;              \
-    return x == x ? bounded : (to)0;                               \
+    from bounded = x == x ? x : (from)0;                           \
+    bounded = bounded <= (from)least ? (from)least : bounded;      \
+    return bounded >= above ? (to)greatest : (to)(wide)bounded;    \
   }
 
 // float64 to float32, rounded to odd: a later rounding to 16 bits is then correct.
@@ -50,23 +55,24 @@ DUET_INLINE float round_to_odd(double x) {
   return f;
 }
 
-// An integer of more than 53 bits as one that float64 holds exactly, the bits lost kept as one odd bit.
+// An integer of more than 53 bits as one that float64 holds exactly, the bits lost kept as one odd
+// bit.
 DUET_INLINE double odd_double(int64_t x) {
   int64_t kept = (x & ~(int64_t)0xffff) | (int64_t)((x & 0xffff) != 0) << 16;
   int fits = x > -((int64_t)1 << 53) && x < (int64_t)1 << 53;
   return (double)(fits ? x : kept);
 }
 
-#define CASTS_TO_SAME_KIND(name, from)                     \
-  CAST_LOOP(name##_to_bool, from, uint8_t, x != 0)         \
-  CAST_LOOP(name##_to_float32, from, float, x)             \
+#define INTEGER_TO_REAL(name, from)                \
+  CAST_LOOP(name##_to_bool, from, uint8_t, x != 0) \
+  CAST_LOOP(name##_to_float32, from, float, x)     \
   CAST_LOOP(name##_to_float64, from, double, x)
 
-CASTS_TO_SAME_KIND(uint8, uint8_t)
-CASTS_TO_SAME_KIND(int8, int8_t)
-CASTS_TO_SAME_KIND(int16, int16_t)
-CASTS_TO_SAME_KIND(int32, int32_t)
-CASTS_TO_SAME_KIND(int64, int64_t)
+INTEGER_TO_REAL(uint8, uint8_t)
+INTEGER_TO_REAL(int8, int8_t)
+INTEGER_TO_REAL(int16, int16_t)
+INTEGER_TO_REAL(int32, int32_t)
+INTEGER_TO_REAL(int64, int64_t)
 CAST_LOOP(uint8_to_int16, uint8_t, int16_t, x)
 CAST_LOOP(uint8_to_int32, uint8_t, int32_t, x)
 CAST_LOOP(uint8_to_int64, uint8_t, int64_t, x)
@@ -84,7 +90,7 @@ CAST_LOOP(int64_to_int16, int64_t, int16_t, x)
 CAST_LOOP(int64_to_int32, int64_t, int32_t, x)
 
 #define CASTS_OF_REAL(name, from)                                                               \
-  CASTS_TO_SAME_KIND(name, from)                                                                \
+  CAST_LOOP(name##_to_bool, from, uint8_t, x != 0)                                              \
   SATURATING(name##_uint8, from, uint8_t, int32_t, 0, 255, 255)                                 \
   SATURATING(name##_int8, from, int8_t, int32_t, -128, 127, 127)                                \
   SATURATING(name##_int16, from, int16_t, int32_t, -32768, 32767, 32767)                        \
@@ -98,20 +104,23 @@ CAST_LOOP(int64_to_int32, int64_t, int32_t, x)
 
 CASTS_OF_REAL(float32, float)
 CASTS_OF_REAL(float64, double)
+CAST_LOOP(float32_to_float64, float, double, x)
+CAST_LOOP(float64_to_float32, double, float, x)
 
 // To float32 on the way to 16 bits, for the dtypes that float32 cannot hold.
-CAST_LOOP(int32_to_odd, int32_t, float, round_to_odd((double)x))
-CAST_LOOP(int64_to_odd, int64_t, float, round_to_odd(odd_double(x)))
-CAST_LOOP(float64_to_odd, double, float, round_to_odd(x))
+CAST_LOOP_OVER(EACH_PLAIN, int32_to_odd, int32_t, float, round_to_odd((double)x))
+CAST_LOOP_OVER(EACH_PLAIN, int64_to_odd, int64_t, float, round_to_odd(odd_double(x)))
+CAST_LOOP_OVER(EACH_PLAIN, float64_to_odd, double, float, round_to_odd(x))
 
 enum { BLOCK = 256 };
 
-// From 16 bits to any dtype of `size` bytes, and back, by way of float32. `loop` converts from or to float32;
-// without one, the other side is float32 itself.
+// From 16 bits to any dtype of `size` bytes, and back, by way of float32. `loop` converts from or
+// to float32; without one, the other side is float32 itself.
 typedef void (*widening)(float *x, const char *h, int64_t n);
 typedef void (*narrowing)(char *h, const float *x, int64_t n);
 
-DUET_INLINE void from_half(PARAMETERS, widening widen, duet_loop loop, uint8_t size, duet_loop self) {
+DUET_INLINE void from_half(PARAMETERS, widening widen, duet_loop loop, uint8_t size,
+                           duet_loop self) {
   if ((stride[0] != size || stride[1] != 2) && count != 1)
     return duet_strided_loop(operand, stride, count, self, (uint8_t[]){size, 2}, 2);
   _Alignas(64) float wide[BLOCK];
@@ -127,7 +136,8 @@ DUET_INLINE void from_half(PARAMETERS, widening widen, duet_loop loop, uint8_t s
   }
 }
 
-DUET_INLINE void to_half(PARAMETERS, duet_loop loop, uint8_t size, narrowing narrow, duet_loop self) {
+DUET_INLINE void to_half(PARAMETERS, duet_loop loop, uint8_t size, narrowing narrow,
+                         duet_loop self) {
   if ((stride[0] != 2 || stride[1] != size) && count != 1)
     return duet_strided_loop(operand, stride, count, self, (uint8_t[]){2, size}, 2);
   _Alignas(64) float wide[BLOCK];
@@ -198,13 +208,22 @@ static void same_64(PARAMETERS) {
     const int64_t s = sizeof(unit), p = stride[2], q = stride[3];                               \
     const int plain = stride[0] == s && stride[1] == 1;                                         \
     if (plain && p == s && q == s) {                                                            \
-      EACH ((unit *)r)[i] = c[i] ? ((const unit *)a)[i] : ((const unit *)b)[i];                 \
+      EACH {                                                                                    \
+        const unit x = ((const unit *)a)[i], y = ((const unit *)b)[i];                          \
+        ((unit *)r)[i] = (unit)(c[i] ? x : y);                                                  \
+      }                                                                                         \
     } else if (plain && p == 0 && q == s) {                                                     \
       const unit x = *(const unit *)a;                                                          \
-      EACH ((unit *)r)[i] = c[i] ? x : ((const unit *)b)[i];                                    \
+      EACH {                                                                                    \
+        const unit y = ((const unit *)b)[i];                                                    \
+        ((unit *)r)[i] = (unit)(c[i] ? x : y);                                                  \
+      }                                                                                         \
     } else if (plain && p == s && q == 0) {                                                     \
       const unit y = *(const unit *)b;                                                          \
-      EACH ((unit *)r)[i] = c[i] ? ((const unit *)a)[i] : y;                                    \
+      EACH {                                                                                    \
+        const unit x = ((const unit *)a)[i];                                                    \
+        ((unit *)r)[i] = (unit)(c[i] ? x : y);                                                  \
+      }                                                                                         \
     } else if (plain && p == 0 && q == 0) {                                                     \
       const unit x = *(const unit *)a, y = *(const unit *)b;                                    \
       EACH ((unit *)r)[i] = c[i] ? x : y;                                                       \

@@ -1,5 +1,5 @@
-// Conversions between float32 and the 16-bit floats, sixteen elements at a time: round to nearest even,
-// subnormals kept, NaN made quiet with the upper bits of its payload.
+// Conversions between float32 and the 16-bit floats, sixteen elements at a time: round to nearest
+// even, subnormals kept, NaN made quiet with the upper bits of its payload.
 #ifndef DUET_HALF_CONVERSION_H
 #define DUET_HALF_CONVERSION_H
 
@@ -71,8 +71,8 @@ DUET_INLINE u16x16 to_float16(f32x16 x) {
 }
 #endif
 
-// n elements, n a multiple of 16 or the last ones of an array: those behind n are not touched in `h`, and
-// may be in `x`, a buffer with room for a whole vector.
+// n elements, n a multiple of 16 or the last ones of an array: those behind n are not touched in
+// `h`, and may be in `x`, a buffer with room for a whole vector.
 #define HALF_ARRAYS(type)                                                                        \
   DUET_INLINE void widen_##type(float *x, const char *h, int64_t n) {                            \
     int64_t i = 0;                                                                               \

@@ -1,12 +1,13 @@
-// Loops over float16 or bfloat16: blocks are widened to float32, the float32 loop runs, the result is
-// rounded once. Included once per type with HALF (adds the suffix).
+// Loops over float16 or bfloat16: blocks are widened to float32, the float32 loop runs, the result
+// is rounded once. Included once per type with HALF (adds the suffix).
 
 #define PARAMETERS char *const *operand, const int64_t *stride, int64_t count
 
 static const uint8_t HALF(sizes)[3] = {2, 2, 2};
 static const uint8_t HALF(test_sizes)[3] = {1, 2, 2};
 
-// Every contiguous or scalar combination but an all-scalar one is widened here; the rest is gathered first.
+// Every contiguous or scalar combination but an all-scalar one is widened here; the rest is
+// gathered first.
 static void HALF(apply)(PARAMETERS, int inputs, int is_test, duet_loop loop, duet_loop self) {
   int64_t size = is_test ? 1 : 2;
   int single = count == 1, scalars = 0, strided = !single && stride[0] != size;

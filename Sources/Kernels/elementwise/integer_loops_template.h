@@ -1,5 +1,5 @@
-// The loops of one integer dtype. Included by integer_template.h with TYPE, UNSIGNED, INTEGER and IS_SIGNED,
-// which end here. Arithmetic wraps.
+// The loops of one integer dtype. Included by integer_template.h with TYPE, UNSIGNED, INTEGER and
+// IS_SIGNED, which end here. Arithmetic wraps.
 
 #define BITS ((int)sizeof(TYPE) * 8)
 
@@ -78,11 +78,11 @@ UNARY_LOOP(INTEGER(relu), TYPE, TYPE, x)
 BINARY_LOOP(INTEGER(add), TYPE, TYPE, (UNSIGNED)x + (UNSIGNED)y)
 BINARY_LOOP(INTEGER(subtract), TYPE, TYPE, (UNSIGNED)x - (UNSIGNED)y)
 BINARY_LOOP(INTEGER(multiply), TYPE, TYPE, (UNSIGNED)x * 1u * (UNSIGNED)y)
-BINARY_LOOP(INTEGER(divide), TYPE, TYPE, INTEGER(quotient)(x, y))
-BINARY_LOOP(INTEGER(floor_divide), TYPE, TYPE, INTEGER(floor_quotient)(x, y))
-BINARY_LOOP(INTEGER(remainder), TYPE, TYPE, INTEGER(rest)(x, y))
-BINARY_LOOP(INTEGER(floor_remainder), TYPE, TYPE, INTEGER(floor_rest)(x, y))
-BINARY_LOOP(INTEGER(power), TYPE, TYPE, INTEGER(raised)(x, y))
+PLAIN_BINARY_LOOP(INTEGER(divide), TYPE, INTEGER(quotient)(x, y))
+PLAIN_BINARY_LOOP(INTEGER(floor_divide), TYPE, INTEGER(floor_quotient)(x, y))
+PLAIN_BINARY_LOOP(INTEGER(remainder), TYPE, INTEGER(rest)(x, y))
+PLAIN_BINARY_LOOP(INTEGER(floor_remainder), TYPE, INTEGER(floor_rest)(x, y))
+PLAIN_BINARY_LOOP(INTEGER(power), TYPE, INTEGER(raised)(x, y))
 BINARY_LOOP(INTEGER(maximum), TYPE, TYPE, x > y ? x : y)
 BINARY_LOOP(INTEGER(minimum), TYPE, TYPE, x < y ? x : y)
 BINARY_LOOP(INTEGER(and), TYPE, TYPE, x & y)

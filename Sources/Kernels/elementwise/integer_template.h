@@ -1,5 +1,5 @@
-// All loops over bool and the integer dtypes, and their table. The compiler vectorises them; the result may be
-// an operand's own array, which never carries anything from one element to the next.
+// All loops over bool and the integer dtypes, and their table. The compiler vectorises them; the
+// result may be an operand's own array, which never carries anything from one element to the next.
 #include "loops.h"
 
 #define PARAMETERS char *const *operand, const int64_t *stride, int64_t count
@@ -62,7 +62,18 @@
     [DUET_GREATER] = greater_##suffix, [DUET_GREATER_EQUAL] = greater_equal_##suffix, \
   }
 
-// One integer dtype: INTEGER adds the suffix, UNSIGNED is the type of the same width in which sums wrap.
+// For what has no vector instructions: division and powers.
+#define PLAIN_BINARY_LOOP(name, type, expression)                                               \
+  static void name(PARAMETERS) {                                                                \
+    for (int64_t i = 0; i < count; i++) {                                                       \
+      const type x = *(const type *)(operand[1] + i * stride[1]);                               \
+      const type y = *(const type *)(operand[2] + i * stride[2]);                               \
+      *(type *)(operand[0] + i * stride[0]) = expression;                                       \
+    }                                                                                           \
+  }
+
+// One integer dtype: INTEGER adds the suffix, UNSIGNED is the type of the same width in which sums
+// wrap.
 #define TYPE uint8_t
 #define UNSIGNED uint8_t
 #define INTEGER(name) name##_uint8

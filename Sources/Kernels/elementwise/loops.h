@@ -34,13 +34,19 @@ DUET_DECLARE_LOOPS(neon)
 #endif
 DUET_DECLARE_LOOPS(scalar)
 
-// Runs a loop over any strides through contiguous buffers of 256 elements, so that a strided element meets
-// the same vector code as a contiguous one. size: of one element, per operand (result first).
+// Runs a loop over any strides through contiguous buffers of 256 elements, so that a strided
+// element meets the same vector code as a contiguous one. size: of one element, per operand (result
+// first).
 void duet_strided_loop(char *const *operand, const int64_t *stride, int64_t count, duet_loop loop,
                        const uint8_t *size, int operands);
 
 // Copies count elements of 1, 2, 4 or 8 bytes between any strides.
 void duet_copy_strided(char *to, int64_t to_stride, const char *from, int64_t from_stride,
                        int64_t count, int64_t size);
+
+// Writes rows x columns elements of 1, 2, 4 or 8 bytes, dense along a row, from a source dense
+// along a column.
+void duet_transpose(char *to, int64_t to_row, const char *from, int64_t from_column, int64_t rows,
+                    int64_t columns, int64_t size);
 
 #endif

@@ -1,5 +1,5 @@
-// Loops over float32 or float64. Included once per type with REAL (adds the suffix), VECTOR, MASK, BYTES (as
-// many bytes as lanes), LANES, SIZE.
+// Loops over float32 or float64. Included once per type with REAL (adds the suffix), VECTOR, MASK,
+// BYTES (as many bytes as lanes), LANES, SIZE.
 
 #define PARAMETERS char *const *operand, const int64_t *stride, int64_t count
 

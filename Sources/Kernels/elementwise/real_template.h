@@ -3,6 +3,7 @@
 #include "../math/math_f64.h"
 #include "half_conversion.h"
 #include "loops.h"
+#include "part.h"
 #include "real_operations.h"
 
 typedef DUET_LANES(int8_t, 16) i8x16;
@@ -15,9 +16,6 @@ typedef DUET_LANES(int8_t, 8) i8x8;
 #define BYTES i8x16
 #define LANES 16
 #define SIZE 4
-// The partial accesses are named load_f32_part in simd.h.
-#define load_part_f32 load_f32_part
-#define store_part_f32 store_f32_part
 #include "arithmetic_template.h"
 #include "real_loops_template.h"
 #undef REAL
@@ -35,8 +33,6 @@ typedef DUET_LANES(int8_t, 8) i8x8;
 #define BYTES i8x8
 #define LANES 8
 #define SIZE 8
-#define load_part_f64 load_f64_part
-#define store_part_f64 store_f64_part
 #include "arithmetic_template.h"
 #include "real_loops_template.h"
 #undef REAL

@@ -1,18 +1,26 @@
-// Matrix products and convolutions: one packed, blocked engine. Every element of a result is one chain of
-// fused multiply-adds in ascending k that starts at zero, whatever the blocking, packing, threads,
-// strides and instruction set.
+// Matrix products and convolutions: one packed, blocked engine. Every element of a result is one
+// chain of fused multiply-adds in ascending k that starts at +0, whatever the blocking, packing,
+// threads, strides and instruction set. Where an operand holds NaNs, which NaN a result holds is
+// left open.
 #ifndef DUET_CONTRACTION_H
 #define DUET_CONTRACTION_H
 
 #include "duet_types.h"
 
-// result[b, m, n] = sum over k of left[b, m, k] * right[b, k, n]. float32, float64; int32 and int64 wrap.
-// float16 and bfloat16 inputs accumulate in float32 and round once at the end.
+// result[b, m, n] = sum over k of left[b, m, k] * right[b, k, n]. float32, float64; integers wrap;
+// bool is "or" of "and". float16 and bfloat16 inputs accumulate in float32 and round once, to even,
+// at the end. k == 0 gives +0.
+//
+// Products with a vector (m == 1 or n == 1, floating point) have a lane order of their own: 16
+// chains, chain l over k = l, l + 16, l + 32, ..., each from +0; then chain l += chain l + 8 for l
+// < 8, and the same with 4, 2 and 1; chain 0 is the result. This depends on m and n of the call
+// alone, so a batch of products with a vector is not the same, bit for bit, as one product of
+// matrices.
 typedef struct {
   void *operand[DUET_MAX_OPERANDS];  // result (contiguous [batch..., m, n]), left, right
   duet_dtype dtype;
   int64_t m, n, k;
-  int64_t left_stride[2], right_stride[2];  // elements: [m, k] and [k, n]; any, 0 and negative included
+  int64_t left_stride[2], right_stride[2];  // elements: [m, k] and [k, n]; any sign, or 0
   int32_t batch_rank;                       // 0 to 6
   int64_t batch_shape[6], left_batch_stride[6], right_batch_stride[6];  // elements
 } duet_matmul_call;
@@ -26,9 +34,12 @@ typedef struct {
   int64_t in_height, in_width, out_height, out_width, kernel_height, kernel_width;
   int64_t stride_height, stride_width, pad_top, pad_left, dilation_height, dilation_width;
 } duet_conv2d_call;
-// k runs over (channel of the group, kh, kw); taps that fall on the padding multiply by +0.
+// k runs over (channel of the group, kh, kw); taps that fall on the padding multiply by +0, so that
+// an infinite or NaN weight gives NaN there.
 duet_status duet_conv2d(const void *call);                  // y, x, w
-// k runs over (output channel of the group, kh, kw); taps that meet no output are skipped.
+// k runs over (output channel of the group, kh, kw). Taps are skipped where they miss the grid of
+// the strides or meet a row outside the output; those on the grid that meet a column outside it
+// multiply by +0.
 duet_status duet_conv2d_input_gradient(const void *call);   // dx, dy, w
 // k runs over (batch, output row, output column); taps that fall on the padding multiply by +0.
 duet_status duet_conv2d_weight_gradient(const void *call);  // dw, x, dy

@@ -1,4 +1,5 @@
-// A compiled plan's steps, and the tile programs that run fused groups.
+// A compiled plan: its steps, the pointers that change between calls, and the tile programs that run fused
+// groups.
 #ifndef DUET_PLAN_H
 #define DUET_PLAN_H
 
@@ -13,37 +14,73 @@ typedef struct {
 // Runs the steps in order. Stops at the first that fails and leaves its index in *failed.
 duet_status duet_run_steps(const duet_step *steps, int64_t count, int64_t *failed);
 
-// A fused group of elementwise operations over one iteration space. The space is seen as [rows, columns];
-// tiles hold about 1,024 elements. Registers are tile-sized scratch buffers in the first-level cache.
-// A slot of an instruction names a register (index < register_count) or an external array.
+// Where a pointer to an input or output of the plan stands: the pointer at `block_offset` of the argument
+// blocks becomes buffer `index` plus `byte_offset`.
+typedef struct {
+  int64_t block_offset, index, byte_offset;
+} duet_patch;
+
+// What one running call of a plan needs for itself: argument blocks whose arena and constant addresses are
+// in place, and the steps that point into them. Instances wait for their next call in a list.
+typedef struct duet_plan_instance {
+  struct duet_plan_instance *next;
+  char *blocks;
+  const duet_step *steps;
+  const duet_patch *inputs, *outputs;
+  int64_t step_count, input_count, output_count;  // counts of patches
+  void *arena;                                    // the owner of the arena's memory
+  int32_t isa;                                    // the loops in the blocks belong to it
+} duet_plan_instance;
+
+// Patches the pointers of inputs and outputs, then runs the steps.
+duet_status duet_run_instance(duet_plan_instance *instance, void *const *inputs,
+                              void *const *outputs, int64_t *failed);
+
+// duet_copy, but nothing to do where both operands are the same array.
+duet_status duet_copy_unless_same(const void *call);
+
+// A fused group of elementwise operations over one iteration space, run tile by tile: all instructions on
+// one tile, then all on the next, so that what lies between them stays in the first-level cache.
+//
+// The space is row-major over `shape`. A tile is a run of `tile_step` indices of axis `tile_axis` with all of
+// the axes behind it; it lies within one index of the axes before it, so a tile is a contiguous range of
+// the space. Registers are parts of a scratch memory.
+enum { DUET_TILE_SCRATCH = 64 << 10, DUET_TILE_EXTERNALS = 64 };
+
 typedef enum : int32_t {
-  DUET_TILE_CONTIGUOUS,  // laid out as the iteration space
+  DUET_TILE_CONTIGUOUS,  // laid out as the space
   DUET_TILE_SCALAR,      // one element for the whole space
-  DUET_TILE_STRIDED,     // any strides: copied into a scratch tile first
+  DUET_TILE_DIRECT,      // the elements of a tile lie one behind the other, or are all the same one
+  DUET_TILE_EXPANDED,    // copied into scratch memory, one element per index of the tile
 } duet_tile_access;
 
+// An array outside: an input or a result of the group.
 typedef struct {
   duet_tile_access access;
   int32_t element_size;
-  int64_t stride[DUET_MAX_RANK];  // bytes, over the iteration space's axes
+  int64_t scratch;                // where the expanded tile lies in the scratch memory
+  int64_t stride[DUET_MAX_RANK];  // bytes, over the space's axes; 0 where elements repeat
 } duet_tile_external;
 
 typedef struct {
   duet_loop loop;
   int32_t operand_count;  // result first, 1 to 4
-  int32_t slot[4];        // < 0: external ~slot; otherwise register
+  int32_t slot[4];        // >= 0: a register's byte offset in the scratch memory; < 0: external ~slot
+  int32_t stride[4];      // bytes: the size of an element, or 0
 } duet_tile_instruction;
 
-// Variable-sized: `operand`, `external` and `instruction` point behind the struct or elsewhere in the plan.
+// Followed in memory by operand pointers (one per external), externals and instructions, at these byte
+// offsets from the start of the call.
 typedef struct {
-  void **operand;  // one pointer per external; outputs and inputs alike
-  const duet_tile_external *external;
-  const duet_tile_instruction *instruction;
-  int32_t external_count, instruction_count, register_count;
-  int32_t rank;
+  int32_t operands, externals, instructions;
+  int32_t external_count, instruction_count;
+  int32_t rank, tile_axis;
   int64_t shape[DUET_MAX_RANK];
+  int64_t tile_step;
+  int64_t tiles_per_run;  // tiles that one run over the tile axis takes
+  int64_t tile_count;
+  int64_t inner_count;    // elements per index of the tile axis
   int64_t element_count;
-  int32_t widest;  // bytes of the widest register element
 } duet_tile_call;
 duet_status duet_tile_program(const void *call);
 

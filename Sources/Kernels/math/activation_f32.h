@@ -4,19 +4,22 @@
 
 #include "exponential_f32.h"
 
-// tanh x = (e^2x - 1) / (e^2x + 1), both from e^2x - 1 = s p + (s - 1) with s = 2^n.
+// Below 0.6 an odd polynomial, above it 1 - 2 / (e^2x + 1).
 DUET_INLINE f32x16 math_tanh_f32(f32x16 x) {
-  f32x16 a = abs_f32(x);
+  f32x16 a = abs_f32(x), z = a * a;
+  f32x16 small = POLY_F32(z, -0.333332986f, 0.133319363f, -0.0537847094f, 0.0207985714f,
+                          -0.00589787122f);
   exp_reduction_f32 e = reduce_exp_f32(2.0f * at_most_f32(a, 10.0f));
   f32x16 p = expm1_reduced_f32(e.r), s = power_of_two_f32(e.n.integer);
-  f32x16 y = fma_f32(s, p, s - 1.0f) / fma_f32(s, p, s + 1.0f);
-  return flip_f32(a < 0x1p-13f ? a : y, sign_f32(x));
+  f32x16 large = 1.0f - 2.0f / fma_f32(s, p, s + 1.0f);
+  return flip_f32(a < 0.6f ? fma_f32(small, z * a, a) : large, sign_f32(x));
 }
 
 // e^a / 2 without overflow where e^a alone would be infinite.
 DUET_INLINE f32x16 half_exp_f32(f32x16 a) {
-  return 0.5f * exp_bounded_f32(at_most_f32(a, 88.0f)) *
-         exp_bounded_f32(at_least_f32(at_most_f32(a, 100.0f) - 88.0f, 0.0f));
+  exp_reduction_f32 e = reduce_exp_f32(at_most_f32(a, 90.0f));
+  nearest_f32_result below = {e.n.value - 1.0f, e.n.integer - 1};
+  return scale_f32(exp_reduced_f32(e.r), below);
 }
 
 // Below 1 an odd polynomial, above it (e^a - e^-a) / 2.
@@ -43,17 +46,25 @@ DUET_INLINE f32x16 math_erf_f32(f32x16 x) {
   return flip_f32(a < 0.93f ? fma_f32(small, a, a) : large, sign_f32(x));
 }
 
-// 1 / (1 + e^-x), written for negative x as e^x / (1 + e^x) so that small values keep their digits.
-DUET_INLINE f32x16 math_sigmoid_f32(f32x16 x) {
-  f32x16 e = exp_bounded_f32(at_least_f32(-abs_f32(x), -105.0f));
-  return (x < 0.0f ? e : (f32x16)1.0f) / (1.0f + e);
+// y / (1 + e^v), without the rounding of e^v and without its overflow: with e^v = 2^n (1 + p) both
+// sides are scaled by 2^-64 where n is large.
+DUET_INLINE f32x16 logistic_f32(f32x16 y, f32x16 v) {
+  exp_reduction_f32 e = reduce_exp_f32(at_least_f32(at_most_f32(v, 115.0f), -80.0f));
+  f32x16 p = expm1_reduced_f32(e.r);
+  i32x16 shift = (e.n.integer > 64) & 64;
+  f32x16 one = power_of_two_f32(-shift), s = power_of_two_f32(e.n.integer - shift);
+  // s + 1 is exact up to 2^16; above, s joins last.
+  i32x16 far = s > 0x1p16f;
+  f32x16 first = far ? one : s + one, last = far ? s : (f32x16)0.0f;
+  return (y * one) / (fma_f32(s, p, first) + last);
 }
+
+DUET_INLINE f32x16 math_sigmoid_f32(f32x16 x) { return logistic_f32((f32x16)1.0f, -x); }
 
 // x sigmoid(x); -inf gives -0, the limit.
 DUET_INLINE f32x16 math_silu_f32(f32x16 x) {
-  x = at_least_f32(x, -150.0f);
-  f32x16 e = exp_bounded_f32(at_least_f32(-abs_f32(x), -105.0f));
-  return (x < 0.0f ? x * e : x) / (1.0f + e);
+  x = at_least_f32(x, -110.0f);
+  return logistic_f32(x, -x);
 }
 
 // x / 2 (1 + erf(x / sqrt 2)); -inf gives 0, the limit.
@@ -67,13 +78,14 @@ DUET_INLINE f32x16 math_gelu_tanh_f32(f32x16 x) {
   x = at_least_f32(x, -20.0f);
   f32x16 c = at_most_f32(x, 20.0f);
   f32x16 u = c * fma_f32(c * c, 0.0356774081f, 0.797884583f);
-  return x / (1.0f + math_exp_f32(-2.0f * u));
+  return logistic_f32(x, -2.0f * u);
 }
 
 // log(1 + e^x) = max(x, 0) + log1p(e^-|x|).
 DUET_INLINE f32x16 math_softplus_f32(f32x16 x) {
   f32x16 e = exp_bounded_f32(at_least_f32(-abs_f32(x), -105.0f));
-  return at_least_f32(x, 0.0f) + math_log1p_f32(e);
+  f32x16 y = at_least_f32(x, 0.0f) + math_log1p_f32(e);
+  return x == x ? y : x;
 }
 
 #endif

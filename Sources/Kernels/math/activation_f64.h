@@ -5,16 +5,21 @@
 #include "exponential_f64.h"
 
 DUET_INLINE f64x8 math_tanh_f64(f64x8 x) {
-  f64x8 a = abs_f64(x);
+  f64x8 a = abs_f64(x), z = a * a;
+  f64x8 small = POLY_F64(z, -0.33333333333333326, 0.13333333333331759, -0.053968253967210222,
+                         0.021869488501382602, -0.0088632348494494754, 0.0035921195330487778,
+                         -0.0014557632191192342, 0.00058961841211188669, -0.0002375017515497504,
+                         9.2469529380238144e-05, -3.115795983867695e-05, 6.4940216398394455e-06);
   exp_reduction_f64 e = reduce_exp_f64(2.0 * at_most_f64(a, 20.0));
   f64x8 p = expm1_reduced_f64(e.r), s = power_of_two_f64(e.n.integer);
-  f64x8 y = fma_f64(s, p, s - 1.0) / fma_f64(s, p, s + 1.0);
-  return flip_f64(a < 0x1p-28 ? a : y, sign_f64(x));
+  f64x8 large = 1.0 - 2.0 / fma_f64(s, p, s + 1.0);
+  return flip_f64(a < 0.6 ? fma_f64(small, z * a, a) : large, sign_f64(x));
 }
 
 DUET_INLINE f64x8 half_exp_f64(f64x8 a) {
-  return 0.5 * exp_bounded_f64(at_most_f64(a, 709.0)) *
-         exp_bounded_f64(at_least_f64(at_most_f64(a, 720.0) - 709.0, 0.0));
+  exp_reduction_f64 e = reduce_exp_f64(at_most_f64(a, 720.0));
+  nearest_f64_result below = {e.n.value - 1.0, e.n.integer - 1};
+  return scale_f64(exp_reduced_f64(e.r), below);
 }
 
 DUET_INLINE f64x8 math_sinh_f64(f64x8 x) {
@@ -48,15 +53,22 @@ DUET_INLINE f64x8 math_erf_f64(f64x8 x) {
   return flip_f64(a < 1.0 ? fma_f64(small, a, a) : large, sign_f64(x));
 }
 
-DUET_INLINE f64x8 math_sigmoid_f64(f64x8 x) {
-  f64x8 e = exp_bounded_f64(at_least_f64(-abs_f64(x), -760.0));
-  return (x < 0.0 ? e : (f64x8)1.0) / (1.0 + e);
+DUET_INLINE f64x8 logistic_f64(f64x8 y, f64x8 v) {
+  exp_reduction_f64 e = reduce_exp_f64(at_least_f64(at_most_f64(v, 780.0), -700.0));
+  f64x8 p = expm1_reduced_f64(e.r);
+  i64x8 shift = (e.n.integer > 512) & 512;
+  f64x8 one = power_of_two_f64(-shift), s = power_of_two_f64(e.n.integer - shift);
+  // s + 1 is exact up to 2^40; above, s joins last.
+  i64x8 far = s > 0x1p40;
+  f64x8 first = far ? one : s + one, last = far ? s : (f64x8)0.0;
+  return (y * one) / (fma_f64(s, p, first) + last);
 }
 
+DUET_INLINE f64x8 math_sigmoid_f64(f64x8 x) { return logistic_f64((f64x8)1.0, -x); }
+
 DUET_INLINE f64x8 math_silu_f64(f64x8 x) {
-  x = at_least_f64(x, -1000.0);
-  f64x8 e = exp_bounded_f64(at_least_f64(-abs_f64(x), -760.0));
-  return (x < 0.0 ? x * e : x) / (1.0 + e);
+  x = at_least_f64(x, -770.0);
+  return logistic_f64(x, -x);
 }
 
 DUET_INLINE f64x8 math_gelu_f64(f64x8 x) {
@@ -68,12 +80,13 @@ DUET_INLINE f64x8 math_gelu_tanh_f64(f64x8 x) {
   x = at_least_f64(x, -40.0);
   f64x8 c = at_most_f64(x, 40.0);
   f64x8 u = c * fma_f64(c * c, 0.035677408136300125, 0.79788456080286541);
-  return x / (1.0 + math_exp_f64(-2.0 * u));
+  return logistic_f64(x, -2.0 * u);
 }
 
 DUET_INLINE f64x8 math_softplus_f64(f64x8 x) {
   f64x8 e = exp_bounded_f64(at_least_f64(-abs_f64(x), -760.0));
-  return at_least_f64(x, 0.0) + math_log1p_f64(e);
+  f64x8 y = at_least_f64(x, 0.0) + math_log1p_f64(e);
+  return x == x ? y : x;
 }
 
 #endif

@@ -21,12 +21,17 @@ DUET_INLINE exp_reduction_f32 reduce_exp_f32(f32x16 x) {
   return (exp_reduction_f32){n, fma_f32(-n.value, LN2_LOW_F32, r)};
 }
 
-// e^x for -150 <= x <= 150 (and NaN): 2^n (1 + r + r^2 p(r)).
+// e^r on the reduced interval: 1 + r + r^2 p(r).
+DUET_INLINE f32x16 exp_reduced_f32(f32x16 r) {
+  f32x16 p = POLY_F32(r, 0.5f, 0.166666478f, 0.0416664816f, 0.0083378749f, 0.00139332679f,
+                      0.000173276421f);
+  return fma_f32(p, r * r, r) + 1.0f;
+}
+
+// e^x for |x| <= 150 (and NaN).
 DUET_INLINE f32x16 exp_bounded_f32(f32x16 x) {
   exp_reduction_f32 e = reduce_exp_f32(x);
-  f32x16 r = e.r;
-  f32x16 p = POLY_F32(r, 0.49999994f, 0.166665167f, 0.0416681021f, 0.00836916547f, 0.00138380064f);
-  return scale_f32(fma_f32(p, r * r, r) + 1.0f, e.n);
+  return scale_f32(exp_reduced_f32(e.r), e.n);
 }
 
 DUET_INLINE f32x16 math_exp_f32(f32x16 x) {
@@ -89,7 +94,8 @@ DUET_INLINE f32x16 math_log1p_f32(f32x16 x) {
   return abs_f32(x) < 0x1p-25f ? x : y;
 }
 
-// log(1 + f) / ln(base) as an unevaluated product: f + tail is split so that the factor's low part counts.
+// log(1 + f) / ln(base) as an unevaluated product: f + tail is split so that the factor's low part
+// counts.
 DUET_INLINE f32x16 log_base_f32(f32x16 f, float high, float low) {
   f32x16 tail = log1p_tail_f32(f), sum = f + tail;
   f32x16 rest = (f - sum) + tail;

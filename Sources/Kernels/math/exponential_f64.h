@@ -19,15 +19,19 @@ DUET_INLINE exp_reduction_f64 reduce_exp_f64(f64x8 x) {
   return (exp_reduction_f64){n, fma_f64(-n.value, LN2_LOW_F64, r)};
 }
 
-// e^x for -1200 <= x <= 1200 (and NaN).
-DUET_INLINE f64x8 exp_bounded_f64(f64x8 x) {
-  exp_reduction_f64 e = reduce_exp_f64(x);
-  f64x8 r = e.r;
+// e^r on the reduced interval: 1 + r + r^2 p(r).
+DUET_INLINE f64x8 exp_reduced_f64(f64x8 r) {
   f64x8 p = POLY_F64(r, 0.50000000000000111, 0.1666666666666641, 0.041666666666529739,
                      0.008333333333494836, 0.001388888894375748, 0.00019841269506071696,
                      2.4801492952569832e-05, 2.7557586545913057e-06, 2.7630305107909579e-07,
                      2.5000097430334583e-08);
-  return scale_f64(fma_f64(p, r * r, r) + 1.0, e.n);
+  return fma_f64(p, r * r, r) + 1.0;
+}
+
+// e^x for |x| <= 1200 (and NaN).
+DUET_INLINE f64x8 exp_bounded_f64(f64x8 x) {
+  exp_reduction_f64 e = reduce_exp_f64(x);
+  return scale_f64(exp_reduced_f64(e.r), e.n);
 }
 
 DUET_INLINE f64x8 math_exp_f64(f64x8 x) {

@@ -1,6 +1,6 @@
-// Reduction of huge angles by pi / 2 (Payne and Hanek, 1983): with x = m 2^e, only the bits of 2 / pi whose
-// products with x are not multiples of 4 matter, and 192 of them leave more than 64 correct bits of the
-// remainder of any float64. Integer arithmetic, one lane at a time.
+// Reduction of huge angles by pi / 2 (Payne and Hanek, 1983): with x = m 2^e, only the bits of 2 /
+// pi whose products with x are not multiples of 4 matter, and 192 of them leave more than 64
+// correct bits of the remainder of any float64. Integer arithmetic, one lane at a time.
 #ifndef DUET_MATH_HUGE_ARGUMENT_H
 #define DUET_MATH_HUGE_ARGUMENT_H
 
@@ -23,7 +23,8 @@ static huge_reduction __attribute__((noinline, unused)) reduce_huge(double x) {
   memcpy(&u, &x, 8);
   uint64_t m = (u & 0xfffffffffffffu) | 0x10000000000000u;
   int e = (int)(u >> 52 & 2047) - 1075;
-  // Bit k of 2 / pi weighs 2^-k; the window begins at k = e - 1, counted here with 64 zeros in front.
+  // Bit k of 2 / pi weighs 2^-k; the window begins at k = e - 1, counted here with 64 zeros in
+  // front.
   int first = e - 2 + 64, word = first >> 6, shift = first & 63;
   uint64_t w[3];
   for (int i = 0; i < 3; i++) {
@@ -44,7 +45,8 @@ static huge_reduction __attribute__((noinline, unused)) reduce_huge(double x) {
     p1 = ~p1 + (p0 == 0);
     p2 = ~p2 + (p0 == 0 && p1 == 0);
   }
-  int exponent = 0;  // the fraction is p2 p1 p0 / 2^192 = (p2 p1) 2^exponent / 2^128 once p2 is normalised
+  // The fraction is (p2 p1) 2^exponent / 2^128 once p2 is normalised.
+  int exponent = 0;
   if (p2 == 0) {
     p2 = p1, p1 = p0, p0 = 0;
     exponent = -64;

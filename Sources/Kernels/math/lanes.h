@@ -1,4 +1,5 @@
-// Small building blocks of the vector functions: selection, signs, splitting and building of floats.
+// Small building blocks of the vector functions: selection, signs, splitting and building of
+// floats.
 #ifndef DUET_MATH_LANES_H
 #define DUET_MATH_LANES_H
 
@@ -48,8 +49,9 @@ DUET_INLINE f64x8 poly_f64(f64x8 x, const double *c, int n) {
   return p;
 }
 
-// The integer nearest to a small x (|x| < 2^22 or 2^51), as a float and as an integer. Adding 1.5 * 2^p
-// leaves the integer in the low bits of the fraction; unlike a conversion it is defined for every x.
+// The integer nearest to a small x (|x| < 2^22 or 2^51), as a float and as an integer. Adding 1.5 *
+// 2^p leaves the integer in the low bits of the fraction; unlike a conversion it is defined for
+// every x.
 typedef struct {
   f32x16 value;
   i32x16 integer;
@@ -102,7 +104,8 @@ typedef struct {
   f64x8 mantissa, exponent;
 } split_f64_result;
 
-// The exponent that leaves a mantissa in [sqrt(1/2), sqrt(2)), from the bits of a positive normal number.
+// The exponent that leaves a mantissa in [sqrt(1/2), sqrt(2)), from the bits of a positive normal
+// number.
 DUET_INLINE i32x16 exponent_f32(i32x16 u) { return (i32x16)((u32x16)(u + 0x4afb0d) >> 23) - 127; }
 DUET_INLINE i64x8 exponent_f64(i64x8 u) {
   return (i64x8)((u64x8)(u + 0x95f619980c433) >> 52) - 1023;
@@ -127,15 +130,17 @@ DUET_INLINE split_f64_result split_f64(f64x8 x) {
   return (split_f64_result){(f64x8)(u - (k << 52)), tiny ? exponent - 54.0 : exponent};
 }
 
+typedef DUET_LANES(float, 8) f32x8;
+
 DUET_INLINE f64x8 low_f64(f32x16 x) {
-  return __builtin_convertvector(__builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7), f64x8);
+  f32x8 low = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
+  return __builtin_convertvector(low, f64x8);
 }
 
 DUET_INLINE f64x8 high_f64(f32x16 x) {
-  return __builtin_convertvector(__builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15), f64x8);
+  f32x8 high = __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+  return __builtin_convertvector(high, f64x8);
 }
-
-typedef DUET_LANES(float, 8) f32x8;
 
 DUET_INLINE f32x16 narrow_f64(f64x8 low, f64x8 high) {
   f32x8 a = __builtin_convertvector(low, f32x8), b = __builtin_convertvector(high, f32x8);

@@ -24,8 +24,8 @@ DUET_INLINE f64x8 power_wide(f64x8 a, f64x8 y) {
   return q * power_of_two_f64(n.integer);
 }
 
-// C99 F.9.4.4: pow(x, 0) = pow(1, y) = 1 even for NaN, pow(-1, +-inf) = 1, a negative base takes integer
-// exponents only.
+// C99 F.9.4.4: pow(x, 0) = pow(1, y) = 1 even for NaN, pow(-1, +-inf) = 1, a negative base takes
+// integer exponents only.
 DUET_INLINE f32x16 math_pow_f32(f32x16 x, f32x16 y) {
   f32x16 a = abs_f32(x), b = abs_f32(y);
   f32x16 r = narrow_f64(power_wide(low_f64(a), low_f64(y)), power_wide(high_f64(a), high_f64(y)));
@@ -49,8 +49,8 @@ DUET_INLINE f32x16 math_hypot_f32(f32x16 x, f32x16 y) {
   return ((abs_f32(x) == INF_F32) | (abs_f32(y) == INF_F32)) ? (f32x16)INF_F32 : r;
 }
 
-// a - b trunc(a / b), exact while the quotient is below 2^28; a, b > 0. A quotient that was rounded up to
-// an integer leaves a negative remainder, which b mends.
+// a - b trunc(a / b), exact while the quotient is below 2^28; a, b > 0. A quotient that was rounded
+// up to an integer leaves a negative remainder, which b mends.
 DUET_INLINE f64x8 remainder_wide(f64x8 a, f64x8 b) {
   f64x8 r = fma_f64(-__builtin_elementwise_trunc(a / b), b, a);
   return r < 0.0 ? r + b : r;

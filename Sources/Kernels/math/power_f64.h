@@ -33,8 +33,8 @@ DUET_INLINE pair_f64 pair_sum_f64(pair_f64 a, pair_f64 b) {
   return fast_sum_f64(s, rest + (a.low + b.low));
 }
 
-// log a for a > 0 as a pair with a relative error near 2^-66: e ln 2 + 2 s + 2/3 s^3 + s^5 p(s^2) with
-// s = (m - 1) / (m + 1), all but p in pairs.
+// log a for a > 0 as a pair with a relative error near 2^-66: e ln 2 + 2 s + 2/3 s^3 + s^5 p(s^2)
+// with s = (m - 1) / (m + 1), all but p in pairs.
 DUET_INLINE pair_f64 log_pair_f64(f64x8 a) {
   split_f64_result split = split_f64(a);
   f64x8 m = split.mantissa, e = split.exponent;
@@ -95,7 +95,8 @@ DUET_INLINE f64x8 math_hypot_f64(f64x8 x, f64x8 y) {
   return ((a == INF_F64) | (b == INF_F64)) ? (f64x8)INF_F64 : r;
 }
 
-// C's fmod, exact: the fused step is while the quotient is below 2^52; other lanes ask the C library.
+// C's fmod, exact: the fused step is while the quotient is below 2^52; other lanes ask the C
+// library.
 DUET_INLINE f64x8 math_remainder_f64(f64x8 x, f64x8 y) {
   f64x8 a = abs_f64(x), b = abs_f64(y);
   f64x8 q = a / b, r = fma_f64(-__builtin_elementwise_trunc(q), b, a);

@@ -73,8 +73,9 @@ DUET_INLINE f32x16 math_asin_f32(f32x16 x) {
   i32x16 large = a > 0.5f;
   f32x16 z = large ? (1.0f - a) * 0.5f : a * a;
   f32x16 s = large ? __builtin_elementwise_sqrt(z) : a;
-  f32x16 y = fma_f32(s, asin_tail_f32(z), s);
-  y = large ? fma_f32(y, -2.0f, (f32x16)-4.37113883e-08f) + 1.57079637f : y;
+  f32x16 tail = s * asin_tail_f32(z);
+  f32x16 high = fma_f32(s, -2.0f, (f32x16)1.57079637f);
+  f32x16 y = large ? high - fma_f32(tail, 2.0f, (f32x16)4.37113883e-08f) : s + tail;
   return flip_f32(y, sign_f32(x));
 }
 

@@ -58,14 +58,14 @@ DUET_INLINE f64x8 math_sin_f64(f64x8 x) {
   angle_f64 a = reduce_angle_f64(abs_f64(x));
   i64x8 odd = (a.quadrant & 1) != 0;
   f64x8 y = odd ? cos_reduced_f64(a.r, a.low) : sin_reduced_f64(a.r, a.low);
-  return flip_f64(y, ((a.quadrant & 2) << 62) ^ sign_f64(x));
+  return x == x ? flip_f64(y, ((a.quadrant & 2) << 62) ^ sign_f64(x)) : x;
 }
 
 DUET_INLINE f64x8 math_cos_f64(f64x8 x) {
   angle_f64 a = reduce_angle_f64(abs_f64(x));
   i64x8 odd = (a.quadrant & 1) != 0;
   f64x8 y = odd ? sin_reduced_f64(a.r, a.low) : cos_reduced_f64(a.r, a.low);
-  return flip_f64(y, ((a.quadrant + 1) & 2) << 62);
+  return x == x ? flip_f64(y, ((a.quadrant + 1) & 2) << 62) : x;
 }
 
 DUET_INLINE f64x8 math_tan_f64(f64x8 x) {
@@ -73,7 +73,7 @@ DUET_INLINE f64x8 math_tan_f64(f64x8 x) {
   f64x8 s = sin_reduced_f64(a.r, a.low), c = cos_reduced_f64(a.r, a.low);
   i64x8 odd = (a.quadrant & 1) != 0;
   f64x8 y = (odd ? -c : s) / (odd ? s : c);
-  return flip_f64(y, sign_f64(x));
+  return x == x ? flip_f64(y, sign_f64(x)) : x;
 }
 
 // asin(s) = s + s tail(s^2) for 0 <= s <= 1/2.
@@ -90,8 +90,9 @@ DUET_INLINE f64x8 math_asin_f64(f64x8 x) {
   i64x8 large = a > 0.5;
   f64x8 z = large ? (1.0 - a) * 0.5 : a * a;
   f64x8 s = large ? __builtin_elementwise_sqrt(z) : a;
-  f64x8 y = fma_f64(s, asin_tail_f64(z), s);
-  y = large ? fma_f64(y, -2.0, (f64x8)PIO2_LOW_F64) + PIO2_HIGH_F64 : y;
+  f64x8 tail = s * asin_tail_f64(z);
+  f64x8 high = fma_f64(s, -2.0, (f64x8)PIO2_HIGH_F64);
+  f64x8 y = large ? high - fma_f64(tail, 2.0, (f64x8)-PIO2_LOW_F64) : s + tail;
   return flip_f64(y, sign_f64(x));
 }
 

@@ -1,0 +1,37 @@
+import Duet
+
+/// Arithmetic and functions element by element: bound by memory, unless the operations are fused.
+func elementwiseCases() -> Family {
+  Family(
+    title: "Elementwise",
+    cases: [
+      Case("elementwise_chain_1m", "tanh(x·a + b)·c − x/d + relu(x), 1 048 576 numbers") { mode in
+        var draw = Draws()
+        let n = 1 << 20
+        let x = draw.normal(n), a = draw.normal(n), b = draw.normal(n), c = draw.normal(n)
+        let d = draw.uniform(n, low: 0.5, high: 1.5)
+        let chain = mode.function(elementwiseChain)
+        return Step { chain(x, a, b, c, d) }
+      },
+      Case("elementwise_cheap_16m", "(x + a)·b − c, 16 777 216 numbers") { mode in
+        var draw = Draws()
+        let n = 1 << 24
+        let x = draw.normal(n), a = draw.normal(n), b = draw.normal(n), c = draw.normal(n)
+        let chain = mode.function { (x: Tensor, a: Tensor, b: Tensor, c: Tensor) in (x + a) * b - c }
+        return Step { chain(x, a, b, c) }
+      },
+      Case("gelu_4m", "GELU in its tanh form, 4 194 304 numbers") { mode in
+        var draw = Draws()
+        let x = draw.normal(1 << 22)
+        let f = mode.function { (x: Tensor) in gelu(x, approximate: .tanh) }
+        return Step { f(x) }
+      },
+    ])
+}
+
+private func elementwiseChain(
+  _ x: Tensor, _ a: Tensor, _ b: Tensor, _ c: Tensor, _ d: Tensor
+) -> Tensor {
+  let bent = tanh(x * a + b) * c
+  return bent - x / d + relu(x)
+}

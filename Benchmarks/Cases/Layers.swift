@@ -1,0 +1,73 @@
+import Duet
+
+/// A dense layer's parameters, weight [out, in].
+struct Dense {
+  let weight: Parameter
+  let bias: Parameter
+
+  init(_ draw: inout Draws, _ inputs: Int, _ outputs: Int) {
+    weight = Parameter(draw.denseWeight(inputs, outputs))
+    bias = Parameter(draw.weight(outputs, fanIn: inputs))
+  }
+
+  var parameters: [Parameter] { [weight, bias] }
+
+  func callAsFunction(_ x: Tensor) -> Tensor { matmul(x, weight.value.T) + bias.value }
+}
+
+/// Dense layers with relu between them.
+struct Perceptron {
+  let layers: [Dense]
+
+  init(_ draw: inout Draws, _ sizes: Int...) {
+    var layers: [Dense] = []
+    for (inputs, outputs) in zip(sizes, sizes.dropFirst()) {
+      layers.append(Dense(&draw, inputs, outputs))
+    }
+    self.layers = layers
+  }
+
+  var parameters: [Parameter] { layers.flatMap(\.parameters) }
+
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    layers.dropFirst().reduce(layers[0](x)) { x, layer in layer(relu(x)) }
+  }
+}
+
+/// A scale and an offset per channel.
+struct Affine {
+  let scale: Parameter
+  let offset: Parameter
+
+  init(_ draw: inout Draws, _ channels: Int) {
+    scale = Parameter(draw.uniform(channels, low: 0.5, high: 1.5))
+    offset = Parameter(draw.normal(channels, scale: 0.1))
+  }
+
+  var parameters: [Parameter] { [scale, offset] }
+
+  /// Layer norm over the last axis.
+  func rows(_ x: Tensor) -> Tensor { normalizedRows(x, scale.value, offset.value) }
+
+  /// Batch norm of images [N, C, H, W] with the batch's own statistics.
+  func channels(_ x: Tensor) -> Tensor {
+    let axes = [0, 2, 3]
+    let centered = x - x.mean(axes: axes, keepDims: true)
+    let variance = (centered * centered).mean(axes: axes, keepDims: true)
+    let normalized = centered * rsqrt(variance + epsilon)
+    return normalized * scale.value.reshaped(1, -1, 1, 1) + offset.value.reshaped(1, -1, 1, 1)
+  }
+}
+
+private let epsilon: Float = 1e-5
+
+/// Layer norm over the last axis: zero mean and unit variance, then a scale and an offset.
+func normalizedRows(_ x: Tensor, _ scale: Tensor, _ offset: Tensor) -> Tensor {
+  let centered = x - x.mean(axis: -1, keepDims: true)
+  let variance = (centered * centered).mean(axis: -1, keepDims: true)
+  let normalized = centered * rsqrt(variance + epsilon)
+  return normalized * scale + offset
+}
+
+/// The mean of the squared differences.
+func meanSquareError(_ x: Tensor, _ y: Tensor) -> Tensor { square(x - y).mean() }

@@ -1,0 +1,25 @@
+import Duet
+
+/// Products of matrices.
+func productCases() -> Family {
+  Family(
+    title: "Matrix products",
+    cases: [
+      product("matmul_64", [64, 64], [64, 64]),
+      product("matmul_256", [256, 256], [256, 256]),
+      product("matmul_1024", [1024, 1024], [1024, 1024]),
+      product("matmul_2048", [2048, 2048], [2048, 2048]),
+      product("matmul_skinny_8x4096x4096", [8, 4096], [4096, 4096]),
+      product("matmul_odd_511x513x517", [511, 513], [513, 517]),
+      product("bmm_32x128x128", [32, 128, 128], [32, 128, 128]),
+    ])
+}
+
+private func product(_ name: String, _ left: [Int], _ right: [Int]) -> Case {
+  Case(name, "\(left) times \(right)") { mode in
+    var draw = Draws()
+    let a = draw.normal(left), b = draw.normal(right)
+    let f = mode.function { (a: Tensor, b: Tensor) in matmul(a, b) }
+    return Step { f(a, b) }
+  }
+}

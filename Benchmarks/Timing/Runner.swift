@@ -1,0 +1,120 @@
+import Duet
+
+/// Times a case in each of the modes.
+///
+/// The modes take turns, sample by sample, so that whatever else the machine does touches both alike. Each has its
+/// own inputs, parameters and optimiser. Duet's calls return when the result is there, so an iteration's time
+/// includes all of its work.
+struct Runner {
+  let plan: SamplingPlan
+  let modes: [Mode]
+
+  func run(_ item: Case, in family: String) -> Outcome {
+    var outcome = Outcome(name: item.name, work: item.work, family: family)
+    let modes = modes.filter(item.modes.contains)
+    do {
+      switch item.kind {
+      case .steady: try measure(item, modes, &outcome)
+      case .firstCall: try measureFirstCalls(item, modes, &outcome)
+      }
+    } catch {
+      outcome.failure = "\(error)"
+    }
+    return outcome
+  }
+
+  private func measure(_ item: Case, _ modes: [Mode], _ outcome: inout Outcome) throws {
+    var racers: [Racer] = []
+    var compared: [[Tensor]] = []
+    for mode in modes {
+      // The first calls are checked, so that a mistake in a case names itself and the others still run.
+      let (racer, values) = try checked {
+        var racer = Racer(mode, item.prepare(mode))
+        let results = racer.begin()
+        return (racer, results + racer.step.state())
+      }
+      racers.append(racer)
+      compared.append(values)
+    }
+    if compared.count == 2 { outcome.bitsAreEqual = haveEqualBits(compared[0], compared[1]) }
+    compared = []
+
+    for i in racers.indices { racers[i].warmUp(plan) }
+    let begin = Load()
+    while racers.contains(where: { !$0.isDone(plan) }) {
+      for i in racers.indices { racers[i].sample() }
+    }
+    let end = Load()
+    for racer in racers {
+      var measurement = racer.measurement
+      if let begin, let end { measurement.others = end.others(since: begin) }
+      outcome.measurements[racer.mode] = measurement
+    }
+  }
+
+  private func measureFirstCalls(
+    _ item: Case, _ modes: [Mode], _ outcome: inout Outcome
+  ) throws {
+    for mode in modes {
+      var measurement = Measurement()
+      // The process's own first one pays for set-up that happens once; it is kept apart.
+      for i in 0 ... plan.firstCalls {
+        let time = try checked {
+          let step = item.prepare(mode)
+          return seconds { step.run(1) }
+        }
+        if i == 0 { measurement.first = time } else { measurement.add(time) }
+      }
+      outcome.measurements[mode] = measurement
+    }
+  }
+}
+
+/// One mode of a case while it is being timed.
+private struct Racer {
+  let mode: Mode
+  let step: Step
+  private(set) var measurement = Measurement()
+  /// The shortest of the first iterations, in seconds.
+  private var estimate = 0.0
+  /// Iterations in one sample.
+  private var count = 1
+  private var spent = 0.0
+
+  init(_ mode: Mode, _ step: Step) {
+    self.mode = mode
+    self.step = step
+  }
+
+  /// Does the first three iterations and gives the results of the third.
+  mutating func begin() -> [Tensor] {
+    measurement.first = seconds { step.run(1) }
+    let second = seconds { step.run(1) }
+    var results: [Tensor] = []
+    let third = seconds { results = step.results() }
+    measurement.check = fingerprint(results)
+    estimate = min(measurement.first, second, third)
+    return results
+  }
+
+  /// Runs until caches and processors are warm and a sample is long enough to be timed well.
+  mutating func warmUp(_ plan: SamplingPlan) {
+    let end = now() + plan.warmUp
+    while now() < end || Double(count) * estimate < plan.sample {
+      count = estimate < plan.sample ? Int(plan.sample / estimate * 1.1) + 1 : 1
+      estimate = seconds { step.run(count) } / Double(count)
+    }
+  }
+
+  mutating func sample() {
+    let time = seconds { step.run(count) }
+    spent += time
+    measurement.add(time / Double(count), iterations: count)
+  }
+
+  func isDone(_ plan: SamplingPlan) -> Bool {
+    let samples = measurement.samples.count
+    if spent > plan.limit && samples >= plan.samplesAtLimit { return true }
+    return samples >= plan.minimumSamples && spent >= plan.total
+  }
+}

@@ -1,0 +1,86 @@
+import DuetRuntime
+
+/// A value of a graph: the node that computes it.
+///
+/// Every operation has one result, so nodes and values are the same.
+public struct ValueID: Sendable, Hashable, Comparable {
+  /// The node's place in `Graph.nodes`.
+  public let index: Int
+
+  public init(_ index: Int) { self.index = index }
+
+  public static func < (a: ValueID, b: ValueID) -> Bool { a.index < b.index }
+}
+
+/// A tensor program in static single assignment form: nodes in an order in which each comes after what it
+/// uses. Immutable once built.
+public struct Graph: Sendable {
+  public struct Node: Sendable {
+    public enum Kind: Sendable {
+      /// What the caller passes as argument `index`.
+      case input(index: Int, name: String)
+      case constant(ConstantArray)
+      case operation(Op, [ValueID])
+    }
+
+    public let kind: Kind
+    /// The value's dtype and shape.
+    public let type: TensorType
+  }
+
+  public let nodes: [Node]
+  /// The nodes of the arguments, in order.
+  public let inputs: [ValueID]
+  public let outputs: [ValueID]
+  /// One per output; empty where it has none.
+  public let outputNames: [String]
+
+  /// Takes the parts as they are; `verify` says whether they make a graph.
+  package init(nodes: [Node], inputs: [ValueID], outputs: [ValueID], outputNames: [String]) {
+    self.nodes = nodes
+    self.inputs = inputs
+    self.outputs = outputs
+    self.outputNames = outputNames
+  }
+
+  public subscript(id: ValueID) -> Node { nodes[id.index] }
+
+  /// A value's dtype and shape.
+  public func type(of id: ValueID) -> TensorType { nodes[id.index].type }
+
+  /// The number of operations, without inputs and constants.
+  public var operationCount: Int { nodes.count { $0.operation != nil } }
+
+  /// For every node the nodes that use it, in order, once per use.
+  package func consumers() -> [[Int]] {
+    var result = [[Int]](repeating: [], count: nodes.count)
+    for (i, node) in nodes.enumerated() {
+      for operand in node.operands { result[operand.index].append(i) }
+    }
+    return result
+  }
+}
+
+extension Graph.Node {
+  /// The operation, if the node is one.
+  public var operation: Op? {
+    if case .operation(let op, _) = kind { op } else { nil }
+  }
+
+  /// The values that an operation takes.
+  public var operands: [ValueID] {
+    if case .operation(_, let operands) = kind { operands } else { [] }
+  }
+
+  /// The array, if the node is a constant.
+  public var constant: ConstantArray? {
+    if case .constant(let array) = kind { array } else { nil }
+  }
+}
+
+/// What is wrong with a graph, or with the text of one.
+public struct GraphError: Error, Sendable, CustomStringConvertible {
+  public let description: String
+
+  init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,51 @@
+import DuetRuntime
+
+/// Makes a graph, one node after the other.
+public struct GraphBuilder {
+  private var nodes: [Graph.Node] = []
+  private var inputs: [ValueID] = []
+
+  public init() {}
+
+  /// Adds an argument behind those that there are.
+  public mutating func addInput(_ type: TensorType, name: String) -> ValueID {
+    let id = append(.input(index: inputs.count, name: name), type)
+    inputs.append(id)
+    return id
+  }
+
+  public mutating func addConstant(_ array: ConstantArray) -> ValueID {
+    append(.constant(array), array.type)
+  }
+
+  /// Adds an operation on earlier values.
+  /// - Throws: `OpError` if the operation does not take inputs of these types.
+  public mutating func add(_ op: Op, _ operands: [ValueID]) throws(OpError) -> ValueID {
+    append(.operation(op, operands), try op.resultType(for: operands.map(type(of:))))
+  }
+
+  /// A value's dtype and shape.
+  public func type(of id: ValueID) -> TensorType { nodes[id.index].type }
+
+  /// A value's name in messages: the argument's, or the operation's with its number, as in `add:3`.
+  public func label(of id: ValueID) -> String {
+    switch nodes[id.index].kind {
+    case .input(_, let name): name
+    case .constant: "constant:\(id.index)"
+    case .operation(let op, _): "\(op.name):\(id.index)"
+    }
+  }
+
+  /// The graph of all nodes added so far.
+  public func finish(outputs: [ValueID], outputNames: [String] = []) -> Graph {
+    let names = outputs.indices.map { $0 < outputNames.count ? outputNames[$0] : "" }
+    return Graph(nodes: nodes, inputs: inputs, outputs: outputs, outputNames: names)
+  }
+
+  func kind(of id: ValueID) -> Graph.Node.Kind { nodes[id.index].kind }
+
+  mutating func append(_ kind: Graph.Node.Kind, _ type: TensorType) -> ValueID {
+    nodes.append(Graph.Node(kind: kind, type: type))
+    return ValueID(nodes.count - 1)
+  }
+}

@@ -1,0 +1,229 @@
+// Unsafe: addresses here stand for places. The upper bits name a buffer, the lower ones a byte in it; they go
+// through the kernels' encoder, which only copies them, and are then turned into relocations.
+
+import DuetKernels
+import DuetRuntime
+
+/// Writes lowered steps as argument blocks into a plan.
+struct PlanEncoder {
+  private let graph: Graph
+  private let buffers: [Buffer]
+  private let memory: MemoryPlan
+  private let names: [String]
+  private(set) var builder = PlanBuilder()
+
+  private static let offsetBits = 44
+
+  init(_ lowering: Lowering, _ memory: MemoryPlan) {
+    graph = lowering.graph
+    buffers = lowering.buffers
+    self.memory = memory
+    names = graph.textNames()
+    builder.constants = lowering.constants
+    builder.inputTypes = graph.inputs.map(graph.type(of:))
+    builder.outputTypes = graph.outputs.map(graph.type(of:))
+    builder.arenaByteCount = memory.arenaByteCount
+    builder.byteCountBeforeReuse = memory.byteCountBeforeReuse
+    for step in lowering.steps {
+      switch step.work {
+      case .operation(let op): encode(op, step)
+      case .tiles(let group): encode(group, step)
+      }
+    }
+  }
+
+  // MARK: Addresses
+
+  private func address(_ operand: StepOperand) -> UnsafeMutableRawPointer {
+    let owner = memory.owner[operand.buffer]
+    return UnsafeMutableRawPointer(
+      bitPattern: (owner + 1) << Self.offsetBits + operand.byteOffset)!
+  }
+
+  private func place(_ address: UInt) -> PlanPlace {
+    let buffer = Int(address >> UInt(Self.offsetBits)) - 1
+    let byteOffset = Int(address & (1 << UInt(Self.offsetBits) - 1))
+    switch buffers[buffer].kind {
+    case .arena: return .arena(byteOffset: memory.offset(of: buffer) + byteOffset)
+    case .input(let i): return .input(i, byteOffset: byteOffset)
+    case .output(let j): return .output(j, byteOffset: byteOffset)
+    case .constant(let k): return .constant(k, byteOffset: byteOffset)
+    }
+  }
+
+  // MARK: Operations
+
+  private final class Collector {
+    var calls: [(kernel: duet_kernel, block: [UInt8])] = []
+  }
+
+  private mutating func encode(_ op: Op, _ step: LoweredStep) {
+    let output = step.outputs[0]
+    let views = step.inputs.map { TensorView(address($0), $0.dtype, $0.layout) }
+    let collector = Collector()
+    views.withUnsafeBufferPointer { views in
+      op.kernels(output: TensorView(address(output), output.dtype, output.layout), inputs: views) {
+        kernel, call, byteCount in
+        collector.calls.append(
+          (kernel, Array(UnsafeRawBufferPointer(start: call, count: byteCount))))
+      }
+    }
+    let label = label(op, step)
+    for (kernel, block) in collector.calls {
+      var pointers: [(offset: Int, place: PlanPlace)] = []
+      for i in 0..<Int(DUET_MAX_OPERANDS) {
+        let bits = block.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: i * 8, as: UInt.self) }
+        if bits != 0 { pointers.append((i * 8, place(bits))) }
+      }
+      var loops: [(offset: Int, key: LoopKey)] = []
+      if let key = LoopKey(op, step.inputs.map(\.dtype)) {
+        loops.append((MemoryLayout<duet_elementwise_call>.offset(of: \.loop)!, key))
+      }
+      builder.steps.append(
+        PlanStep(
+          kernel: Self.isCopy(op) ? duet_copy_unless_same : kernel, block: block,
+          pointers: pointers, loops: loops, op: op, label: label))
+    }
+  }
+
+  /// Whether an output may share the memory that it is copied from, so that the copy has nothing to do.
+  private static func isCopy(_ op: Op) -> Bool {
+    switch op {
+    case .copy, .reshape, .updateSlice: true
+    default: false
+    }
+  }
+
+  // MARK: Groups
+
+  private mutating func encode(_ group: TileGroup, _ step: LoweredStep) {
+    let layout = TileLayout(group, outputs: step.outputs, inputs: step.inputs)
+    let operands = step.outputs + step.inputs
+    let operandsAt = MemoryLayout<duet_tile_call>.stride
+    let externalsAt = operandsAt + operands.count * MemoryLayout<UInt>.stride
+    let instructionsAt = externalsAt + operands.count * MemoryLayout<duet_tile_external>.stride
+    var block = [UInt8](
+      repeating: 0,
+      count: instructionsAt
+        + group.instructions.count * MemoryLayout<duet_tile_instruction>.stride)
+
+    var call = duet_tile_call()
+    call.operands = Int32(operandsAt)
+    call.externals = Int32(externalsAt)
+    call.instructions = Int32(instructionsAt)
+    call.external_count = Int32(operands.count)
+    call.instruction_count = Int32(group.instructions.count)
+    call.rank = Int32(layout.shape.count)
+    call.tile_axis = Int32(layout.tileAxis)
+    call.tile_step = Int64(layout.tileStep)
+    call.tiles_per_run = Int64(layout.tilesPerRun)
+    call.tile_count = Int64(layout.tileCount)
+    call.inner_count = Int64(layout.innerCount)
+    call.element_count = Int64(layout.elementCount)
+    withUnsafeMutableBytes(of: &call.shape) { $0.copyBytes(from: layout.shape.map(Int64.init).bytes) }
+    block.store(call, at: 0)
+
+    var pointers: [(offset: Int, place: PlanPlace)] = []
+    for (i, external) in layout.externals.enumerated() {
+      var entry = duet_tile_external()
+      entry.access = duet_tile_access(rawValue: external.access.rawValue)
+      entry.element_size = Int32(external.elementSize)
+      entry.scratch = Int64(external.scratch)
+      withUnsafeMutableBytes(of: &entry.stride) {
+        $0.copyBytes(from: external.strides.map(Int64.init).bytes)
+      }
+      block.store(entry, at: externalsAt + i * MemoryLayout<duet_tile_external>.stride)
+      pointers.append((operandsAt + i * 8, place(UInt(bitPattern: address(operands[i])))))
+    }
+
+    var loops: [(offset: Int, key: LoopKey)] = []
+    for (i, instruction) in group.instructions.enumerated() {
+      let at = instructionsAt + i * MemoryLayout<duet_tile_instruction>.stride
+      var slots: [Int32] = []
+      var strides: [Int32] = []
+      for slot in [instruction.result] + instruction.operands {
+        switch slot {
+        case .register(let value):
+          slots.append(Int32(layout.registers[value]!))
+          strides.append(Int32(group.instructions[value].dtype.size))
+        case .output(let j):
+          slots.append(Int32(~j))
+          strides.append(Int32(layout.externals[j].innerStride))
+        case .input(let j):
+          slots.append(Int32(~(step.outputs.count + j)))
+          strides.append(Int32(layout.externals[step.outputs.count + j].innerStride))
+        }
+      }
+      var entry = duet_tile_instruction()
+      entry.operand_count = Int32(slots.count)
+      withUnsafeMutableBytes(of: &entry.slot) { $0.copyBytes(from: slots.bytes) }
+      withUnsafeMutableBytes(of: &entry.stride) { $0.copyBytes(from: strides.bytes) }
+      block.store(entry, at: at)
+      loops.append((at + MemoryLayout<duet_tile_instruction>.offset(of: \.loop)!, instruction.loop))
+    }
+    builder.fusedGroupCount += 1
+    builder.steps.append(
+      PlanStep(
+        kernel: duet_tile_program, block: block, pointers: pointers, loops: loops,
+        op: group.instructions[0].op, label: label(group, step, layout)))
+  }
+
+  // MARK: Labels
+
+  /// Where an operand is, as a printed plan says it.
+  private func text(_ operand: StepOperand) -> String {
+    let owner = memory.owner[operand.buffer]
+    let suffix = operand.byteOffset == 0 ? "" : "+\(operand.byteOffset)"
+    switch buffers[owner].kind {
+    case .arena: return "arena[\(memory.offset(of: owner) + operand.byteOffset)]"
+    case .input(let i):
+      guard case .input(_, let name) = graph[graph.inputs[i]].kind else { return "input \(i)" }
+      return name.isEmpty ? "input \(i)\(suffix)" : name + suffix
+    case .output(let j):
+      return (graph.outputNames[j].isEmpty ? "output \(j)" : graph.outputNames[j]) + suffix
+    case .constant(let k):
+      if let element = builder.constants[k].uniformElement {
+        return element.text(builder.constants[k].type.dtype)
+      }
+      return "constant \(k)\(suffix)"
+    }
+  }
+
+  private func label(_ op: Op, _ step: LoweredStep) -> String {
+    let output = step.outputs[0]
+    let operands = Graph.argumentText(op, step.inputs.map(text))
+    let name = step.nodes.first.map { names[$0.index] + " " } ?? ""
+    let type = TensorType(output.dtype, output.layout.shape)
+    return "\(name)\(text(output)) = \(op.name)(\(operands)) : \(type)"
+  }
+
+  private func label(_ group: TileGroup, _ step: LoweredStep, _ layout: TileLayout) -> String {
+    let nodes = step.nodes.map { names[$0.index] }.joined(separator: " ")
+    let header =
+      "\(nodes) fused over \(group.shape), \(layout.tileCount) tiles of \(layout.tileElements), "
+      + "\(layout.scratchByteCount) bytes of scratch"
+    let body = group.text(inputs: step.inputs.map(text), outputs: step.outputs.map(text))
+    return header + "\n" + body.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n")
+  }
+
+  /// The finished plan.
+  consuming func finish(shareable: Set<Int>) -> Plan {
+    builder.shareableOutputs = shareable
+    return builder.finish()
+  }
+}
+
+extension Array {
+  fileprivate var bytes: [UInt8] { withUnsafeBytes { Array<UInt8>($0) } }
+}
+
+extension [UInt8] {
+  fileprivate mutating func store<T>(_ value: T, at offset: Int) {
+    withUnsafeMutableBytes { bytes in
+      Swift.withUnsafeBytes(of: value) { source in
+        (bytes.baseAddress! + offset).copyMemory(
+          from: source.baseAddress!, byteCount: MemoryLayout<T>.size)
+      }
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import DuetRuntime
+
+/// Memory that a step reads or writes.
+struct Buffer {
+  enum Kind: Hashable {
+    /// A value between steps.
+    case arena
+    case input(Int)
+    case output(Int)
+    case constant(Int)
+  }
+
+  let kind: Kind
+  let byteCount: Int
+}
+
+/// An operand of a step: elements in a buffer.
+struct StepOperand: Hashable {
+  /// Index into the buffers.
+  var buffer: Int
+  var byteOffset: Int
+  var dtype: DType
+  var layout: Layout
+
+  /// Whether the elements are all of a buffer that begins with them, in row-major order.
+  func isWhole(_ shape: Shape) -> Bool {
+    byteOffset == 0 && layout.isContiguous && layout.shape.elementCount == shape.elementCount
+  }
+}
+
+/// One step of the program: an operation with its own kernels, or a tile program.
+struct LoweredStep {
+  enum Work {
+    case operation(Op)
+    case tiles(TileGroup)
+  }
+
+  let work: Work
+  let outputs: [StepOperand]
+  let inputs: [StepOperand]
+  /// The graph's nodes that the step computes; empty for a copy that the graph does not show.
+  let nodes: [ValueID]
+
+  /// Whether an output may lie in the memory of an input: every element is read from there before, or at the
+  /// time when, it is overwritten.
+  func mayOverwrite(_ buffer: Int, with output: Int) -> Bool {
+    let target = outputs[output]
+    let shape = target.layout.shape
+    switch work {
+    case .tiles(let group):
+      return group.mayOverwrite(buffer, with: output, inputs)
+    case .operation(let op):
+      for (i, input) in inputs.enumerated() where input.buffer == buffer {
+        guard input.isWhole(shape), input.dtype.size == target.dtype.size else { return false }
+        switch op {
+        case .unary, .binary, .compare, .select, .cast, .copy, .reshape: continue
+        case .updateSlice, .scatterAdd, .scatterAddAlong: if i > 0 { return false }
+        case .fill, .iota, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .matmul, .conv2d,
+          .conv2dInputGradient, .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect,
+          .maxPool2dGradient, .averagePool2d, .averagePool2dGradient, .transpose, .broadcast, .slice,
+          .concatenate, .take, .takeAlong, .scatterSet, .random, .advanceRandom:
+          return false
+        }
+      }
+      return true
+    }
+  }
+}

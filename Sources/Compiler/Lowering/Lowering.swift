@@ -1,0 +1,183 @@
+import DuetRuntime
+
+/// Turns a graph into steps over buffers: views become layouts, groups become tile programs, results are
+/// written where the caller wants them.
+struct Lowering {
+  let graph: Graph
+  let locations: [Location]
+  private(set) var buffers: [Buffer] = []
+  private(set) var constants: [ConstantArray] = []
+  private(set) var steps: [LoweredStep] = []
+  /// The buffer of every value that has memory.
+  private var bufferOfRoot: [ValueID: Int] = [:]
+  /// Row-major copies of views, made for operations that take no strides.
+  private var copies: [ValueID: StepOperand] = [:]
+  private let users: [[Int]]
+
+  init(_ graph: Graph, _ fusion: FusionPlan, _ mayShare: [(output: Int, input: Int)]) {
+    self.graph = graph
+    locations = graph.locations()
+    users = graph.consumers()
+    let direct = assignOutputs()
+    let schedule = Schedule(graph, locations, fusion, mayShare)
+    for unit in schedule.units {
+      if unit.members.count == 1 { lower(unit.members[0]) } else { lower(group: unit.members) }
+    }
+    for (j, id) in graph.outputs.enumerated() where !direct.contains(j) { copyToOutput(j, id) }
+  }
+
+  // MARK: Buffers
+
+  private mutating func addBuffer(_ kind: Buffer.Kind, _ byteCount: Int) -> Int {
+    buffers.append(Buffer(kind: kind, byteCount: byteCount))
+    return buffers.count - 1
+  }
+
+  /// Lets computed values lie in the caller's memory, where an output is all of such a value.
+  private mutating func assignOutputs() -> Set<Int> {
+    var direct: Set<Int> = []
+    for (j, id) in graph.outputs.enumerated() {
+      let location = locations[id.index]
+      let root = graph[location.root]
+      guard let op = root.operation, bufferOfRoot[location.root] == nil, location.offset == 0,
+        location.layout.isContiguous, graph.type(of: id).byteCount == root.type.byteCount
+      else { continue }
+      if case .fill = op { continue }
+      bufferOfRoot[location.root] = addBuffer(.output(j), root.type.byteCount)
+      direct.insert(j)
+    }
+    return direct
+  }
+
+  private mutating func buffer(of root: ValueID) -> Int {
+    if let known = bufferOfRoot[root] { return known }
+    let node = graph[root]
+    let buffer: Int
+    switch node.kind {
+    case .input(let index, _): buffer = addBuffer(.input(index), node.type.byteCount)
+    case .constant(let array): buffer = addConstant(array)
+    case .operation(.fill(let type, let element), _):
+      buffer = addConstant(ConstantArray([element], TensorType(type.dtype, [])))
+    case .operation: buffer = addBuffer(.arena, node.type.byteCount)
+    }
+    bufferOfRoot[root] = buffer
+    return buffer
+  }
+
+  private mutating func addConstant(_ array: ConstantArray) -> Int {
+    constants.append(array)
+    return addBuffer(.constant(constants.count - 1), array.type.byteCount)
+  }
+
+  private mutating func operand(_ id: ValueID) -> StepOperand {
+    let location = locations[id.index]
+    let dtype = graph.type(of: id).dtype
+    return StepOperand(
+      buffer: buffer(of: location.root), byteOffset: location.offset * dtype.size, dtype: dtype,
+      layout: location.layout)
+  }
+
+  // MARK: Steps
+
+  private mutating func lower(_ id: ValueID) {
+    let node = graph[id]
+    guard case .operation(let op, let operands) = node.kind else { return }
+    var inputs: [StepOperand] = []
+    for operand in operands {
+      inputs.append(op.takesStridedInputs ? self.operand(operand) : contiguousOperand(operand))
+    }
+    steps.append(
+      LoweredStep(
+        work: .operation(op), outputs: [result(of: id)], inputs: inputs, nodes: [id]))
+  }
+
+  private mutating func result(of id: ValueID) -> StepOperand {
+    let type = graph.type(of: id)
+    return StepOperand(
+      buffer: buffer(of: id), byteOffset: 0, dtype: type.dtype,
+      layout: Layout(contiguous: type.shape))
+  }
+
+  private mutating func contiguousOperand(_ id: ValueID) -> StepOperand {
+    let source = operand(id)
+    return source.layout.isContiguous ? source : copy(of: id)
+  }
+
+  /// The value's elements one behind the other in memory of their own.
+  private mutating func copy(of id: ValueID) -> StepOperand {
+    if let known = copies[id] { return known }
+    let type = graph.type(of: id)
+    let target = StepOperand(
+      buffer: addBuffer(.arena, type.byteCount), byteOffset: 0, dtype: type.dtype,
+      layout: Layout(contiguous: type.shape))
+    write(id, to: target)
+    copies[id] = target
+    return target
+  }
+
+  /// Adds the step that writes a value's elements to other memory.
+  private mutating func write(_ id: ValueID, to target: StepOperand) {
+    guard target.layout.shape.elementCount > 0 else { return }
+    if case .operation(.fill(let type, let element), _) = graph[locations[id.index].root].kind {
+      let fill = Op.fill(TensorType(type.dtype, target.layout.shape), element)
+      steps.append(LoweredStep(work: .operation(fill), outputs: [target], inputs: [], nodes: []))
+    } else {
+      steps.append(
+        LoweredStep(work: .operation(.copy), outputs: [target], inputs: [operand(id)], nodes: []))
+    }
+  }
+
+  private mutating func copyToOutput(_ j: Int, _ id: ValueID) {
+    let type = graph.type(of: id)
+    let target = StepOperand(
+      buffer: addBuffer(.output(j), type.byteCount), byteOffset: 0, dtype: type.dtype,
+      layout: Layout(contiguous: type.shape))
+    write(id, to: target)
+  }
+
+  private mutating func lower(group members: [ValueID]) {
+    let inside = Set(members)
+    let results = members.filter { member in
+      bufferOfRoot[member] != nil || users[member.index].contains { !inside.contains(ValueID($0)) }
+    }
+    let shape = graph.type(of: members[0]).shape
+    var inputs: [StepOperand] = []
+    var indices: [StepOperand: Int] = [:]
+    var indexOf: [ValueID: Int] = [:]
+    for member in members {
+      for id in graph[member].operands where !inside.contains(id) && indexOf[id] == nil {
+        var input = operand(id)
+        input.layout = input.layout.broadcast(to: shape)
+        if Self.isTransposed(input.layout) {
+          input = copy(of: id)
+          input.layout = input.layout.broadcast(to: shape)
+        }
+        // Two values that are the same elements are one array.
+        if let known = indices[input] {
+          indexOf[id] = known
+        } else {
+          indices[input] = inputs.count
+          indexOf[id] = inputs.count
+          inputs.append(input)
+        }
+      }
+    }
+    let group = TileGroup(graph, members: members, outputs: results) { indexOf[$0]! }
+    var outputs: [StepOperand] = []
+    for id in results { outputs.append(result(of: id)) }
+    steps.append(
+      LoweredStep(work: .tiles(group), outputs: outputs, inputs: inputs, nodes: members))
+  }
+
+  /// Whether rows run across a large array's memory, so that a blocked copy costs less than tiles of rows.
+  private static func isTransposed(_ layout: Layout) -> Bool {
+    guard layout.shape.elementCount >= 1 << 14 else { return false }
+    var innermost = 0
+    var least = Int.max
+    for axis in 0..<layout.shape.rank where layout.shape[axis] > 1 {
+      innermost = abs(layout.strides[axis])
+      if innermost != 0 { least = min(least, innermost) }
+    }
+    return innermost > least
+  }
+}

@@ -1,0 +1,103 @@
+/// Where values between steps lie in the arena.
+///
+/// A result takes over the memory of an operand that is read for the last time where the step allows it.
+/// What remains is placed by size, largest first, at the lowest offset that is free during its life.
+struct MemoryPlan {
+  /// Memory in the arena and the steps during which it holds values.
+  struct Allocation {
+    let buffer: Int
+    let byteCount: Int
+    var firstStep: Int
+    var lastStep: Int
+    var offset = 0
+  }
+
+  /// For every buffer the one whose memory it lies in: itself, unless it took over another's.
+  private(set) var owner: [Int]
+  private(set) var allocations: [Allocation] = []
+  private(set) var arenaByteCount = 0
+  private(set) var byteCountBeforeReuse = 0
+  private var place: [Int: Int] = [:]
+
+  static let alignment = 64
+
+  init(_ steps: [LoweredStep], _ buffers: [Buffer]) {
+    owner = Array(buffers.indices)
+    var first = [Int?](repeating: nil, count: buffers.count)
+    var last = [Int](repeating: -1, count: buffers.count)
+    for (s, step) in steps.enumerated() {
+      for operand in step.outputs + step.inputs { last[operand.buffer] = s }
+      for operand in step.outputs where first[operand.buffer] == nil { first[operand.buffer] = s }
+    }
+    takeOver(steps, buffers, first, last)
+
+    var index: [Int: Int] = [:]
+    for (b, buffer) in buffers.enumerated() where buffer.kind == .arena && buffer.byteCount > 0 {
+      guard let start = first[b] else { continue }
+      byteCountBeforeReuse += Self.aligned(buffer.byteCount)
+      if let i = index[owner[b]] {
+        allocations[i].firstStep = min(allocations[i].firstStep, start)
+        allocations[i].lastStep = max(allocations[i].lastStep, last[b])
+      } else {
+        index[owner[b]] = allocations.count
+        allocations.append(
+          Allocation(
+            buffer: owner[b], byteCount: buffer.byteCount, firstStep: start, lastStep: last[b]))
+      }
+    }
+    placeAll()
+  }
+
+  /// The offset in the arena of a buffer that is its own owner; 0 for one without bytes.
+  func offset(of buffer: Int) -> Int { place[buffer] ?? 0 }
+
+  private static func aligned(_ byteCount: Int) -> Int {
+    (byteCount + alignment - 1) / alignment * alignment
+  }
+
+  private mutating func takeOver(
+    _ steps: [LoweredStep], _ buffers: [Buffer], _ first: [Int?], _ last: [Int]
+  ) {
+    for (s, step) in steps.enumerated() {
+      var taken: Set<Int> = []
+      for (o, output) in step.outputs.enumerated() {
+        let target = buffers[output.buffer]
+        guard target.kind == .arena, target.byteCount > 0, first[output.buffer] == s else { continue }
+        for input in step.inputs {
+          let source = input.buffer
+          guard buffers[source].kind == .arena, buffers[source].byteCount == target.byteCount,
+            last[source] == s, !taken.contains(source), step.mayOverwrite(source, with: o)
+          else { continue }
+          taken.insert(source)
+          owner[output.buffer] = owner[source]
+          break
+        }
+      }
+    }
+  }
+
+  private mutating func placeAll() {
+    let order = allocations.indices.sorted {
+      let (a, b) = (allocations[$0], allocations[$1])
+      return a.byteCount != b.byteCount ? a.byteCount > b.byteCount : a.firstStep < b.firstStep
+    }
+    var placed: [Int] = []  // by offset
+    for i in order {
+      let wanted = allocations[i]
+      var offset = 0
+      for index in placed {
+        let other = allocations[index]
+        guard other.firstStep <= wanted.lastStep && wanted.firstStep <= other.lastStep else {
+          continue
+        }
+        if offset + wanted.byteCount <= other.offset { break }
+        offset = max(offset, Self.aligned(other.offset + other.byteCount))
+      }
+      allocations[i].offset = offset
+      place[wanted.buffer] = offset
+      arenaByteCount = max(arenaByteCount, Self.aligned(offset + wanted.byteCount))
+      let at = placed.firstIndex { allocations[$0].offset > offset } ?? placed.count
+      placed.insert(i, at: at)
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import DuetRuntime
+
+/// How a tile program walks its arrays: the iteration space with neighbouring axes merged, the tile's extent,
+/// how each array is reached, and where registers and expanded tiles lie in the scratch memory.
+struct TileLayout {
+  enum Access: Int32 {
+    case contiguous, scalar, direct, expanded
+  }
+
+  struct External {
+    var access: Access
+    var elementSize: Int
+    /// The byte offset of the expanded tile.
+    var scratch = 0
+    /// Bytes, over the merged axes.
+    var strides: [Int]
+    /// Bytes between the elements of a tile as a loop sees it.
+    var innerStride: Int
+  }
+
+  private(set) var shape: [Int]
+  /// Outputs first, then inputs.
+  private(set) var externals: [External]
+  private(set) var tileAxis = 0
+  private(set) var tileStep = 1
+  private(set) var scratchByteCount = 0
+  /// The byte offset of each instruction's result, where it is a register.
+  private(set) var registers: [Int?]
+
+  /// Scratch memory and the arrays of a tile together should leave room in a first-level cache of 32 KiB.
+  private static let cacheBytes = 28 << 10
+  private static let tileSizes = [1024, 512, 256, 128]
+
+  init(_ group: TileGroup, outputs: [StepOperand], inputs: [StepOperand]) {
+    shape = Array(group.shape)
+    externals = (outputs + inputs).map { operand in
+      let size = operand.dtype.size
+      let layout = operand.layout.broadcast(to: group.shape)
+      return External(
+        access: .contiguous, elementSize: size,
+        strides: (0..<group.shape.rank).map {
+          group.shape[$0] == 1 ? 0 : layout.strides[$0] * size
+        },
+        innerStride: size)
+    }
+    registers = []
+    mergeAxes()
+    for (i, tileSize) in Self.tileSizes.enumerated() {
+      chooseTile(tileSize)
+      classify()
+      assignScratch(group)
+      let streams = externals.filter { $0.access == .contiguous || $0.access == .direct }
+        .reduce(0) { $0 + $1.elementSize * tileElements }
+      // Tiles of fewer than 256 elements are for programs that would not fit otherwise.
+      let fits = scratchByteCount + (i < 2 ? streams : 0) <= (i < 2 ? Self.cacheBytes : 60 << 10)
+      if fits || i == Self.tileSizes.count - 1 { break }
+    }
+  }
+
+  var elementCount: Int { shape.reduce(1, *) }
+  var innerCount: Int { shape[(tileAxis + 1)...].reduce(1, *) }
+  var tileElements: Int { tileStep * innerCount }
+  var tilesPerRun: Int { (shape[tileAxis] + tileStep - 1) / tileStep }
+  var tileCount: Int { shape[..<tileAxis].reduce(1, *) * tilesPerRun }
+
+  /// Merges axes that lie one behind the other in every array; leaves at least one axis.
+  private mutating func mergeAxes() {
+    var merged: [Int] = []
+    var strides = [[Int]](repeating: [], count: externals.count)
+    for axis in shape.indices where shape[axis] != 1 {
+      let fits =
+        !merged.isEmpty
+        && externals.indices.allSatisfy {
+          strides[$0].last! == externals[$0].strides[axis] * shape[axis]
+        }
+      if fits { merged[merged.count - 1] *= shape[axis] } else { merged.append(shape[axis]) }
+      for i in externals.indices {
+        if fits { strides[i].removeLast() }
+        strides[i].append(externals[i].strides[axis])
+      }
+    }
+    if merged.isEmpty {
+      merged = [1]
+      strides = strides.map { _ in [0] }
+    }
+    shape = merged
+    for i in externals.indices { externals[i].strides = strides[i] }
+  }
+
+  /// Takes as many whole trailing axes as fit into a tile, and a part of the axis before them.
+  private mutating func chooseTile(_ tileSize: Int) {
+    var axis = shape.count - 1
+    var inner = 1
+    while axis > 0 && inner * shape[axis] <= tileSize {
+      inner *= shape[axis]
+      axis -= 1
+    }
+    tileAxis = axis
+    let most = min(shape[axis], max(1, tileSize / inner))
+    // Tiles of equal size, whole vectors where a tile is a part of a row.
+    let tiles = (shape[axis] + most - 1) / most
+    tileStep = (shape[axis] + tiles - 1) / tiles
+    if inner == 1 && tiles > 1 { tileStep = min(most, (tileStep + 63) & ~63) }
+  }
+
+  private mutating func classify() {
+    for i in externals.indices {
+      let size = externals[i].elementSize
+      let strides = externals[i].strides
+      var isContiguous = true
+      var isContiguousInTile = true
+      var repeatsInTile = true
+      var expected = size
+      for axis in shape.indices.reversed() {
+        let extent = axis == tileAxis ? tileStep : shape[axis]
+        if shape[axis] > 1 && strides[axis] != expected { isContiguous = false }
+        if axis >= tileAxis && extent > 1 {
+          if strides[axis] != expected { isContiguousInTile = false }
+          if strides[axis] != 0 { repeatsInTile = false }
+        }
+        expected *= shape[axis]
+      }
+      let repeats = strides.allSatisfy { $0 == 0 }
+      externals[i].access =
+        isContiguous
+        ? .contiguous
+        : repeats ? .scalar : isContiguousInTile || repeatsInTile ? .direct : .expanded
+      externals[i].innerStride =
+        externals[i].access == .scalar || (externals[i].access == .direct && !isContiguousInTile)
+        ? 0 : size
+    }
+  }
+
+  /// Gives registers by linear scan: a result may take the register of an operand that is read for the last
+  /// time, if its elements have the same size.
+  private mutating func assignScratch(_ group: TileGroup) {
+    var used = 0
+    func room(_ elementSize: Int) -> Int {
+      defer { used += (elementSize * tileElements + 63) & ~63 + 192 }
+      return used
+    }
+    for i in externals.indices where externals[i].access == .expanded {
+      externals[i].scratch = room(externals[i].elementSize)
+    }
+    var lastUse = [Int](repeating: -1, count: group.instructions.count)
+    for (i, instruction) in group.instructions.enumerated() {
+      for case .register(let value) in instruction.operands { lastUse[value] = i }
+    }
+    var free: [Int: [Int]] = [:]
+    registers = [Int?](repeating: nil, count: group.instructions.count)
+    for (i, instruction) in group.instructions.enumerated() {
+      for case .register(let value) in Set(instruction.operands) where lastUse[value] == i {
+        free[group.instructions[value].dtype.size, default: []].append(registers[value]!)
+      }
+      if case .register = instruction.result {
+        let size = instruction.dtype.size
+        registers[i] = free[size, default: []].popLast() ?? room(size)
+      }
+    }
+    scratchByteCount = used
+  }
+}

@@ -1,0 +1,77 @@
+// Unsafe: reads elements through the body's pointer, while the tensor keeps its storage alive.
+
+import DuetRuntime
+
+extension Tensor {
+  /// The only element of a tensor, as any Swift type.
+  ///
+  /// - Parameter type: What to convert to; may be left out where the context tells it.
+  @inlinable
+  public func item<T: TensorScalar>(_ type: T.Type = T.self) -> T {
+    if let pointer = plainElement(T.dtype) {
+      return withExtendedLifetime(self) { pointer.load(as: T.self) }
+    }
+    return convertedItem()
+  }
+
+  /// Where the only element is, if it can be read without further ado.
+  @usableFromInline
+  func plainElement(_ dtype: DType) -> UnsafeMutableRawPointer? {
+    guard body.dtype == dtype, body.count == 1, body.storage != nil,
+      !ThreadContext.has(ThreadContext.Flags.recording)
+    else { return nil }
+    return body.pointer
+  }
+
+  @usableFromInline
+  func convertedItem<T: TensorScalar>() -> T {
+    let zero = T(tensorInteger: 0)
+    if isFailed { return zero }
+    guard size == 1 else {
+      note(OpError("item", "a tensor of shape \(shape) has \(size) elements, not one"))
+      return zero
+    }
+    guard isReadable(for: "item") else { return zero }
+    return elements(T.self)[0]
+  }
+
+  /// All elements in row-major order, as any Swift type.
+  public func asArray<T: TensorScalar>(_ type: T.Type = T.self) -> [T] {
+    guard isReadable(for: "asArray") else {
+      return Array(repeating: T(tensorInteger: 0), count: isFailed ? 0 : size)
+    }
+    return elements(T.self)
+  }
+
+  /// Whether there are elements that the program may see now; if not, the reason has been noted.
+  func isReadable(for operation: String) -> Bool {
+    if isFailed { return false }
+    if let reason = ThreadContext.recorder?.reasonNotToRead(self) {
+      note(OpError(operation, reason))
+      return false
+    }
+    if !hasElements {
+      note(
+        OpError(
+          operation,
+          "a symbolic tensor of type \(self.type) has no elements outside the function that made it"
+        ))
+      return false
+    }
+    return true
+  }
+
+  /// The elements in row-major order, whoever is watching. There are some to read.
+  func elements<T: TensorScalar>(_ type: T.Type) -> [T] {
+    let source = ThreadContext.withRecorder(nil) { noGrad { asType(T.dtype).contiguous() } }
+    return withExtendedLifetime(source) {
+      Array(unsafeUninitializedCapacity: source.size) { buffer, count in
+        count = source.size
+        if count > 0 {
+          UnsafeMutableRawPointer(buffer.baseAddress!).copyMemory(
+            from: source.body.pointer, byteCount: count * MemoryLayout<T>.stride)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import DuetRuntime
+
+/// How `gelu` computes the normal distribution.
+public enum GELUApproximation: Sendable, Hashable {
+  /// By the error function.
+  case none
+  /// By the hyperbolic tangent (Hendrycks and Gimpel, 2016, section 2).
+  case tanh
+}
+
+extension Tensor {
+  /// 1 / (1 + e⁻ˣ). Floating point.
+  public func sigmoid() -> Tensor { apply(.unary(.sigmoid), self) }
+  /// max(x, 0).
+  public func relu() -> Tensor { apply(.unary(.relu), self) }
+  /// x Φ(x), with the normal distribution Φ. Floating point.
+  public func gelu(approximate: GELUApproximation = .none) -> Tensor {
+    apply(.unary(approximate == .none ? .gelu : .geluTanh), self)
+  }
+  /// x sigmoid(x), also known as swish. Floating point.
+  public func silu() -> Tensor { apply(.unary(.silu), self) }
+  /// log(1 + eˣ). Floating point.
+  public func softplus() -> Tensor { apply(.unary(.softplus), self) }
+
+  /// eˣ over the sum of eˣ along an axis. Floating point.
+  public func softmax(axis: Int = -1) -> Tensor {
+    guard let axis = checkedAxis(axis, "softmax") else { return .failed }
+    return apply(.softmax(axis: axis), self)
+  }
+
+  /// The logarithm of the softmax, without its overflow. Floating point.
+  public func logSoftmax(axis: Int = -1) -> Tensor {
+    guard let axis = checkedAxis(axis, "logSoftmax") else { return .failed }
+    return apply(.logSoftmax(axis: axis), self)
+  }
+}
+
+/// 1 / (1 + e⁻ˣ). Floating point.
+public func sigmoid(_ x: Tensor) -> Tensor { x.sigmoid() }
+
+/// max(x, 0).
+public func relu(_ x: Tensor) -> Tensor { x.relu() }
+
+/// x Φ(x), with the normal distribution Φ. Floating point.
+public func gelu(_ x: Tensor, approximate: GELUApproximation = .none) -> Tensor {
+  x.gelu(approximate: approximate)
+}
+
+/// x sigmoid(x), also known as swish. Floating point.
+public func silu(_ x: Tensor) -> Tensor { x.silu() }
+
+/// log(1 + eˣ). Floating point.
+public func softplus(_ x: Tensor) -> Tensor { x.softplus() }
+
+/// eˣ over the sum of eˣ along an axis. Floating point.
+public func softmax(_ x: Tensor, axis: Int = -1) -> Tensor { x.softmax(axis: axis) }
+
+/// The logarithm of the softmax, without its overflow. Floating point.
+public func logSoftmax(_ x: Tensor, axis: Int = -1) -> Tensor { x.logSoftmax(axis: axis) }
+
+/// x above 0, `negativeSlope` x below.
+public func leakyRelu(_ x: Tensor, negativeSlope: Double = 0.01) -> Tensor {
+  which(x .> 0, x, x * negativeSlope)
+}
+
+/// x above 0, `alpha` (eˣ - 1) below. Floating point.
+public func elu(_ x: Tensor, alpha: Double = 1) -> Tensor {
+  // The branch that is not taken must not overflow: its gradient would be 0 · ∞.
+  which(x .> 0, x, minimum(x, 0).expm1() * alpha)
+}
+
+/// The self-normalising `elu` (Klambauer and others, 2017). Floating point.
+public func selu(_ x: Tensor) -> Tensor {
+  elu(x, alpha: 1.6732632423543772) * 1.0507009873554805
+}
+
+/// x kept between two bounds.
+public func hardtanh(_ x: Tensor, min: Double = -1, max: Double = 1) -> Tensor {
+  clip(x, min: min, max: max)
+}
+
+/// x kept between 0 and 6.
+public func relu6(_ x: Tensor) -> Tensor { clip(x, min: 0, max: 6) }
+
+/// x tanh(softplus(x)). Floating point.
+public func mish(_ x: Tensor) -> Tensor { x * x.softplus().tanh() }
+
+/// x relu6(x + 3) / 6. Floating point.
+public func hardswish(_ x: Tensor) -> Tensor { x * relu6(x + 3) / 6 }
+
+/// relu6(x + 3) / 6. Floating point.
+public func hardsigmoid(_ x: Tensor) -> Tensor { relu6(x + 3) / 6 }
+
+/// x / (1 + |x|). Floating point.
+public func softsign(_ x: Tensor) -> Tensor { x / (abs(x) + 1) }
+
+/// log(1 / (1 + e⁻ˣ)). Floating point.
+public func logSigmoid(_ x: Tensor) -> Tensor { -(-x).softplus() }

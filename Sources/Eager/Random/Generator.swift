@@ -1,0 +1,35 @@
+import DuetRuntime
+import Synchronization
+
+/// A source of random numbers: the counter-based generator Philox4x32-10 (Salmon and others,
+/// "Parallel random numbers: as easy as 1, 2, 3", 2011).
+///
+/// Its state is a seed and a counter. A draw depends on them alone, and moves the counter on.
+/// Traced functions capture a generator by identity, like a variable.
+public final class Generator: Sendable {
+  /// `int64[2]`: seed and counter.
+  package let state: StateCell
+  // One draw at a time, so that no two threads get the same numbers.
+  private let drawing = Mutex(())
+
+  /// The generator that is used where none is named. Starts with the seed 0.
+  public static let global = Generator(seed: 0)
+
+  /// A generator that begins at the start of the seed's numbers.
+  public init(seed: Int) {
+    state = StateCell(Tensor([seed, 0], [2]), label: "generator")
+  }
+
+  /// Goes back to the start of a seed's numbers.
+  public func seed(_ seed: Int) { state.write(Tensor([seed, 0], [2])) }
+
+  /// Random elements; moves the counter on by what they used up.
+  func draw(_ distribution: Distribution, _ type: TensorType) -> Tensor {
+    drawing.withLock { _ in
+      guard let before = state.read() else { return .failed }
+      let values = apply(.random(distribution, type), before)
+      state.write(apply(.advanceRandom(blocks: distribution.blocks(for: type)), before))
+      return values
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import DuetRuntime
+
+/// Tensors of random numbers.
+///
+/// Every function draws from `Generator.global`, which starts with the seed 0, or from a generator
+/// of its own.
+public enum Random {
+  /// Sets the global generator to the start of a seed's numbers.
+  public static func seed(_ seed: Int) { Generator.global.seed(seed) }
+
+  /// Normally distributed numbers. Floating point.
+  public static func normal(
+    _ shape: [Int] = [], mean: Double = 0, std: Double = 1, dtype: DType = .float32,
+    generator: Generator? = nil
+  ) -> Tensor {
+    guard let type = floatingType(dtype, shape, "Random.normal") else { return .failed }
+    var values = draw(.normal, type, generator)
+    if std != 1 { values = values * std }
+    return mean == 0 ? values : values + mean
+  }
+
+  /// Numbers from `low` up to but not including `high`, all equally likely. Floating point.
+  public static func uniform(
+    low: Double = 0, high: Double = 1, _ shape: [Int] = [], dtype: DType = .float32,
+    generator: Generator? = nil
+  ) -> Tensor {
+    guard let type = floatingType(dtype, shape, "Random.uniform") else { return .failed }
+    let values = draw(.uniform, type, generator)
+    return low == 0 && high == 1 ? values : values * (high - low) + low
+  }
+
+  /// Whole numbers of a range, all equally likely.
+  public static func randInt(
+    _ range: Range<Int>, _ shape: [Int] = [], dtype: DType = .int64, generator: Generator? = nil
+  ) -> Tensor {
+    guard dtype.isInteger else {
+      return fail(OpError("Random.randInt", "needs an integer dtype, not \(dtype)"))
+    }
+    guard !range.isEmpty else {
+      return fail(OpError("Random.randInt", "the range \(range) is empty"))
+    }
+    guard let shape = checked(shape, "Random.randInt") else { return .failed }
+    let bounds = Distribution.integer(low: range.lowerBound, high: range.upperBound)
+    return draw(bounds, TensorType(dtype, shape), generator)
+  }
+
+  /// The numbers 0 ..< count in random order, as `int64`.
+  public static func permutation(_ count: Int, generator: Generator? = nil) -> Tensor {
+    guard let shape = checked([count], "Random.permutation") else { return .failed }
+    return draw(.permutation, TensorType(.int64, shape), generator)
+  }
+
+  /// The parts along an axis in random order.
+  public static func permutation(
+    _ x: Tensor, axis: Int = 0, generator: Generator? = nil
+  ) -> Tensor {
+    guard let axis = x.checkedAxis(axis, "Random.permutation") else { return .failed }
+    return x.take(permutation(x.dim(axis), generator: generator), axis: axis)
+  }
+
+  /// `true` with probability `p`, as `bool`.
+  public static func bernoulli(
+    _ p: Double = 0.5, _ shape: [Int] = [], generator: Generator? = nil
+  ) -> Tensor {
+    guard let type = floatingType(.float32, shape, "Random.bernoulli") else { return .failed }
+    return draw(.uniform, type, generator) .< p
+  }
+
+  /// `true` with the probability that each element of `p` gives, as `bool`.
+  public static func bernoulli(_ p: Tensor, generator: Generator? = nil) -> Tensor {
+    if p.isFailed { return p }
+    guard p.requireFloatingPoint("Random.bernoulli") else { return .failed }
+    return draw(.uniform, p.type, generator) .< p
+  }
+
+  /// A class for each row of unnormalised log-probabilities `[..., classes]`, as `int64` `[...]`.
+  public static func categorical(_ logits: Tensor, generator: Generator? = nil) -> Tensor {
+    guard let axis = logits.checkedAxis(-1, "Random.categorical"),
+      logits.requireFloatingPoint("Random.categorical")
+    else { return .failed }
+    // The largest of logits with Gumbel noise (Gumbel, 1954); uniform numbers are below 1, so 1 - u
+    // is above 0.
+    let u = draw(.uniform, logits.type, generator)
+    return (logits - (-(1 - u).log()).log()).argMax(axis: axis)
+  }
+
+  private static func draw(
+    _ distribution: Distribution, _ type: TensorType, _ generator: Generator?
+  ) -> Tensor {
+    (generator ?? .global).draw(distribution, type)
+  }
+
+  private static func floatingType(
+    _ dtype: DType, _ shape: [Int], _ operation: String
+  ) -> TensorType? {
+    guard dtype.isFloatingPoint else {
+      note(OpError(operation, "needs a floating-point dtype, not \(dtype)"))
+      return nil
+    }
+    return checked(shape, operation).map { TensorType(dtype, $0) }
+  }
+
+  private static func checked(_ shape: [Int], _ operation: String) -> Shape? {
+    if let shape = Shape(checking: shape, for: operation) { return shape }
+    _ = fail(shape, operation)
+    return nil
+  }
+}

@@ -1,0 +1,241 @@
+// The gradient of a convolution with respect to its input: one convolution of dy for each remainder
+// of (row, column) by the stride, with the taps that fall on the stride's grid there.
+#include "convolve.h"
+#include "image.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+enum {
+  BAND_BYTES = 512 << 10,  // of a prepared dy
+  TASK_WORK = 256 << 10,   // multiply-adds that are worth a task
+  TASKS = 8
+};
+
+// Along one axis: positions first, first + stride, ... of the input; the taps that meet them,
+// ascending, and for each the output position that meets the first of them.
+typedef struct {
+  int64_t count, taps;
+  const int64_t *tap, *shift;
+} phase_axis;
+
+typedef struct {
+  duet_conv2d_call call;
+  const duet_engine *engine;
+  int64_t es, in, out;      // channels of a group
+  phase_axis *vertical, *horizontal;
+  const char **weight;      // [vertical phase][horizontal phase]: packed, group by group
+  int64_t most_taps;
+  int64_t low_row, high_row, low_column, high_column;  // shifts over all phases
+  int64_t bands, rows;      // rows of the longest phase per band
+  int64_t images, images_per_task;
+} gradient_work;
+
+static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// Output position o and tap k meet input position i where o * stride + k * dilation = i + pad.
+static int64_t *make_phases(phase_axis *phase, int64_t *store, int64_t size, int64_t kernel,
+                            int64_t stride,
+                            int64_t dilation, int64_t pad) {
+  for (int64_t r = 0; r < stride; r++) {
+    int64_t *tap = store, *shift = store + kernel;
+    phase[r] = (phase_axis){size > r ? (size - r + stride - 1) / stride : 0, 0, tap, shift};
+    for (int64_t k = 0; k < kernel; k++) {
+      int64_t distance = r + pad - k * dilation;
+      if (distance % stride != 0) continue;
+      tap[phase[r].taps] = k;
+      shift[phase[r].taps++] = distance / stride;
+    }
+    store += 2 * kernel;
+  }
+  return store;
+}
+
+static void bounds(const phase_axis *phase, int64_t stride, int64_t *low, int64_t *high) {
+  int any = 0;
+  *low = *high = 0;
+  for (int64_t r = 0; r < stride; r++)
+    for (int64_t t = 0; t < phase[r].taps; t++) {
+      int64_t shift = phase[r].shift[t];
+      *low = any ? at_most(*low, shift) : shift;
+      *high = any ? at_least(*high, shift) : shift;
+      any = 1;
+    }
+}
+
+// Panels [output channel][tap][rows] of the weights of one phase, rows being input channels.
+static void pack_weights(const gradient_work *w, char *packed, const phase_axis *v,
+                         const phase_axis *h) {
+  const duet_conv2d_call *c = &w->call;
+  int64_t taps = c->kernel_height * c->kernel_width;
+  duet_parts parts = duet_split(w->in, w->engine->rows);
+  for (int64_t g = 0; g < c->groups; g++)
+    for (int64_t p = 0; p < parts.count; p++) {
+      int64_t begin = duet_part_begin(parts, p), rows = duet_part_begin(parts, p + 1) - begin;
+      for (int64_t o = 0; o < w->out; o++) {
+        int64_t from = ((g * w->out + o) * w->in + begin) * taps;
+#define PACK(type)                                                                       \
+  const type *source = (const type *)c->operand[2] + from;                               \
+  type *to = (type *)packed;                                                             \
+  for (int64_t a = 0; a < v->taps; a++)                                                  \
+    for (int64_t b = 0; b < h->taps; b++)                                                \
+      for (int64_t i = 0; i < rows; i++)                                                 \
+        *to++ = source[i * taps + v->tap[a] * c->kernel_width + h->tap[b]];              \
+  packed = (char *)to;
+        if (w->es == 4) {
+          PACK(uint32_t)
+        } else {
+          PACK(uint64_t)
+        }
+#undef PACK
+      }
+    }
+}
+
+static void gradient_image(const gradient_work *w, int64_t batch, int64_t group, int64_t band) {
+  const duet_conv2d_call *c = &w->call;
+  int64_t es = w->es, first = band * w->rows;
+  // Rows of dy outside the output are skipped, columns outside it are zeros in the copy.
+  int64_t from_row = at_least(0, first + w->low_row);
+  int64_t to_row = at_most(c->out_height, first + w->rows + w->high_row);
+  duet_image_copy copy = {.channels = w->out,
+                          .height = c->out_height,
+                          .width = c->out_width,
+                          .first_row = from_row,
+                          .rows = at_least(0, to_row - from_row),
+                          .row_step = 1,
+                          .first_column = w->low_column,
+                          .columns = w->horizontal[0].count + w->high_column - w->low_column,
+                          .column_step = 1};
+  int in_place = duet_image_is_ready(&copy) && w->engine->masked;
+  size_t offset_bytes = duet_round_up(w->most_taps * sizeof(int64_t), 64);
+  size_t range_bytes = duet_round_up(w->rows * sizeof(int32_t), 64);
+  size_t tile_bytes = duet_convolve_scratch(w->engine, w->out, w->most_taps);
+  char *memory = duet_scratch(1, offset_bytes + 2 * range_bytes + tile_bytes +
+                                   (in_place ? 0 : duet_image_bytes(&copy, es)));
+  int64_t *offset = (int64_t *)memory;
+  int32_t *first_tap = (int32_t *)(memory + offset_bytes);
+  int32_t *last_tap = (int32_t *)(memory + offset_bytes + range_bytes);
+  char *scratch = memory + offset_bytes + 2 * range_bytes, *image = scratch + tile_bytes;
+  const char *source =
+    (const char *)c->operand[1] +
+    (batch * c->groups + group) * w->out * c->out_height * c->out_width * es;
+  if (!in_place) duet_copy_image(&copy, image, source, es);
+  int64_t pitch = in_place ? c->out_width : duet_image_pitch(&copy);
+
+  int64_t plane = c->in_height * c->in_width;
+  char *result = (char *)c->operand[0] + (batch * c->groups + group) * w->in * plane * es;
+  for (int64_t r = 0; r < c->stride_height; r++)
+    for (int64_t q = 0; q < c->stride_width; q++) {
+      const phase_axis *v = &w->vertical[r], *h = &w->horizontal[q];
+      int64_t rows = at_most(v->count - first, w->rows);
+      if (rows <= 0 || h->count == 0) continue;
+      for (int64_t a = 0; a < v->taps; a++)
+        for (int64_t b = 0; b < h->taps; b++)
+          offset[a * h->taps + b] = v->shift[a] * pitch + h->shift[b];
+      for (int64_t i = 0; i < rows; i++) {
+        // Shifts fall as taps rise: the taps whose row exists are a range.
+        int64_t a = 0, b;
+        while (a < v->taps && first + i + v->shift[a] >= c->out_height) a++;
+        for (b = a; b < v->taps && first + i + v->shift[b] >= 0;) b++;
+        first_tap[i] = (int32_t)(a * h->taps);
+        last_tap[i] = (int32_t)(b * h->taps);
+      }
+      const char *weight = w->weight[r * c->stride_width + q];
+      duet_convolution x = {
+        .engine = w->engine,
+        .weight = weight + group * w->in * w->out * v->taps * h->taps * es,
+        .image = in_place ? source + first * pitch * es
+                          : image + ((first - from_row) * pitch - w->low_column) * es,
+        .result = result + ((first * c->stride_height + r) * c->in_width + q) * es,
+        .m = w->in,
+        .channels = w->out,
+        .taps = v->taps * h->taps,
+        .channel = in_place ? c->out_height * c->out_width : copy.rows * pitch,
+        .row = pitch,
+        .offset = offset,
+        .rows = rows,
+        .columns = h->count,
+        .result_m = plane,
+        .result_row = c->stride_height * c->in_width,
+        .result_column = c->stride_width,
+        .first_tap = first_tap,
+        .last_tap = last_tap,
+        .scratch = scratch,
+      };
+      duet_convolve(&x);
+    }
+}
+
+static void gradient_task(void *context, int64_t index) {
+  const gradient_work *w = context;
+  int64_t first = index * w->images_per_task;
+  for (int64_t i = first; i < first + w->images_per_task && i < w->images; i++)
+    gradient_image(w, i / w->bands / w->call.groups, i / w->bands % w->call.groups, i % w->bands);
+}
+
+duet_status duet_conv2d_input_gradient(const void *argument) {
+  const duet_contraction_table *table = duet_contractions();
+  gradient_work w = {.call = duet_merged_rows(argument)};
+  const duet_conv2d_call *c = &w.call;
+  w.engine = table->engine[duet_compute_type(c->dtype)];
+  w.es = w.engine->element_size;
+  w.in = c->in_channels / c->groups;
+  w.out = c->out_channels / c->groups;
+  int64_t taps = c->kernel_height * c->kernel_width, plane = c->in_height * c->in_width;
+  if (c->batch * c->in_channels * plane == 0) return DUET_OK;
+  if (c->out_channels * taps * c->out_height * c->out_width == 0) {
+    memset(c->operand[0], 0, c->batch * c->in_channels * plane * w.es);
+    return DUET_OK;
+  }
+
+  int64_t phases = c->stride_height * c->stride_width;
+  size_t axis_bytes = duet_round_up((c->stride_height + c->stride_width) * sizeof(phase_axis), 64);
+  size_t tap_bytes = duet_round_up(2 * (c->stride_height * c->kernel_height +
+                                        c->stride_width * c->kernel_width) * sizeof(int64_t), 64);
+  size_t pointer_bytes = duet_round_up(phases * sizeof(char *), 64);
+  char *memory = duet_scratch(0, axis_bytes + tap_bytes + pointer_bytes +
+                                   (c->in_channels * w.out * taps + 16) * w.es);
+  w.vertical = (phase_axis *)memory;
+  w.horizontal = w.vertical + c->stride_height;
+  int64_t *store = (int64_t *)(memory + axis_bytes);
+  w.weight = (const char **)(memory + axis_bytes + tap_bytes);
+  char *packed = memory + axis_bytes + tap_bytes + pointer_bytes;
+  store = make_phases(w.vertical, store, c->in_height, c->kernel_height, c->stride_height,
+                      c->dilation_height, c->pad_top);
+  make_phases(w.horizontal, store, c->in_width, c->kernel_width, c->stride_width, c->dilation_width,
+              c->pad_left);
+  bounds(w.vertical, c->stride_height, &w.low_row, &w.high_row);
+  bounds(w.horizontal, c->stride_width, &w.low_column, &w.high_column);
+  for (int64_t r = 0; r < c->stride_height; r++)
+    for (int64_t q = 0; q < c->stride_width; q++) {
+      int64_t count = w.vertical[r].taps * w.horizontal[q].taps;
+      w.most_taps = at_least(w.most_taps, count);
+      w.weight[r * c->stride_width + q] = packed;
+      pack_weights(&w, packed, &w.vertical[r], &w.horizontal[q]);
+      packed += c->in_channels * w.out * count * w.es;
+    }
+
+  double work = (double)c->batch * c->out_channels * c->out_height * c->out_width * w.in * taps;
+  int64_t longest = w.vertical[0].count;
+  int64_t copied_columns = c->out_width + w.high_column - w.low_column;
+  double bytes = (double)w.out * c->out_height * copied_columns * w.es;
+  w.bands = (int64_t)(bytes / BAND_BYTES) + 1;
+  if (work >= 4 * TASK_WORK && w.bands * c->batch * c->groups < TASKS)
+    w.bands = TASKS / (c->batch * c->groups);
+  w.bands = at_most(w.bands, longest);
+  w.rows = (longest + w.bands - 1) / w.bands;
+  w.bands = (longest + w.rows - 1) / w.rows;
+  w.images = c->batch * c->groups * w.bands;
+  double each = work / (double)w.images;
+  w.images_per_task = each >= TASK_WORK ? 1 : (int64_t)(TASK_WORK / each) + 1;
+  int64_t tasks = (w.images + w.images_per_task - 1) / w.images_per_task;
+  if (tasks == 1)
+    gradient_task(&w, 0);
+  else
+    duet_parallel_for(tasks, gradient_task, &w);
+  return DUET_OK;
+}

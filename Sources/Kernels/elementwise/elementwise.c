@@ -1,0 +1,235 @@
+#include "duet_isa.h"
+#include "loops.h"
+
+#if defined(__x86_64__)
+#define TABLES(name) \
+  {[DUET_SCALAR] = name##_scalar, [DUET_AVX2] = name##_avx2, [DUET_AVX512] = name##_avx512}
+#elif defined(__aarch64__)
+#define TABLES(name) {[DUET_SCALAR] = name##_scalar, [DUET_NEON] = name##_neon}
+#else
+#define TABLES(name) {[DUET_SCALAR] = name##_scalar}
+#endif
+
+static const duet_loops *const integer_loops[DUET_ISA_COUNT] = TABLES(duet_integer_loops);
+static const duet_loops *const real_loops[DUET_ISA_COUNT] = TABLES(duet_real_loops);
+static const duet_conversions *const conversions[DUET_ISA_COUNT] = TABLES(&duet_conversions);
+
+static inline const duet_loops *loops_of(duet_dtype dtype) {
+  duet_isa isa = duet_current_isa();
+  return dtype >= DUET_FLOAT16 ? real_loops[isa] + (dtype - DUET_FLOAT16)
+                               : integer_loops[isa] + dtype;
+}
+
+duet_loop duet_unary_loop(duet_unary op, duet_dtype dtype) { return loops_of(dtype)->unary[op]; }
+
+duet_loop duet_binary_loop(duet_binary op, duet_dtype dtype) {
+  return loops_of(dtype)->binary[op];
+}
+
+duet_loop duet_comparison_loop(duet_comparison op, duet_dtype dtype) {
+  return loops_of(dtype)->comparison[op];
+}
+
+duet_loop duet_cast_loop(duet_dtype from, duet_dtype to) {
+  return conversions[duet_current_isa()]->cast[from][to];
+}
+
+duet_loop duet_select_loop(duet_dtype dtype) {
+  return conversions[duet_current_isa()]->select[__builtin_ctz((unsigned)duet_dtype_size(dtype))];
+}
+
+void duet_elementwise_coalesce(duet_elementwise_call *call) {
+  int32_t kept = 0;  // axes written back so far
+  for (int32_t axis = 0; axis < call->rank; axis++) {
+    int64_t size = call->shape[axis];
+    if (size == 1) continue;
+    int merges = kept > 0;
+    for (int32_t k = 0; k < call->operand_count && merges; k++)
+      merges = call->stride[k][kept - 1] == call->stride[k][axis] * size;
+    int32_t to = merges ? kept - 1 : kept++;
+    call->shape[to] = merges ? call->shape[to] * size : size;
+    for (int32_t k = 0; k < call->operand_count; k++) call->stride[k][to] = call->stride[k][axis];
+  }
+  if (kept == 0) {
+    call->shape[0] = 1;
+    for (int32_t k = 0; k < call->operand_count; k++) call->stride[k][0] = 0;
+    kept = 1;
+  }
+  call->rank = kept;
+}
+
+// The two innermost axes of a call: `rows` runs of `count` elements.
+typedef struct {
+  duet_loop loop;
+  int32_t operands;
+  int64_t rows, count;
+  int64_t row_stride[4], stride[4];
+} plane;
+
+static void run_rows(const plane *p, char *const *operand) {
+  char *at[4];
+  for (int32_t k = 0; k < p->operands; k++) at[k] = operand[k];
+  for (int64_t row = 0; row < p->rows; row++) {
+    p->loop(at, p->stride, p->count);
+    for (int32_t k = 0; k < p->operands; k++) at[k] += p->row_stride[k];
+  }
+}
+
+static int is_element_size(int64_t size) {
+  return size == 1 || size == 2 || size == 4 || size == 8;
+}
+
+// The size of an element is not known here. A stride of 1, 2, 4 or 8 bytes is as good where the
+// address is aligned to it: reading that many bytes stays inside one aligned word.
+static int is_unit(const void *operand, int64_t stride) {
+  return is_element_size(stride) && (uintptr_t)operand % (uintptr_t)stride == 0;
+}
+
+enum { SHORT_ROW = 64, BLOCK = 512, TILE_ROWS = 16, TILE_COLUMNS = 128 };
+
+// Many short rows of which some operand repeats one: that row is written out over a block of rows,
+// and the loop runs once per block.
+static int run_short_rows(const plane *p, char *const *operand) {
+  int repeated[4];
+  for (int32_t k = 0; k < p->operands; k++) {
+    repeated[k] = p->row_stride[k] != p->stride[k] * p->count;
+    if (!repeated[k]) continue;
+    if (k == 0 || p->row_stride[k] != 0 || !is_unit(operand[k], p->stride[k])) return 0;
+  }
+  _Alignas(64) char expanded[4][BLOCK * 8];
+  char *at[4];
+  int64_t rows = BLOCK / p->count, count = p->count;
+  if (rows > p->rows) rows = p->rows;
+  for (int32_t k = 0; k < p->operands; k++) {
+    at[k] = repeated[k] ? expanded[k] : operand[k];
+    if (!repeated[k]) continue;
+    for (int64_t row = 0; row < rows; row++)
+      memcpy(expanded[k] + row * count * p->stride[k], operand[k], (size_t)(count * p->stride[k]));
+  }
+  for (int64_t done = 0; done < p->rows; done += rows) {
+    int64_t n = p->rows - done < rows ? p->rows - done : rows;
+    p->loop(at, p->stride, n * count);
+    for (int32_t k = 0; k < p->operands; k++)
+      if (!repeated[k]) at[k] += rows * p->row_stride[k];
+  }
+  return 1;
+}
+
+// Inputs that run down their columns (transposed ones) are transposed tile by tile into a buffer,
+// so that every cache line of theirs is read once.
+static int runs_down(const plane *p, const char *operand, int32_t k) {
+  int64_t inner = p->stride[k] < 0 ? -p->stride[k] : p->stride[k];
+  return k > 0 && inner >= 64 && is_unit(operand, p->row_stride[k]);
+}
+
+static void run_columns(const plane *p, char *const *operand) {
+  _Alignas(64) char tile[3][TILE_ROWS * TILE_COLUMNS * 8];
+  int down[4];
+  plane piece = *p;
+  for (int32_t k = 0; k < p->operands; k++) {
+    down[k] = runs_down(p, operand[k], k);
+    if (!down[k]) continue;
+    piece.stride[k] = p->row_stride[k];
+    piece.row_stride[k] = p->row_stride[k] * TILE_COLUMNS;
+  }
+  for (int64_t row = 0; row < p->rows; row += TILE_ROWS)
+    for (int64_t column = 0; column < p->count; column += TILE_COLUMNS) {
+      char *at[4];
+      piece.rows = p->rows - row < TILE_ROWS ? p->rows - row : TILE_ROWS;
+      piece.count = p->count - column < TILE_COLUMNS ? p->count - column : TILE_COLUMNS;
+      for (int32_t k = 0; k < p->operands; k++) {
+        at[k] = operand[k] + row * p->row_stride[k] + column * p->stride[k];
+        if (!down[k]) continue;
+        duet_transpose(tile[k - 1], piece.row_stride[k], at[k], p->stride[k], piece.rows,
+                       piece.count, p->row_stride[k]);
+        at[k] = tile[k - 1];
+      }
+      run_rows(&piece, at);
+    }
+}
+
+static void run_plane(const plane *p, char *const *operand) {
+  if (p->count < SHORT_ROW && p->rows > 3 && run_short_rows(p, operand)) return;
+  if (p->count >= 16 && p->rows >= 4)
+    for (int32_t k = 1; k < p->operands; k++)
+      if (runs_down(p, operand[k], k)) return run_columns(p, operand);
+  run_rows(p, operand);
+}
+
+// Steps an odometer over the axes outside the innermost two.
+static void run(const duet_elementwise_call *call, const int64_t *shape, char *const *operand) {
+  int32_t operands = call->operand_count, outer = call->rank - 2;
+  int64_t stride[4];
+  if (call->rank == 1) {
+    for (int32_t k = 0; k < operands; k++) stride[k] = call->stride[k][0];
+    return call->loop(operand, stride, shape[0]);
+  }
+  plane p = {call->loop, operands, shape[outer], shape[outer + 1], {0}, {0}};
+  char *at[4];
+  for (int32_t k = 0; k < operands; k++) {
+    p.row_stride[k] = call->stride[k][outer];
+    p.stride[k] = call->stride[k][outer + 1];
+    at[k] = operand[k];
+  }
+  int64_t index[DUET_MAX_RANK] = {0};
+  for (;;) {
+    run_plane(&p, at);
+    int32_t axis = outer - 1;
+    for (; axis >= 0; axis--) {
+      for (int32_t k = 0; k < operands; k++) at[k] += call->stride[k][axis];
+      if (++index[axis] < shape[axis]) break;
+      for (int32_t k = 0; k < operands; k++) at[k] -= call->stride[k][axis] * shape[axis];
+      index[axis] = 0;
+    }
+    if (axis < 0) return;
+  }
+}
+
+// A task takes a range of the longest axis.
+typedef struct {
+  const duet_elementwise_call *call;
+  int32_t axis;
+  int64_t step;
+} split;
+
+static void run_task(void *context, int64_t index) {
+  const split *s = context;
+  const duet_elementwise_call *call = s->call;
+  int64_t shape[DUET_MAX_RANK], begin = index * s->step;
+  memcpy(shape, call->shape, sizeof shape);
+  int64_t left = shape[s->axis] - begin;
+  shape[s->axis] = left < s->step ? left : s->step;
+  char *at[4];
+  for (int32_t k = 0; k < call->operand_count; k++)
+    at[k] = (char *)call->operand[k] + begin * call->stride[k][s->axis];
+  run(call, shape, at);
+}
+
+duet_status duet_elementwise(const void *argument) {
+  const duet_elementwise_call *call = argument;
+  int64_t total = 1;
+  int32_t longest = 0;
+  for (int32_t axis = 0; axis < call->rank; axis++) {
+    total *= call->shape[axis];
+    if (call->shape[axis] > call->shape[longest]) longest = axis;
+  }
+  if (total == 0) return DUET_OK;
+  if (call->rank == 0) {
+    static const int64_t none[4];
+    call->loop((char *const *)call->operand, none, 1);
+    return DUET_OK;
+  }
+  if (total < 65536) {
+    run(call, call->shape, (char *const *)call->operand);
+    return DUET_OK;
+  }
+  int64_t size = call->shape[longest], tasks = total >> 15;
+  if (tasks > 64) tasks = 64;
+  // A multiple of 64 elements keeps the tasks off each other's cache lines where the axis is
+  // contiguous.
+  int64_t step = (size + tasks - 1) / tasks;
+  if (size >= 4096) step = (step + 63) & ~(int64_t)63;
+  split s = {call, longest, step};
+  duet_parallel_for((size + step - 1) / step, run_task, &s);
+  return DUET_OK;
+}

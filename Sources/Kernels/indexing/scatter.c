@@ -1,0 +1,213 @@
+// Scattering by index. Work is shared out over what lies before and behind the axis, never along it, so
+// that updates of one place come in ascending order. The 16-bit floats add up in float32 and are rounded
+// once; integers wrap; bools combine by or.
+#include <stdlib.h>
+
+#include "indexing.h"
+
+typedef struct {
+  const duet_index_call *call;
+  int is_along, is_set;
+  int64_t size, width, blocks;  // width: elements of `inner` in one block
+} scatter;
+
+#define ADD_ROWS(type, sum)                                                                   \
+  for (int64_t i = 0; i < rows; i++) {                                                        \
+    type *restrict t = (type *)to + place[i] * stride;                                        \
+    const type *restrict f = (const type *)from + i * step;                                   \
+    for (int64_t n = 0; n < count; n++) t[n] = (type)(sum);                                   \
+  }                                                                                           \
+  return;
+
+// Rows of `count` elements, `step` elements apart, to those at their places.
+static void add_rows(duet_dtype dtype, void *to, const void *from, const int64_t *place, int64_t rows,
+                     int64_t stride, int64_t step, int64_t count) {
+  switch (dtype) {
+    case DUET_BOOL: ADD_ROWS(uint8_t, t[n] | f[n])
+    case DUET_UINT8:
+    case DUET_INT8: ADD_ROWS(uint8_t, t[n] + f[n])
+    case DUET_INT16: ADD_ROWS(uint16_t, t[n] + f[n])
+    case DUET_INT32: ADD_ROWS(uint32_t, t[n] + f[n])
+    case DUET_INT64: ADD_ROWS(uint64_t, t[n] + f[n])
+    case DUET_FLOAT64: ADD_ROWS(double, t[n] + f[n])
+    default: ADD_ROWS(float, t[n] + f[n])
+  }
+}
+
+#define ADD_SINGLE(type)                                                                    \
+  for (int64_t i = 0; i < count; i++)                                                       \
+    ((type *)to)[place[i]] = (type)(((type *)to)[place[i]] + ((const type *)from)[i]);      \
+  return;
+
+// One element per index.
+static void add_singles(duet_dtype dtype, void *to, const void *from, const int64_t *place,
+                        int64_t count) {
+  switch (dtype) {
+    case DUET_BOOL:
+      for (int64_t i = 0; i < count; i++) ((uint8_t *)to)[place[i]] |= ((const uint8_t *)from)[i];
+      return;
+    case DUET_UINT8:
+    case DUET_INT8: ADD_SINGLE(uint8_t)
+    case DUET_INT16: ADD_SINGLE(uint16_t)
+    case DUET_INT32: ADD_SINGLE(uint32_t)
+    case DUET_INT64: ADD_SINGLE(uint64_t)
+    case DUET_FLOAT64: ADD_SINGLE(double)
+    default: ADD_SINGLE(float)
+  }
+}
+
+#define ADD_SPREAD(type)                                                                    \
+  for (int64_t n = 0; n < count; n++) {                                                     \
+    type *t = (type *)to + place[n] * stride + n;                                           \
+    *t = (type)(*t + ((const type *)from)[n]);                                              \
+  }                                                                                         \
+  return;
+
+// Neighbouring positions, each at its own place along the axis.
+static void add_spread(duet_dtype dtype, void *to, const void *from, const int64_t *place,
+                       int64_t stride, int64_t count) {
+  switch (dtype) {
+    case DUET_BOOL:
+      for (int64_t n = 0; n < count; n++)
+        ((uint8_t *)to)[place[n] * stride + n] |= ((const uint8_t *)from)[n];
+      return;
+    case DUET_UINT8:
+    case DUET_INT8: ADD_SPREAD(uint8_t)
+    case DUET_INT16: ADD_SPREAD(uint16_t)
+    case DUET_INT32: ADD_SPREAD(uint32_t)
+    case DUET_INT64: ADD_SPREAD(uint64_t)
+    case DUET_FLOAT64: ADD_SPREAD(double)
+    default: ADD_SPREAD(float)
+  }
+}
+
+// Adds the updates of one outer position and block to the slice at `to`, whose rows are `stride` elements
+// of the type added in apart.
+static void add_updates(const scatter *s, int64_t outer, int64_t first, int64_t width, char *to,
+                        int64_t stride) {
+  const duet_index_call *c = s->call;
+  int is_half = duet_is_half(c->dtype);
+  duet_dtype dtype = is_half ? DUET_FLOAT32 : c->dtype;
+  int64_t size = is_half ? 4 : s->size, place[DUET_INDEX_BLOCK];
+  const char *updates = (const char *)c->operand[3] + (outer * c->count * c->inner + first) * s->size;
+  float wide[DUET_INDEX_BLOCK];
+  if (c->inner == 1) {
+    int64_t offset = s->is_along ? outer * c->count : 0;
+    for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
+      int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
+      const void *from = updates + i * s->size;
+      duet_places(place, c, c->operand[2], offset + i, n);
+      if (is_half) {
+        duet_widen_halves(c->dtype, wide, from, n);
+        from = wide;
+      }
+      add_singles(dtype, to, from, place, n);
+    }
+    return;
+  }
+  if (!s->is_along && !is_half) {
+    for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
+      int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
+      duet_places(place, c, c->operand[2], i, n);
+      add_rows(dtype, to, updates + i * c->inner * size, place, n, stride, c->inner, width);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < c->count; i++) {
+    if (!s->is_along && i % DUET_INDEX_BLOCK == 0)
+      duet_places(place, c, c->operand[2], i, duet_min(DUET_INDEX_BLOCK, c->count - i));
+    for (int64_t n = 0; n < width; n += DUET_INDEX_BLOCK) {
+      int64_t count = duet_min(DUET_INDEX_BLOCK, width - n);
+      const void *from = updates + (i * c->inner + n) * s->size;
+      if (is_half) {
+        duet_widen_halves(c->dtype, wide, from, count);
+        from = wide;
+      }
+      if (s->is_along) {
+        duet_places(place, c, c->operand[2], (outer * c->count + i) * c->inner + first + n, count);
+        add_spread(dtype, to + n * size, from, place, stride, count);
+      } else {
+        add_rows(dtype, to + n * size, from, place + i % DUET_INDEX_BLOCK, 1, stride, 0, count);
+      }
+    }
+  }
+}
+
+static void add_task(void *context, int64_t task) {
+  const scatter *s = context;
+  const duet_index_call *c = s->call;
+  int64_t outer = task / s->blocks, first = task % s->blocks * s->width;
+  int64_t width = duet_min(s->width, c->inner - first);
+  char *to = (char *)c->operand[0] + (outer * c->axis * c->inner + first) * s->size;
+  if (!duet_is_half(c->dtype)) {
+    add_updates(s, outer, first, width, to, c->inner);
+    return;
+  }
+  float *wide = malloc((size_t)(c->axis * width) * sizeof(float));
+  if (!wide) abort();
+  for (int64_t a = 0; a < c->axis; a++)
+    duet_widen_halves(c->dtype, wide + a * width, to + a * c->inner * 2, width);
+  add_updates(s, outer, first, width, (char *)wide, width);
+  for (int64_t a = 0; a < c->axis; a++)
+    duet_narrow_halves(c->dtype, to + a * c->inner * 2, wide + a * width, width);
+  free(wide);
+}
+
+static void copy_base(const duet_index_call *c) {
+  if (c->operand[0] == c->operand[1]) return;
+  size_t bytes = (size_t)(c->outer * c->axis * c->inner) * duet_dtype_size(c->dtype);
+  memcpy(c->operand[0], c->operand[1], bytes);
+}
+
+static duet_status scatter_add(const duet_index_call *call, int is_along) {
+  int64_t indices = is_along ? call->outer * call->count * call->inner : call->count;
+  duet_status status = duet_check_indices(call, call->operand[2], indices);
+  if (status != DUET_OK) return status;
+  copy_base(call);
+  if (call->outer == 0 || call->count == 0 || call->inner == 0) return DUET_OK;
+  scatter s = {.call = call, .is_along = is_along, .size = (int64_t)duet_dtype_size(call->dtype)};
+  s.width = call->inner;
+  // Sixteen blocks of whole cache lines where there are not enough slices.
+  int64_t line = 64 / s.size, work = call->outer * call->count * call->inner;
+  if (work >= DUET_INDEX_TASK && call->outer < 16)
+    s.width = duet_max(line, (call->inner / 16 + line - 1) / line * line);
+  s.blocks = (call->inner + s.width - 1) / s.width;
+  int64_t tasks = call->outer * s.blocks;
+  if (work < DUET_INDEX_TASK || tasks == 1) {
+    for (int64_t i = 0; i < tasks; i++) add_task(&s, i);
+    return DUET_OK;
+  }
+  duet_parallel_for(tasks, add_task, &s);
+  return DUET_OK;
+}
+
+duet_status duet_scatter_add(const void *call) { return scatter_add(call, 0); }
+duet_status duet_scatter_add_along(const void *call) { return scatter_add(call, 1); }
+
+static void set_task(void *context, int64_t outer) {
+  const scatter *s = context;
+  const duet_index_call *c = s->call;
+  int64_t row = c->inner * s->size, place[DUET_INDEX_BLOCK];
+  char *to = (char *)c->operand[0] + outer * c->axis * row;
+  const char *from = (const char *)c->operand[3] + outer * c->count * row;
+  for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
+    int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
+    duet_places(place, c, c->operand[2], i, n);
+    for (int64_t k = 0; k < n; k++)
+      memcpy(to + place[k] * row, from + (i + k) * row, (size_t)row);
+  }
+}
+
+duet_status duet_scatter_set(const void *block) {
+  const duet_index_call *call = block;
+  duet_status status = duet_check_indices(call, call->operand[2], call->count);
+  if (status != DUET_OK) return status;
+  copy_base(call);
+  scatter s = {.call = call, .size = (int64_t)duet_dtype_size(call->dtype)};
+  if (call->outer * call->count * call->inner < DUET_INDEX_TASK) {
+    for (int64_t outer = 0; outer < call->outer; outer++) set_task(&s, outer);
+    return DUET_OK;
+  }
+  duet_parallel_for(call->outer, set_task, &s);
+  return DUET_OK;
+}

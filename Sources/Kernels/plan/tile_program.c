@@ -1,0 +1,159 @@
+#include <string.h>
+
+#include "../include/duet_plan.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+#define SPREAD(type)                                                                         \
+  {                                                                                          \
+    type *r = (type *)to;                                                                    \
+    if (stride == 0) {                                                                       \
+      const type value = *(const type *)from;                                                \
+      for (int64_t i = 0; i < count; i++) r[i] = value;                                      \
+    } else {                                                                                 \
+      for (int64_t i = 0; i < count; i++) r[i] = *(const type *)(from + i * stride);         \
+    }                                                                                        \
+    break;                                                                                   \
+  }
+
+static inline void spread_row(char *to, const char *from, int64_t stride, int64_t count,
+                              int64_t size) {
+  if (stride == size) {
+    memcpy(to, from, (size_t)(count * size));
+    return;
+  }
+  switch (size) {
+    case 1: SPREAD(uint8_t)
+    case 2: SPREAD(uint16_t)
+    case 4: SPREAD(uint32_t)
+    default: SPREAD(uint64_t)
+  }
+}
+
+// Writes `indices` indices of the tile axis out in row-major order.
+static void expand(char *to, const char *from, const duet_tile_external *external,
+                   const duet_tile_call *call, int64_t indices) {
+  const int64_t *stride = external->stride;
+  int64_t size = external->element_size;
+  int32_t first = call->tile_axis, last = call->rank - 1;
+  if (first == last) return spread_row(to, from, stride[last], indices, size);
+  // A pattern that repeats along the tile axis is written once and then doubled.
+  int64_t written = stride[first] == 0 ? 1 : indices;
+  int64_t position[DUET_MAX_RANK] = {0}, count = call->shape[last];
+  char *at = to;
+  for (;;) {
+    spread_row(at, from, stride[last], count, size);
+    at += count * size;
+    int32_t axis = last - 1;
+    for (; axis >= first; axis--) {
+      int64_t end = axis == first ? written : call->shape[axis];
+      from += stride[axis];
+      if (++position[axis] < end) break;
+      from -= stride[axis] * end;
+      position[axis] = 0;
+    }
+    if (axis < first) break;
+  }
+  int64_t done = written * call->inner_count * size, total = indices * call->inner_count * size;
+  while (done < total) {
+    int64_t n = done < total - done ? done : total - done;
+    memcpy(to + done, to, (size_t)n);
+    done += n;
+  }
+}
+
+static void run_tiles(const duet_tile_call *call, int64_t begin, int64_t end) {
+  _Alignas(64) char scratch[DUET_TILE_SCRATCH];
+  const char *base = (const char *)call;
+  char *const *operand = (char *const *)(base + call->operands);
+  const duet_tile_external *externals = (const duet_tile_external *)(base + call->externals);
+  const duet_tile_instruction *instructions =
+      (const duet_tile_instruction *)(base + call->instructions);
+  char *at[DUET_TILE_EXTERNALS];
+  const char *expanded[DUET_TILE_EXTERNALS];  // what the scratch tile was copied from
+  int64_t expanded_indices[DUET_TILE_EXTERNALS];
+  const int32_t axis = call->tile_axis;
+  const int64_t extent = call->shape[axis];
+
+  // The axes before the tile axis as an odometer.
+  int64_t position[DUET_MAX_RANK] = {0};
+  int64_t run = begin / call->tiles_per_run, tile = begin % call->tiles_per_run;
+  for (int64_t i = axis - 1, left = run; i >= 0; i--) {
+    position[i] = left % call->shape[i];
+    left /= call->shape[i];
+  }
+  for (int32_t e = 0; e < call->external_count; e++) {
+    at[e] = externals[e].access == DUET_TILE_EXPANDED ? scratch + externals[e].scratch : operand[e];
+    expanded[e] = NULL;
+    expanded_indices[e] = 0;
+  }
+
+  for (int64_t t = begin; t < end; t++) {
+    int64_t start = tile * call->tile_step;
+    int64_t indices = extent - start < call->tile_step ? extent - start : call->tile_step;
+    int64_t flat = (run * extent + start) * call->inner_count;
+    for (int32_t e = 0; e < call->external_count; e++) {
+      const duet_tile_external *external = externals + e;
+      switch (external->access) {
+        case DUET_TILE_CONTIGUOUS: at[e] = operand[e] + flat * external->element_size; break;
+        case DUET_TILE_SCALAR: break;
+        case DUET_TILE_DIRECT:
+        case DUET_TILE_EXPANDED: {
+          char *from = operand[e] + start * external->stride[axis];
+          for (int32_t i = 0; i < axis; i++) from += position[i] * external->stride[i];
+          if (external->access == DUET_TILE_DIRECT) {
+            at[e] = from;
+          } else if (expanded[e] != from || expanded_indices[e] < indices) {
+            expand(at[e], from, external, call, indices);
+            expanded[e] = from;
+            expanded_indices[e] = indices;
+          }
+        }
+      }
+    }
+    int64_t count = indices * call->inner_count;
+    for (int32_t i = 0; i < call->instruction_count; i++) {
+      const duet_tile_instruction *instruction = instructions + i;
+      char *pointer[4];
+      int64_t stride[4];
+      for (int32_t k = 0; k < 4; k++) {
+        int32_t slot = instruction->slot[k];
+        pointer[k] = slot >= 0 ? scratch + slot : at[~slot];
+        stride[k] = instruction->stride[k];
+      }
+      instruction->loop(pointer, stride, count);
+    }
+    if (++tile == call->tiles_per_run) {
+      tile = 0;
+      run++;
+      for (int32_t i = axis - 1; i >= 0; i--) {
+        if (++position[i] < call->shape[i]) break;
+        position[i] = 0;
+      }
+    }
+  }
+}
+
+typedef struct {
+  const duet_tile_call *call;
+  int64_t tiles;  // per task
+} tile_split;
+
+static void run_task(void *context, int64_t index) {
+  const tile_split *split = context;
+  int64_t begin = index * split->tiles, end = begin + split->tiles;
+  run_tiles(split->call, begin, end < split->call->tile_count ? end : split->call->tile_count);
+}
+
+duet_status duet_tile_program(const void *argument) {
+  const duet_tile_call *call = argument;
+  if (call->element_count < 65536) {
+    run_tiles(call, 0, call->tile_count);
+    return DUET_OK;
+  }
+  int64_t tasks = call->element_count >> 15;
+  if (tasks > 64) tasks = 64;
+  tile_split split = {call, (call->tile_count + tasks - 1) / tasks};
+  duet_parallel_for((call->tile_count + split.tiles - 1) / split.tiles, run_task, &split);
+  return DUET_OK;
+}

@@ -1,0 +1,84 @@
+import DuetEager
+import DuetRuntime
+import Synchronization
+
+/// A dataset in batches: `for (x, y) in loader`.
+///
+/// Each iteration is an epoch. With `shuffle`, its order depends on the seed and the epoch's number only, not on
+/// the number of workers.
+public final class DataLoader<Source: Dataset>: Sequence, Sendable {
+  public let dataset: Source
+  public let batchSize: Int
+  public let shuffle: Bool
+  public let dropLast: Bool
+  public let workers: Int
+  public let seed: Int
+  private let nextEpoch = Atomic<Int>(0)
+
+  /// - Parameters:
+  ///   - shuffle: Whether each epoch goes through the items in a new random order.
+  ///   - dropLast: Whether a last batch of fewer items is left out.
+  ///   - workers: Threads that prepare batches ahead; 0: each is made when asked for.
+  ///   - seed: Of the shuffling; drawn from the global generator if nil.
+  public init(
+    _ dataset: Source, batchSize: Int, shuffle: Bool = false, dropLast: Bool = false,
+    workers: Int = 0, seed: Int? = nil
+  ) {
+    precondition(batchSize >= 1, "DataLoader: batchSize must be at least 1")
+    precondition(workers >= 0, "DataLoader: workers cannot be negative")
+    self.dataset = dataset
+    self.batchSize = batchSize
+    self.shuffle = shuffle
+    self.dropLast = dropLast
+    self.workers = workers
+    self.seed =
+      shuffle ? seed ?? Random.randInt(0..<Int.max, []).item(Int.self) : seed ?? 0
+  }
+
+  /// The number of batches in an epoch.
+  public var batchCount: Int {
+    dropLast ? dataset.count / batchSize : (dataset.count + batchSize - 1) / batchSize
+  }
+
+  /// The number of the epoch that the next iteration is, from 0. Set it to go on where a run was interrupted.
+  public var epoch: Int {
+    get { nextEpoch.load(ordering: .relaxed) }
+    set { nextEpoch.store(newValue, ordering: .relaxed) }
+  }
+
+  public var underestimatedCount: Int { batchCount }
+
+  /// Begins the next epoch.
+  public func makeIterator() -> AnyIterator<(Tensor, Tensor)> {
+    let epoch = nextEpoch.add(1, ordering: .relaxed).oldValue
+    let order = shuffle ? shuffled(epoch) : nil
+    let count = dataset.count
+    let (dataset, batchSize) = (dataset, batchSize)
+    let make: @Sendable (Int) -> (Tensor, Tensor) = { batch in
+      let range = (batch * batchSize)..<Swift.min((batch + 1) * batchSize, count)
+      return dataset.batch(order.map { Array($0[range]) } ?? Array(range))
+    }
+    let batches = batchCount
+    if workers == 0 {
+      var next = 0
+      return AnyIterator {
+        guard next < batches else { return nil }
+        defer { next += 1 }
+        return make(next)
+      }
+    }
+    // The closure alone holds the prefetcher: its threads end when the iterator goes away.
+    let prefetcher = Prefetcher(count: batches, workers: workers, make)
+    return AnyIterator { prefetcher.next() }
+  }
+
+  private func shuffled(_ epoch: Int) -> [Int] {
+    // A seed of its own for each epoch, by the finaliser of SplitMix64 (Steele and others, 2014).
+    var mixed = UInt64(bitPattern: Int64(seed)) &+ UInt64(epoch + 1) &* 0x9E37_79B9_7F4A_7C15
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    mixed ^= mixed >> 31
+    let generator = DuetEager.Generator(seed: Int(truncatingIfNeeded: mixed))
+    return Random.permutation(dataset.count, generator: generator).asArray(Int.self)
+  }
+}

@@ -1,0 +1,70 @@
+import DuetEager
+import DuetRuntime
+
+/// Items, each of an input and a target, by index.
+public protocol Dataset: Sendable {
+  /// The number of items.
+  var count: Int { get }
+  /// One item.
+  subscript(index: Int) -> (Tensor, Tensor) { get }
+  /// Several items, stacked along a new first axis. Datasets that can gather many at once should.
+  func batch(_ indices: [Int]) -> (Tensor, Tensor)
+}
+
+extension Dataset {
+  public func batch(_ indices: [Int]) -> (Tensor, Tensor) {
+    let items = indices.map { self[$0] }
+    return (stacked(items.map { $0.0 }), stacked(items.map { $0.1 }))
+  }
+}
+
+/// Inputs and targets whose first axis counts the items.
+public struct TensorDataset: Dataset {
+  public let inputs: Tensor
+  public let targets: Tensor
+
+  public init(_ inputs: Tensor, _ targets: Tensor) {
+    if !inputs.isFailed, !targets.isFailed,
+      inputs.ndim == 0 || targets.ndim == 0 || inputs.dim(0) != targets.dim(0)
+    {
+      note(
+        OpError(
+          "TensorDataset",
+          "inputs and targets must have one first axis: \(inputs.shape) and \(targets.shape)"))
+    }
+    self.inputs = inputs
+    self.targets = targets
+  }
+
+  public var count: Int { inputs.ndim == 0 ? 0 : inputs.dim(0) }
+
+  public subscript(index: Int) -> (Tensor, Tensor) {
+    let place = Tensor(index)
+    return (take(inputs, place, axis: 0), take(targets, place, axis: 0))
+  }
+
+  public func batch(_ indices: [Int]) -> (Tensor, Tensor) {
+    let places = Tensor(indices)
+    return (take(inputs, places, axis: 0), take(targets, places, axis: 0))
+  }
+}
+
+/// Some of another dataset's items, in an order of its own.
+public struct Subset<Base: Dataset>: Dataset {
+  public let base: Base
+  public let indices: [Int]
+
+  public init(_ base: Base, _ indices: some Sequence<Int>) {
+    self.base = base
+    self.indices = Array(indices)
+    if let odd = self.indices.first(where: { $0 < 0 || $0 >= base.count }) {
+      note(OpError("Subset", "there is no item \(odd) in a dataset of \(base.count)"))
+    }
+  }
+
+  public var count: Int { indices.count }
+  public subscript(index: Int) -> (Tensor, Tensor) { base[indices[index]] }
+  public func batch(_ indices: [Int]) -> (Tensor, Tensor) {
+    base.batch(indices.map { self.indices[$0] })
+  }
+}

@@ -1,0 +1,22 @@
+import DuetEager
+import DuetRuntime
+
+/// Whether layers behave as in training: the switch that `train()` and `eval()` set.
+///
+/// Layers of one's own that tell training from use keep one as a stored property and ask it. Traced functions
+/// notice when it changes, and keep a trace for each position.
+public final class TrainingMode: Sendable {
+  // Traces depend on whether a cell has content, so content stands for training and none for use.
+  private let cell: StateCell
+
+  public init(isTraining: Bool = true) {
+    cell = StateCell(isTraining ? Self.present : nil, label: "training")
+  }
+
+  public var isTraining: Bool {
+    get { cell.read() != nil }
+    set { cell.write(newValue ? Self.present : nil) }
+  }
+
+  private static let present = Tensor(scalar: true, for: .bool)
+}

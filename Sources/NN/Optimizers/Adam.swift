@@ -1,0 +1,122 @@
+import DuetEager
+import DuetRuntime
+
+/// Adam: steps by the gradient's running mean over the root of its running square, both corrected for their
+/// start at 0 (Kingma and Ba, 2015).
+public final class Adam: Optimizer {
+  private let core: AdamCore
+
+  /// - Parameters:
+  ///   - betas: How much of the running mean and of the running square stays at each step.
+  ///   - eps: Is added to the root.
+  ///   - weightDecay: How much of each parameter is added to its gradient.
+  ///   - amsgrad: Whether the largest running square so far is used (Reddi and others, 2018).
+  public init(
+    _ parameters: some Sequence<Parameter>, learningRate: Double = 0.001,
+    betas: (Double, Double) = (0.9, 0.999), eps: Double = 1e-8, weightDecay: Double = 0,
+    amsgrad: Bool = false
+  ) {
+    core = AdamCore(
+      Array(parameters), learningRate, betas, eps, weightDecay, isDecoupled: false, amsgrad)
+  }
+
+  public var parameters: [Parameter] { core.parameters }
+
+  public var learningRate: Double {
+    get { core.rate.value }
+    set { core.rate.value = newValue }
+  }
+
+  public func step() { core.step() }
+}
+
+/// Adam with weight decay apart from the gradient: p ← p - learningRate · weightDecay · p first (Loshchilov
+/// and Hutter, 2019).
+public final class AdamW: Optimizer {
+  private let core: AdamCore
+
+  /// As `Adam.init`.
+  public init(
+    _ parameters: some Sequence<Parameter>, learningRate: Double = 0.001,
+    betas: (Double, Double) = (0.9, 0.999), eps: Double = 1e-8, weightDecay: Double = 0.01,
+    amsgrad: Bool = false
+  ) {
+    core = AdamCore(
+      Array(parameters), learningRate, betas, eps, weightDecay, isDecoupled: true, amsgrad)
+  }
+
+  public var parameters: [Parameter] { core.parameters }
+
+  public var learningRate: Double {
+    get { core.rate.value }
+    set { core.rate.value = newValue }
+  }
+
+  public func step() { core.step() }
+}
+
+/// What both forms share. Operations and their order are PyTorch's.
+private final class AdamCore {
+  let parameters: [Parameter]
+  let rate: OptimizerScalar
+  let betas: (Double, Double)
+  let eps: Double
+  let weightDecay: Double
+  let isDecoupled: Bool
+  let means: [Variable]
+  let squares: [Variable]
+  let largestSquares: [Variable]
+  /// The number of steps, counted for all parameters together.
+  let count: OptimizerScalar
+
+  init(
+    _ parameters: [Parameter], _ learningRate: Double, _ betas: (Double, Double), _ eps: Double,
+    _ weightDecay: Double, isDecoupled: Bool, _ amsgrad: Bool
+  ) {
+    self.parameters = parameters
+    self.betas = betas
+    self.eps = eps
+    self.weightDecay = weightDecay
+    self.isDecoupled = isDecoupled
+    rate = OptimizerScalar(learningRate, name: "learning_rate")
+    count = OptimizerScalar(0, name: "step_count")
+    means = parameters.slots("mean")
+    squares = parameters.slots("square")
+    largestSquares = amsgrad ? parameters.slots("largest_square") : []
+  }
+
+  func step() {
+    noGrad {
+      // float64 until they meet a parameter.
+      let count = count.variable.value + 1
+      self.count.variable.value = count
+      let rate = rate.variable.value
+      var stepSize = CastScalar(rate / (1 - pow(betas.0, count)))
+      var correction = CastScalar(sqrt(1 - pow(betas.1, count)))
+      var kept = CastScalar(isDecoupled && weightDecay != 0 ? 1 - rate * weightDecay : rate)
+      for (i, parameter) in parameters.enumerated() {
+        guard var gradient = parameter.grad else { continue }
+        var value = parameter.value
+        let dtype = value.dtype
+        if weightDecay != 0 {
+          if isDecoupled {
+            value = value * kept(dtype)
+          } else {
+            gradient = gradient + value * weightDecay
+          }
+        }
+        var mean = means[i].value
+        mean = mean + (gradient - mean) * (1 - betas.0)
+        means[i].value = mean
+        var square = squares[i].value * betas.1 + gradient * (1 - betas.1) * gradient
+        squares[i].value = square
+        if !largestSquares.isEmpty {
+          square = maximum(largestSquares[i].value, square)
+          largestSquares[i].value = square
+        }
+        let divisor = sqrt(square) / correction(dtype) + eps
+        parameter.value = value - mean * stepSize(dtype) / divisor
+      }
+    }
+  }
+}

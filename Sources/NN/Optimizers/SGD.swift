@@ -1,0 +1,71 @@
+import DuetEager
+import DuetRuntime
+
+/// Stochastic gradient descent, with momentum if wished (Sutskever and others, 2013, in PyTorch's form):
+/// v ← momentum · v + (1 - dampening) · g, p ← p - learningRate · v.
+public final class SGD: Optimizer {
+  public let parameters: [Parameter]
+  public let momentum: Double
+  public let dampening: Double
+  public let nesterov: Bool
+  public let weightDecay: Double
+
+  private let rate: OptimizerScalar
+  private let velocities: [Variable]
+  /// The gradient's factor for each parameter: 1 at its first step, 1 - dampening from then on.
+  private let gains: [Variable]
+
+  /// - Parameters:
+  ///   - dampening: How much less than the whole gradient goes into the velocity after the first step.
+  ///   - nesterov: Whether the step looks ahead by the momentum.
+  ///   - weightDecay: How much of each parameter is added to its gradient.
+  public init(
+    _ parameters: some Sequence<Parameter>, learningRate: Double, momentum: Double = 0,
+    dampening: Double = 0, nesterov: Bool = false, weightDecay: Double = 0
+  ) {
+    if nesterov && (momentum <= 0 || dampening != 0) {
+      note(OpError("SGD", "nesterov needs a momentum and no dampening"))
+    }
+    let parameters = Array(parameters)
+    self.parameters = parameters
+    self.momentum = momentum
+    self.dampening = dampening
+    self.nesterov = nesterov
+    self.weightDecay = weightDecay
+    rate = OptimizerScalar(learningRate, name: "learning_rate")
+    velocities = momentum != 0 ? parameters.slots("velocity") : []
+    gains =
+      momentum != 0 && dampening != 0
+      ? parameters.map { Variable(ones([], dtype: $0.dtype), name: $0.name + ".gain") } : []
+  }
+
+  public var learningRate: Double {
+    get { rate.value }
+    set { rate.value = newValue }
+  }
+
+  public func step() {
+    noGrad {
+      var rate = CastScalar(rate.variable.value)
+      for (i, parameter) in parameters.enumerated() {
+        guard var gradient = parameter.grad else { continue }
+        let value = parameter.value
+        if weightDecay != 0 { gradient = gradient + value * weightDecay }
+        if momentum != 0 { gradient = velocity(i, gradient) }
+        parameter.value = value - gradient * rate(value.dtype)
+      }
+    }
+  }
+
+  /// Moves the velocity on and gives the direction of the step.
+  private func velocity(_ i: Int, _ gradient: Tensor) -> Tensor {
+    var share = gradient
+    if dampening != 0 {
+      share = gradient * gains[i].value
+      gains[i].value = full(like: gains[i].value, 1 - dampening)
+    }
+    let velocity = velocities[i].value * momentum + share
+    velocities[i].value = velocity
+    return nesterov ? gradient + velocity * momentum : velocity
+  }
+}

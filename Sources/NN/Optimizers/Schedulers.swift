@@ -1,0 +1,81 @@
+import Foundation
+
+/// Changes an optimiser's learning rate as training goes on: call `step()` after each epoch, or each batch.
+open class LearningRateScheduler {
+  public let optimizer: any Optimizer
+  /// The learning rate that the optimiser had at the start.
+  public let initialRate: Double
+  /// How often `step()` was called.
+  public private(set) var stepCount = 0
+
+  public init(_ optimizer: any Optimizer) {
+    self.optimizer = optimizer
+    initialRate = optimizer.learningRate
+  }
+
+  /// What the rate is at a step. Subclasses say it.
+  open func rate(at step: Int) -> Double { initialRate }
+
+  /// Goes one step on and sets the rate.
+  public final func step() {
+    stepCount += 1
+    optimizer.learningRate = rate(at: stepCount)
+  }
+}
+
+/// Multiplies the rate by `gamma` every `stepSize` steps.
+public final class StepLR: LearningRateScheduler {
+  public let stepSize: Int
+  public let gamma: Double
+
+  public init(_ optimizer: any Optimizer, stepSize: Int, gamma: Double = 0.1) {
+    precondition(stepSize > 0, "StepLR: stepSize must be at least 1")
+    self.stepSize = stepSize
+    self.gamma = gamma
+    super.init(optimizer)
+  }
+
+  public override func rate(at step: Int) -> Double {
+    initialRate * pow(gamma, Double(step / stepSize))
+  }
+}
+
+/// Lowers the rate along half a cosine from its start to `minimum` within `steps` steps (Loshchilov and Hutter,
+/// 2017), where it stays.
+public final class CosineAnnealingLR: LearningRateScheduler {
+  public let steps: Int
+  public let minimum: Double
+
+  public init(_ optimizer: any Optimizer, steps: Int, minimum: Double = 0) {
+    precondition(steps > 0, "CosineAnnealingLR: steps must be at least 1")
+    self.steps = steps
+    self.minimum = minimum
+    super.init(optimizer)
+  }
+
+  public override func rate(at step: Int) -> Double {
+    let progress = Double(min(step, steps)) / Double(steps)
+    return minimum + (initialRate - minimum) * (1 + cos(.pi * progress)) / 2
+  }
+}
+
+/// Raises the rate evenly from `initialRate / steps` to the optimiser's own within `steps` steps, and then leaves
+/// it to another scheduler, whose steps begin there.
+public final class LinearWarmup: LearningRateScheduler {
+  public let steps: Int
+  private let next: LearningRateScheduler?
+
+  /// - Parameter next: Made for the same optimiser before this one; nil: the rate stays.
+  public init(_ optimizer: any Optimizer, steps: Int, then next: LearningRateScheduler? = nil) {
+    precondition(steps > 0, "LinearWarmup: steps must be at least 1")
+    self.steps = steps
+    self.next = next
+    super.init(optimizer)
+    optimizer.learningRate = rate(at: 0)
+  }
+
+  public override func rate(at step: Int) -> Double {
+    if step < steps { return initialRate * Double(step + 1) / Double(steps) }
+    return next?.rate(at: step - steps) ?? initialRate
+  }
+}

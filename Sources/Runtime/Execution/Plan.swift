@@ -1,0 +1,209 @@
+// Unsafe: owns argument blocks in raw memory. An instance belongs to one running call at a time; what several
+// calls share (patches, constants) is constant after init.
+
+import DuetKernels
+import Synchronization
+
+/// A compiled graph: a flat list of kernel calls with their argument blocks and one arena for everything
+/// between inputs and outputs.
+///
+/// `run` may be called from several threads at once; each call works on an instance of its own.
+public final class Plan: @unchecked Sendable {
+  // Sendable: constant after init but for `idle`, which its lock guards.
+
+  /// The dtypes and shapes of the arguments and results of `run`.
+  public let inputTypes: [TensorType]
+  public let outputTypes: [TensorType]
+  /// The number of kernel calls.
+  public let stepCount: Int
+  /// The memory that holds all values between steps.
+  public let arenaByteCount: Int
+  /// The memory that they would take if each had its own.
+  public let byteCountBeforeReuse: Int
+  /// The number of steps that run several operations tile by tile.
+  public let fusedGroupCount: Int
+  /// The outputs whose buffer may be the one of the input they were paired with at compile time.
+  public let shareableOutputs: Set<Int>
+
+  let labels: [String]
+  private let operations: [Op]
+  private let constants: [ConstantArray]
+  private let template: [UInt8]
+  private let kernels: [(kernel: duet_kernel, offset: Int)]
+  private let fixed: [(offset: Int, place: PlanPlace)]
+  private let loops: [(offset: Int, key: LoopKey)]
+  private let inputPatches: UnsafeMutableBufferPointer<duet_patch>
+  private let outputPatches: UnsafeMutableBufferPointer<duet_patch>
+  /// The address of the first instance that no call uses; 0: none.
+  private let idle = Mutex<UInt>(0)
+
+  init(_ builder: PlanBuilder) {
+    inputTypes = builder.inputTypes
+    outputTypes = builder.outputTypes
+    stepCount = builder.steps.count
+    arenaByteCount = builder.arenaByteCount
+    byteCountBeforeReuse = builder.byteCountBeforeReuse
+    fusedGroupCount = builder.fusedGroupCount
+    shareableOutputs = builder.shareableOutputs
+    labels = builder.steps.map(\.label)
+    operations = builder.steps.map(\.op)
+    constants = builder.constants
+
+    var template: [UInt8] = []
+    var kernels: [(kernel: duet_kernel, offset: Int)] = []
+    var fixed: [(offset: Int, place: PlanPlace)] = []
+    var loops: [(offset: Int, key: LoopKey)] = []
+    var inputs: [duet_patch] = []
+    var outputs: [duet_patch] = []
+    for step in builder.steps {
+      // Blocks start on cache lines.
+      template += [UInt8](repeating: 0, count: (64 - template.count % 64) % 64)
+      let start = template.count
+      kernels.append((step.kernel, start))
+      template += step.block
+      for (offset, key) in step.loops { loops.append((start + offset, key)) }
+      for (offset, place) in step.pointers {
+        let at = Int64(start + offset)
+        switch place {
+        case .input(let i, let byteOffset):
+          inputs.append(
+            duet_patch(block_offset: at, index: Int64(i), byte_offset: Int64(byteOffset)))
+        case .output(let i, let byteOffset):
+          outputs.append(
+            duet_patch(block_offset: at, index: Int64(i), byte_offset: Int64(byteOffset)))
+        case .arena, .constant: fixed.append((start + offset, place))
+        }
+      }
+    }
+    self.template = template
+    self.kernels = kernels
+    self.fixed = fixed
+    self.loops = loops
+    inputPatches = .allocate(capacity: inputs.count)
+    _ = inputPatches.initialize(from: inputs)
+    outputPatches = .allocate(capacity: outputs.count)
+    _ = outputPatches.initialize(from: outputs)
+  }
+
+  deinit {
+    var next = idle.withLock { $0 }
+    while let instance = UnsafeMutablePointer<duet_plan_instance>(bitPattern: next) {
+      next = UInt(bitPattern: instance.pointee.next)
+      destroy(instance)
+    }
+    inputPatches.deallocate()
+    outputPatches.deallocate()
+  }
+
+  /// Computes the outputs.
+  ///
+  /// - Parameters:
+  ///   - inputs: One address per input, contiguous elements of the types in `inputTypes`.
+  ///   - outputs: One address per output, memory for contiguous elements of the types in `outputTypes`. They
+  ///     overlap neither each other nor an input, but for the pairs that `shareableOutputs` allows.
+  /// - Throws: `OpError` for what only values tell: an index out of range. The outputs' contents are
+  ///   arbitrary then.
+  public func run(
+    inputs: UnsafePointer<UnsafeMutableRawPointer>, outputs: UnsafePointer<UnsafeMutableRawPointer>
+  ) throws(OpError) {
+    let instance = takeInstance()
+    var failed: Int64 = 0
+    let status = duet_run_instance(
+      instance,
+      UnsafeRawPointer(inputs).assumingMemoryBound(to: UnsafeMutableRawPointer?.self),
+      UnsafeRawPointer(outputs).assumingMemoryBound(to: UnsafeMutableRawPointer?.self), &failed)
+    idle.withLock { head in
+      instance.pointee.next = UnsafeMutablePointer(bitPattern: head)
+      head = UInt(bitPattern: instance)
+    }
+    if status != DUET_OK { throw operations[Int(failed)].lastFailure() }
+  }
+
+  @inline(__always)
+  private func takeInstance() -> UnsafeMutablePointer<duet_plan_instance> {
+    let address = idle.withLock { head -> UInt in
+      let first = head
+      if let instance = UnsafeMutablePointer<duet_plan_instance>(bitPattern: first) {
+        head = UInt(bitPattern: instance.pointee.next)
+      }
+      return first
+    }
+    guard let instance = UnsafeMutablePointer<duet_plan_instance>(bitPattern: address) else {
+      return makeInstance()
+    }
+    if instance.pointee.isa != duet_current_isa().rawValue { link(instance) }
+    return instance
+  }
+
+  // MARK: Instances
+
+  @inline(never)
+  private func makeInstance() -> UnsafeMutablePointer<duet_plan_instance> {
+    let blocks = UnsafeMutableRawPointer.allocate(byteCount: max(64, template.count), alignment: 64)
+    template.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress { blocks.copyMemory(from: base, byteCount: bytes.count) }
+    }
+    let steps = UnsafeMutablePointer<duet_step>.allocate(capacity: max(1, kernels.count))
+    for (i, entry) in kernels.enumerated() {
+      (steps + i).initialize(to: duet_step(kernel: entry.kernel, call: blocks + entry.offset))
+    }
+    // More than what fits into a storage object itself, so that the arena starts on a cache line.
+    let arena = Storage.allocate(byteCount: max(arenaByteCount, 1 << 10))
+    for (offset, place) in fixed {
+      let address: UnsafeMutableRawPointer
+      switch place {
+      case .arena(let byteOffset): address = arena.base + byteOffset
+      case .constant(let i, let byteOffset): address = constants[i].view.pointer + byteOffset
+      case .input, .output: continue
+      }
+      (blocks + offset).storeBytes(of: address, as: UnsafeMutableRawPointer.self)
+    }
+    let instance = UnsafeMutablePointer<duet_plan_instance>.allocate(capacity: 1)
+    instance.initialize(to: duet_plan_instance())
+    instance.pointee.blocks = blocks.assumingMemoryBound(to: CChar.self)
+    instance.pointee.steps = UnsafePointer(steps)
+    instance.pointee.step_count = Int64(kernels.count)
+    instance.pointee.inputs = UnsafePointer(inputPatches.baseAddress)
+    instance.pointee.input_count = Int64(inputPatches.count)
+    instance.pointee.outputs = UnsafePointer(outputPatches.baseAddress)
+    instance.pointee.output_count = Int64(outputPatches.count)
+    instance.pointee.arena = Unmanaged.passRetained(arena).toOpaque()
+    link(instance)
+    return instance
+  }
+
+  /// Looks the loops up for the instruction set in use.
+  @inline(never)
+  private func link(_ instance: UnsafeMutablePointer<duet_plan_instance>) {
+    instance.pointee.isa = duet_current_isa().rawValue
+    let blocks = UnsafeMutableRawPointer(instance.pointee.blocks!)
+    for (offset, key) in loops {
+      guard let loop = key.loop else { preconditionFailure("no loop for \(key)") }
+      (blocks + offset).storeBytes(of: unsafeBitCast(loop, to: UInt.self), as: UInt.self)
+    }
+  }
+
+  private func destroy(_ instance: UnsafeMutablePointer<duet_plan_instance>) {
+    Unmanaged<Storage>.fromOpaque(instance.pointee.arena).release()
+    UnsafeMutablePointer(mutating: instance.pointee.steps)!.deallocate()
+    UnsafeMutableRawPointer(instance.pointee.blocks!).deallocate()
+    instance.deallocate()
+  }
+}
+
+extension Plan: CustomStringConvertible {
+  /// The steps, and what they need.
+  public var description: String {
+    var lines = [
+      "plan: \(stepCount) steps, \(fusedGroupCount) fused groups, arena \(arenaByteCount) bytes "
+        + "(\(byteCountBeforeReuse) before reuse), shareable outputs \(shareableOutputs.sorted())"
+    ]
+    for (i, label) in labels.enumerated() {
+      let indented = label.split(separator: "\n", omittingEmptySubsequences: false)
+        .joined(separator: "\n       ")
+      let number = String(i)
+      lines.append(String(repeating: " ", count: max(0, 4 - number.count)) + number + "  " + indented)
+    }
+    return lines.joined(separator: "\n")
+  }
+}

@@ -1,0 +1,121 @@
+import DuetEager
+import DuetRuntime
+import Testing
+
+/// Code that cannot be right, and what is said about it.
+struct Mistake: CustomTestStringConvertible, Sendable {
+  let message: String
+  let body: @Sendable () -> Void
+
+  init(_ message: String, _ body: @escaping @Sendable () -> Void) {
+    self.message = message
+    self.body = body
+  }
+
+  var testDescription: String { message }
+}
+
+@Suite struct ErrorTests {
+  @Test func theMessageNamesOperationShapesAndPlace() throws {
+    let line: Int
+    do {
+      line = #line + 1
+      try checked { matmul(zeros([2, 3]), zeros([4, 5])) }
+      Issue.record("no error")
+    } catch let error as TensorError {
+      #expect(error.operation == "matmul")
+      #expect(error.reason == "inner dimensions differ: [2, 3] × [4, 5] (3 ≠ 4)")
+      if let location = error.location {
+        #expect(location.file == "ErrorTests.swift")
+        #expect(abs(location.line - line) <= 1)
+      }
+    }
+  }
+
+  @Test(arguments: [
+    Mistake("add: shapes [2] and [3] do not broadcast") { _ = zeros([2]) + zeros([3]) },
+    Mistake("matmul: inner dimensions differ: [3] × [4] (3 ≠ 4)") {
+      _ = matmul(zeros([3]), zeros([4]))
+    },
+    Mistake("matmul: needs at least one axis each: [] × [4]") { _ = matmul(zeros([]), zeros([4])) },
+    Mistake("reshaped: [6] has 6 elements, which do not fit [4, -1]") {
+      _ = zeros([6]).reshaped(4, -1)
+    },
+    Mistake("sum: axis 2 is out of range for shape [2, 3]") { _ = zeros([2, 3]).sum(axis: 2) },
+    Mistake("sum: axis 1 is named twice in [1, -1]") { _ = zeros([2, 3]).sum(axes: [1, -1]) },
+    Mistake(
+      "mean: needs a floating-point tensor, not int64; cast it first"
+    ) { _ = Tensor([1, 2]).mean() },
+    Mistake("squeezed: axis 0 of shape [2] has 2 elements, not one") {
+      _ = zeros([2]).squeezed(axis: 0)
+    },
+    Mistake("transposed: [0] does not name all axes of shape [2, 3]") {
+      _ = zeros([2, 3]).transposed(0)
+    },
+    Mistake("broadcast: [2] does not broadcast to [3]") { _ = zeros([2]).broadcast(to: [3]) },
+    Mistake(
+      "concatenated: [2, 2] and [2, 3] differ in more than axis 0"
+    ) { _ = concatenated([zeros([2, 2]), zeros([2, 3])]) },
+    Mistake("stacked: the shapes differ: [2] and [3]") { _ = stacked([zeros([2]), zeros([3])]) },
+    Mistake("concatenated: no tensors") { _ = concatenated([]) },
+    Mistake("split: axis 0 of shape [5] does not divide into 2 parts") {
+      _ = zeros([5]).split(parts: 2)
+    },
+    Mistake("einsum: the sizes of j differ: 3 and 4") {
+      _ = einsum("ij,jk", zeros([2, 3]), zeros([4, 2]))
+    },
+    Mistake(
+      "einsum: \"ij,jk\" has 2 operands, 1 were given"
+    ) { _ = einsum("ij,jk", zeros([2, 3])) },
+    Mistake("topK: axis 0 of shape [2] does not have 3 elements") { _ = zeros([2]).topK(3) },
+    Mistake("Random.randInt: the range 3..<3 is empty") { _ = Random.randInt(3..<3) },
+    Mistake(
+      "conv2d: the bias has shape [2], expected [1]"
+    ) { _ = conv2d(zeros([1, 1, 3, 3]), zeros([1, 1, 2, 2]), bias: zeros([2])) },
+    Mistake(
+      "maxPool2d: kernelSize must be one number or two, not [1, 2, 3]"
+    ) { _ = maxPool2d(zeros([1, 1, 4, 4]), kernelSize: [1, 2, 3]) },
+    Mistake("max: no elements to choose from in shape [0]") { _ = zeros([0]).max() },
+    Mistake("exp: needs a floating-point tensor, not int64") { _ = exp(Tensor([1])) },
+  ])
+  func messages(_ mistake: Mistake) {
+    #expect(message(mistake.body) == mistake.message)
+  }
+
+  @Test func theFirstMistakeIsTheOneThrown() {
+    #expect(
+      message {
+        let failed = zeros([2]) + zeros([3])
+        _ = failed.sum(axis: 7).reshaped(3)
+        _ = zeros([1]).reshaped(2)
+      } == "add: shapes [2] and [3] do not broadcast")
+  }
+
+  @Test func failedTensorsPassThroughEverything() {
+    _ = message {
+      let bad = zeros([2]) + zeros([3])
+      let good = zeros([2, 2])
+      var results = [
+        bad.T, bad.reshaped(3), bad[0], bad[0..., 1], good[bad], bad.sum(axis: 3), bad.max(axis: 1),
+        bad.variance(axis: 2), bad.std(), bad.norm(axis: 1), bad.logSumExp(axis: 3),
+        bad.softmax(), bad.sort(), bad.cumsum(axis: 2), bad.topK(3).values, bad.split(parts: 2)[1],
+        matmul(bad, good), einsum("ij->", bad), concatenated([good, bad]), stacked([bad]),
+        which(bad, 1, 0), clip(bad, min: 0), bad.padded(widths: [(1, 1)]), bad.tiled([2]),
+        bad.repeated(count: 2), bad.flipped(), bad.rolled(1, axis: 3), bad.squeezed(axis: 1),
+        bad.expandedDimensions(axis: 5), bad.flattened(start: 2), bad.movedAxis(from: 1, to: 2),
+        take(good, bad, axis: 0), takeAlong(bad, good, axis: 4), scatterAdd(good, bad, bad),
+        oneHot(bad, 3), conv2d(bad, good), maxPool2d(bad, kernelSize: 2), bad.diagonal(),
+        tril(bad), diag(bad), outer(bad, good), meshgrid(bad)[0], bad.broadcast(to: [3]),
+      ]
+      var target = bad
+      target[0, 1] = good
+      results.append(target)
+      for (i, result) in results.enumerated() { #expect(result.isFailed, "result \(i)") }
+      var kept = good
+      kept[0] = bad
+      #expect(!kept.isFailed)
+      #expect(bad.item(Int.self) == 0)
+      #expect("\(bad)" == "Tensor(failed)")
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import DuetEager
+import DuetRuntime
+import Testing
+
+@Suite struct GradientTests {
+  /// Numbers to weigh results with, so that no two elements count the same.
+  static func weights(_ shape: [Int], seed: Int) -> Tensor { sample(shape, 0.5, 1.5, seed: seed) }
+
+  /// The derivative of a scalar function by each element of an input: central differences with two
+  /// steps, extrapolated (Richardson).
+  static func differences(
+    _ inputs: [Tensor], _ i: Int, _ f: ([Tensor]) -> Double
+  ) -> [Double] {
+    let values = inputs[i].asArray(Double.self)
+    return values.indices.map { j in
+      func slope(_ h: Double) -> Double {
+        func value(_ x: Double) -> Double {
+          var values = values
+          values[j] = x
+          var inputs = inputs
+          inputs[i] = Tensor(values, inputs[i].shape)
+          return f(inputs)
+        }
+        return (value(values[j] + h) - value(values[j] - h)) / (2 * h)
+      }
+      return (4 * slope(1e-4) - slope(2e-4)) / 3
+    }
+  }
+
+  static func close(_ a: [Double], _ b: [Double], _ tolerance: Double) -> Int? {
+    if a.count != b.count { return -1 }
+    return zip(a, b).map { abs($0 - $1) <= tolerance * max(1, abs($1)) }.firstIndex(of: false)
+  }
+
+  @Test(arguments: GradientCase.all)
+  func firstOrder(_ c: GradientCase) {
+    func loss(_ inputs: [Tensor]) -> Tensor {
+      let y = c.f(inputs)
+      return (y * Self.weights(y.shape, seed: 20)).sum()
+    }
+    let leaves = c.inputs.map { $0.requiringGrad() }
+    let found = gradients(of: [loss(leaves)], by: leaves)
+    for i in c.inputs.indices {
+      let expected = Self.differences(c.inputs, i) { loss($0).item(Double.self) }
+      let actual = found[i].asArray(Double.self)
+      #expect(found[i].shape == c.inputs[i].shape && found[i].dtype == .float64)
+      if let j = Self.close(actual, expected, 1e-7) {
+        Issue.record("input \(i), element \(j): \(actual) instead of \(expected)")
+      }
+    }
+  }
+
+  @Test(arguments: GradientCase.all.filter(\.isTwice))
+  func secondOrder(_ c: GradientCase) {
+    /// The gradients' weighted sum, itself a function of the inputs.
+    func slope(_ inputs: [Tensor], createGraph: Bool) -> Tensor {
+      let y = c.f(inputs)
+      let loss = (y * Self.weights(y.shape, seed: 20)).sum()
+      let first = gradients(of: [loss], by: inputs, createGraph: createGraph)
+      return first.enumerated().reduce(Tensor(0.0, dtype: .float64)) { sum, next in
+        sum + (next.element * Self.weights(next.element.shape, seed: 30 + next.offset)).sum()
+      }
+    }
+    let leaves = c.inputs.map { $0.requiringGrad() }
+    let outer = slope(leaves, createGraph: true)
+    guard outer.requiresGrad else { return }
+    let found = gradients(of: [outer], by: leaves)
+    for i in c.inputs.indices {
+      let expected = Self.differences(c.inputs, i) { inputs in
+        slope(inputs.map { $0.requiringGrad() }, createGraph: false).item(Double.self)
+      }
+      let actual = found[i].asArray(Double.self)
+      if let j = Self.close(actual, expected, 1e-6) {
+        Issue.record("input \(i), element \(j): \(actual) instead of \(expected)")
+      }
+    }
+  }
+
+  /// Every operation that floating-point tensors can go through has its case.
+  @Test func theTableIsComplete() {
+    final class Names: Recorder, @unchecked Sendable {
+      var seen: Set<String> = []
+      override func record(_ op: Op, _ inputs: [Tensor], _ result: Tensor) {
+        if result.gradFn != nil { seen.insert(op.name) }
+      }
+    }
+    let names = Names(isSymbolic: false)
+    for c in GradientCase.all {
+      let leaves = c.inputs.map { $0.requiringGrad() }
+      _ = ThreadContext.withRecorder(names) { c.f(leaves) }
+    }
+    var expected = Set(UnaryOp.allCases.filter { $0.gives(.float64) }.map { "\($0)" })
+    expected.formUnion(BinaryOp.allCases.filter { $0.gives(.float64) }.map { "\($0)" })
+    expected.formUnion([
+      "which", "sum", "mean", "product", "max", "min", "softmax", "logSoftmax", "cumulativeSum",
+      "cumulativeProduct", "matmul", "conv2d", "conv2dInputGradient", "conv2dWeightGradient",
+      "maxPool2d", "maxPool2dSelect", "maxPool2dGradient", "averagePool2d", "averagePool2dGradient",
+      "reshape", "transpose", "broadcast", "slice", "copy", "concatenate", "updateSlice", "take",
+      "takeAlong", "scatterAdd", "scatterAddAlong", "scatterSet",
+    ])
+    #expect(expected.subtracting(names.seen).isEmpty)
+  }
+
+  /// A cast leads back to the dtype that it came from.
+  @Test func castsKeepTheirInputsDType() {
+    let x = Tensor([1.0, 2.0], requiresGrad: true)
+    (x.asType(.float64) * 3).sum().backward()
+    expect(x.grad!, [2], .float32, [3, 3])
+  }
+
+  @Test func tiesShareTheGradient() {
+    let x = Tensor([1.0, 3.0, 3.0], requiresGrad: true)
+    x.max().backward()
+    expect(x.grad!, [3], .float32, [0, 0.5, 0.5])
+    let a = Tensor([2.0], requiresGrad: true)
+    let b = Tensor([2.0], requiresGrad: true)
+    maximum(a, b).sum().backward()
+    expect(a.grad!, [1], .float32, [0.5])
+    expect(b.grad!, [1], .float32, [0.5])
+  }
+}

@@ -1,0 +1,86 @@
+import Duet
+import DuetTestSupport
+import Foundation
+import Synchronization
+import Testing
+
+/// Several threads call one traced function at once.
+@Suite struct ConcurrencyTests {
+  /// Runs the body on several threads at once and waits for all.
+  private func concurrently(_ threads: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    let group = DispatchGroup()
+    for i in 0..<threads {
+      group.enter()
+      Thread.detachNewThread {
+        body(i)
+        group.leave()
+      }
+    }
+    group.wait()
+  }
+
+  @Test func functionsWithoutStateGiveEveryThreadItsOwnResult() {
+    let f = traced { (x: Tensor, w: Tensor) in (matmul(x, w).tanh() * 2 + x.sum(axis: 1, keepDims: true)).sum(axis: 0) }
+    let w = ones([20, 30])
+    let wrong = Mutex<[String]>([])
+    concurrently(4) { thread in
+      for i in 0..<100 {
+        let x = full([17, 20], Float(thread * 1000 + i) * 0.001)
+        let expected = (matmul(x, w).tanh() * 2 + x.sum(axis: 1, keepDims: true)).sum(axis: 0)
+        if let difference = Bits(f(x, w)).difference(from: Bits(expected)) {
+          wrong.withLock { $0.append("thread \(thread), call \(i): \(difference)") }
+        }
+      }
+    }
+    #expect(wrong.withLock { $0 } == [])
+    #expect(f.traceCount >= 1)
+  }
+
+  @Test func noUpdateOfAVariableIsLost() {
+    let v = Variable(zeros([300], dtype: .int64), name: "v")
+    let f = traced { (x: Tensor) in v.value = v.value + x }
+    f(zeros([300], dtype: .int64))
+    concurrently(4) { thread in
+      for _ in 0..<250 { f(full([300], thread + 1)) }
+    }
+    expectSame(v.value, full([300], 250 * (1 + 2 + 3 + 4)))
+  }
+
+  @Test func readersSeeVariablesBeforeOrAfterAReplayNeverInBetween() {
+    let v = Variable(zeros([5000]), name: "v")
+    let f = traced { v.value = v.value + 1 }
+    f()
+    let torn = Atomic<Int>(0)
+    concurrently(3) { thread in
+      for _ in 0..<200 {
+        if thread == 0 {
+          f()
+        } else {
+          let values = v.value.asArray(Float.self)
+          if values.contains(where: { $0 != values[0] }) { torn.add(1, ordering: .relaxed) }
+        }
+      }
+    }
+    #expect(torn.load(ordering: .relaxed) == 0)
+    expectSame(v.value, full([5000], Float(201)))
+  }
+
+  @Test func functionsThatShareStateInOppositeOrderDoNotWaitForEachOther() {
+    let (a, b) = (Variable(zeros([64]), name: "a"), Variable(zeros([64]), name: "b"))
+    let forth = traced {
+      a.value = a.value + 1
+      b.value = b.value + 1
+    }
+    let back = traced {
+      b.value = b.value + 1
+      a.value = a.value + 1
+    }
+    forth()
+    back()
+    concurrently(4) { thread in
+      for _ in 0..<200 { thread % 2 == 0 ? forth() : back() }
+    }
+    expectSame(a.value, full([64], Float(802)))
+    expectSame(b.value, full([64], Float(802)))
+  }
+}
