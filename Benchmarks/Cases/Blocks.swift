@@ -6,7 +6,8 @@ func blockCases() -> Family {
     title: "Blocks",
     cases: [
       Case(
-        "resnet_block_train_b16", "residual block, batch norm: loss and 6 gradients, [16, 64, 28, 28]",
+        "resnet_block_train_b16",
+        "residual block, batch norm: loss and 6 gradients, [16, 64, 28, 28]",
         prepare: trainResidualBlock),
       Case("transformer_block_infer", "attention and perceptron, [8, 128, 256]") { mode in
         let (x, _, block) = transformer()
@@ -14,15 +15,19 @@ func blockCases() -> Family {
         return Step { infer(x) }
       },
       Case(
-        "transformer_block_train", "the same: forward, backward, Adam", prepare: trainTransformerBlock),
+        "transformer_block_train", "the same: forward, backward, Adam",
+        prepare: trainTransformerBlock),
     ])
 }
 
 private func trainResidualBlock(_ mode: Mode) -> Step {
   var draw = Draws()
-  let weight1 = Parameter(draw.weight(64, 64, 3, 3, fanIn: 576)), norm1 = Affine(&draw, 64)
-  let weight2 = Parameter(draw.weight(64, 64, 3, 3, fanIn: 576)), norm2 = Affine(&draw, 64)
-  let x = draw.normal(16, 64, 28, 28), y = draw.normal(16, 64, 28, 28)
+  let weight1 = Parameter(draw.weight(64, 64, 3, 3, fanIn: 576))
+  let norm1 = Affine(&draw, 64)
+  let weight2 = Parameter(draw.weight(64, 64, 3, 3, fanIn: 576))
+  let norm2 = Affine(&draw, 64)
+  let x = draw.normal(16, 64, 28, 28)
+  let y = draw.normal(16, 64, 28, 28)
   let parameters = [weight1] + norm1.parameters + [weight2] + norm2.parameters
   let train = mode.function { (x: Tensor, y: Tensor) in
     let inner = relu(norm1.channels(conv2d(x, weight1.value, padding: 1)))
@@ -33,8 +38,8 @@ private func trainResidualBlock(_ mode: Mode) -> Step {
   return Step { train(x, y) }
 }
 
-/// A transformer block with the norms first: attention of four heads without a mask, and a perceptron four times
-/// as wide; both added to what they got.
+/// A transformer block with the norms first: attention of four heads without a mask, and a
+/// perceptron four times as wide; both added to what they got.
 private struct TransformerBlock {
   static let heads = 4
   let norm1, norm2: Affine
@@ -59,9 +64,12 @@ private struct TransformerBlock {
     return attended + narrow(gelu(widen(norm2.rows(attended)), approximate: .tanh))
   }
 
-  /// softmax(q kᵀ / √d) v for each head; queries, keys and values lie side by side, [N, T, 3 width].
+  /// softmax(q kᵀ / √d) v for each head; queries, keys and values lie side by side, [N, T, 3
+  /// width].
   private func attention(_ qkv: Tensor) -> Tensor {
-    let n = qkv.dim(0), t = qkv.dim(1), width = qkv.dim(2) / 3
+    let n = qkv.dim(0)
+    let t = qkv.dim(1)
+    let width = qkv.dim(2) / 3
     let parts = qkv.reshaped(n, t, 3, Self.heads, width / Self.heads).transposed(2, 0, 3, 1, 4)
     let scale = 1 / Float(width / Self.heads).squareRoot()
     let scores = matmul(parts[0] * scale, parts[1].swappedAxes(-1, -2))

@@ -26,16 +26,17 @@ struct Step {
   let run: (Int) -> Void
   /// Does one iteration and gives its results.
   let results: () -> [Tensor]
-  /// What the iterations changed besides, such as parameters; compared between modes, not part of the check.
+  /// What the iterations changed besides, such as parameters; compared between modes, not part of
+  /// the check.
   var state: () -> [Tensor] = { [] }
 
   init(_ iteration: @escaping () -> Tensor) {
-    run = { count in for _ in 0 ..< count { _ = iteration() } }
+    run = { count in for _ in 0..<count { _ = iteration() } }
     results = { [iteration()] }
   }
 
   init(_ iteration: @escaping () -> [Tensor]) {
-    run = { count in for _ in 0 ..< count { _ = iteration() } }
+    run = { count in for _ in 0..<count { _ = iteration() } }
     results = iteration
   }
 

@@ -1,6 +1,7 @@
 import Duet
 
-/// A 3×3 convolution of 8 images of 64 channels, 56×56, to 64 channels: 1.85 GFLOP, three times that with gradients.
+/// A 3×3 convolution of 8 images of 64 channels, 56×56, to 64 channels: 1.85 GFLOP, three times
+/// that with gradients.
 func convolutionCases() -> Family {
   Family(
     title: "Convolutions",

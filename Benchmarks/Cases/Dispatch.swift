@@ -6,26 +6,32 @@ func dispatchCases() -> Family {
     title: "Dispatch",
     cases: [
       Case("dispatch_scalar_add", "a + b, one number each") { mode in
-        let a = Tensor(Float(1.5)), b = Tensor(Float(2.25))
+        let a = Tensor(Float(1.5))
+        let b = Tensor(Float(2.25))
         let add = mode.function { (a: Tensor, b: Tensor) in a + b }
         return Step { add(a, b) }
       },
       Case("dispatch_add_64", "a + b, 64 numbers each") { mode in
         var draw = Draws()
-        let a = draw.normal(64), b = draw.normal(64)
+        let a = draw.normal(64)
+        let b = draw.normal(64)
         let add = mode.function { (a: Tensor, b: Tensor) in a + b }
         return Step { add(a, b) }
       },
       Case("dispatch_chain20_64", "20 dependent operations on 64 numbers") { mode in
         var draw = Draws()
-        let x = draw.normal(64), a = draw.normal(64)
-        let b = draw.uniform(64, low: 0.5, high: 1), c = draw.normal(64)
+        let x = draw.normal(64)
+        let a = draw.normal(64)
+        let b = draw.uniform(64, low: 0.5, high: 1)
+        let c = draw.normal(64)
         let chain = mode.function(chain20)
         return Step { chain(x, a, b, c) }
       },
-      Case("grad_scalar_chain", "100 dependent operations on one number, and their gradient") { mode in
+      Case("grad_scalar_chain", "100 dependent operations on one number, and their gradient") {
+        mode in
         let x = Tensor(Float(0.7), requiresGrad: true)
-        let a = Tensor(Float(1.01)), b = Tensor(Float(0.01))
+        let a = Tensor(Float(1.01))
+        let b = Tensor(Float(0.01))
         let slope = mode.function { (x: Tensor, a: Tensor, b: Tensor) in
           gradients(of: [chain100(x, a, b)], by: [x])[0]
         }
@@ -36,7 +42,7 @@ func dispatchCases() -> Family {
 
 private func chain20(_ x: Tensor, _ a: Tensor, _ b: Tensor, _ c: Tensor) -> Tensor {
   var x = x
-  for i in 0 ..< 20 {
+  for i in 0..<20 {
     switch i % 3 {
     case 0: x = x + a
     case 1: x = x * b
@@ -48,6 +54,6 @@ private func chain20(_ x: Tensor, _ a: Tensor, _ b: Tensor, _ c: Tensor) -> Tens
 
 private func chain100(_ x: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
   var x = x
-  for i in 0 ..< 100 { x = i % 2 == 0 ? x * a : x + b }
+  for i in 0..<100 { x = i % 2 == 0 ? x * a : x + b }
   return x
 }

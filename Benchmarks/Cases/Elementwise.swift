@@ -8,7 +8,10 @@ func elementwiseCases() -> Family {
       Case("elementwise_chain_1m", "tanh(x·a + b)·c − x/d + relu(x), 1 048 576 numbers") { mode in
         var draw = Draws()
         let n = 1 << 20
-        let x = draw.normal(n), a = draw.normal(n), b = draw.normal(n), c = draw.normal(n)
+        let x = draw.normal(n)
+        let a = draw.normal(n)
+        let b = draw.normal(n)
+        let c = draw.normal(n)
         let d = draw.uniform(n, low: 0.5, high: 1.5)
         let chain = mode.function(elementwiseChain)
         return Step { chain(x, a, b, c, d) }
@@ -16,8 +19,12 @@ func elementwiseCases() -> Family {
       Case("elementwise_cheap_16m", "(x + a)·b − c, 16 777 216 numbers") { mode in
         var draw = Draws()
         let n = 1 << 24
-        let x = draw.normal(n), a = draw.normal(n), b = draw.normal(n), c = draw.normal(n)
-        let chain = mode.function { (x: Tensor, a: Tensor, b: Tensor, c: Tensor) in (x + a) * b - c }
+        let x = draw.normal(n)
+        let a = draw.normal(n)
+        let b = draw.normal(n)
+        let c = draw.normal(n)
+        let chain = mode.function { (x: Tensor, a: Tensor, b: Tensor, c: Tensor) in (x + a) * b - c
+        }
         return Step { chain(x, a, b, c) }
       },
       Case("gelu_4m", "GELU in its tanh form, 4 194 304 numbers") { mode in

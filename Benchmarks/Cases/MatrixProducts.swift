@@ -18,7 +18,8 @@ func productCases() -> Family {
 private func product(_ name: String, _ left: [Int], _ right: [Int]) -> Case {
   Case(name, "\(left) times \(right)") { mode in
     var draw = Draws()
-    let a = draw.normal(left), b = draw.normal(right)
+    let a = draw.normal(left)
+    let b = draw.normal(right)
     let f = mode.function { (a: Tensor, b: Tensor) in matmul(a, b) }
     return Step { f(a, b) }
   }

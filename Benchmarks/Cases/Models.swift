@@ -7,8 +7,12 @@ func modelCases() -> Family {
     cases: [
       Case("mlp_infer_b1", "784-256-128-10, one image") { inferPerceptron(batch: 1, $0) },
       Case("mlp_infer_b128", "784-256-128-10, 128 images") { inferPerceptron(batch: 128, $0) },
-      Case("mlp_train_b128", "the same: forward, backward, SGD with momentum", prepare: trainPerceptron),
-      Case("lenet_train_b8", "LeNet: forward, backward, SGD, 8 images") { trainLeNet(batch: 8, $0) },
+      Case(
+        "mlp_train_b128", "the same: forward, backward, SGD with momentum", prepare: trainPerceptron
+      ),
+      Case("lenet_train_b8", "LeNet: forward, backward, SGD, 8 images") {
+        trainLeNet(batch: 8, $0)
+      },
       Case("lenet_train_b128", "LeNet: forward, backward, SGD, 128 images") {
         trainLeNet(batch: 128, $0)
       },
@@ -17,7 +21,8 @@ func modelCases() -> Family {
 
 private func perceptron(batch: Int) -> (x: Tensor, labels: Tensor, model: Perceptron) {
   var draw = Draws()
-  let x = draw.normal(batch, 784), labels = draw.labels(batch)
+  let x = draw.normal(batch, 784)
+  let labels = draw.labels(batch)
   return (x, labels, Perceptron(&draw, 784, 256, 128, 10))
 }
 
@@ -33,7 +38,8 @@ func trainPerceptron(_ mode: Mode) -> Step {
   return Step { train(x, labels) }.changing(model.parameters)
 }
 
-/// Convolution 1→6 and 6→16, kernels 5×5, each with relu and pooling, and a perceptron 256-120-84-10.
+/// Convolution 1→6 and 6→16, kernels 5×5, each with relu and pooling, and a perceptron
+/// 256-120-84-10.
 private struct LeNet {
   let weight1, bias1, weight2, bias2: Parameter
   let head: Perceptron
@@ -60,7 +66,8 @@ private struct LeNet {
 func trainLeNet(batch: Int, _ mode: Mode) -> Step {
   var draw = Draws()
   let model = LeNet(&draw)
-  let x = draw.normal(batch, 1, 28, 28), labels = draw.labels(batch)
+  let x = draw.normal(batch, 1, 28, 28)
+  let labels = draw.labels(batch)
   let train = training(mode, model.parameters, learningRate: 0.001) { model($0) }
   return Step { train(x, labels) }.changing(model.parameters)
 }

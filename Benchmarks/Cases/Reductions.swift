@@ -19,9 +19,12 @@ func reductionCases() -> Family {
         let f = mode.function { (x: Tensor) in softmax(x, axis: -1) }
         return Step { f(x) }
       },
-      Case("layernorm_4096x1024", "layer norm of each row, scale and offset, [4096, 1024]") { mode in
+      Case("layernorm_4096x1024", "layer norm of each row, scale and offset, [4096, 1024]") {
+        mode in
         var draw = Draws()
-        let x = draw.normal(4096, 1024), scale = draw.uniform(1024), offset = draw.normal(1024)
+        let x = draw.normal(4096, 1024)
+        let scale = draw.uniform(1024)
+        let offset = draw.normal(1024)
         let f = mode.function(normalizedRows)
         return Step { f(x, scale, offset) }
       },

@@ -1,7 +1,8 @@
-/// Every case, in the order of the report. A new one goes into its family's file, or into a new family here.
+/// Every case, in the order of the report. A new one goes into its family's file, or into a new
+/// family here.
 func allFamilies() -> [Family] {
   [
     dispatchCases(), elementwiseCases(), reductionCases(), productCases(), convolutionCases(),
-    modelCases(), blockCases(), firstCallCases(),
+    modelCases(), blockCases(), sequenceCases(), firstCallCases(),
   ]
 }

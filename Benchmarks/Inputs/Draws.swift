@@ -1,7 +1,7 @@
 import Duet
 
-/// A case's inputs: the numbers that NumPy's `default_rng(7)` gives when it is asked for the same arrays in the
-/// same order, so that every framework computes with the same ones.
+/// A case's inputs: the numbers that NumPy's `default_rng(7)` gives when it is asked for the same
+/// arrays in the same order, so that every framework computes with the same ones.
 struct Draws {
   private var generator = PCG64(seed: 7)
   private static let ziggurat = Ziggurat()
@@ -32,14 +32,14 @@ struct Draws {
 
   /// Class numbers, int64.
   mutating func labels(_ count: Int, classes: UInt32 = 10) -> Tensor {
-    Tensor((0 ..< count).map { _ in Int64(generator.next(below: classes)) })
+    Tensor((0..<count).map { _ in Int64(generator.next(below: classes)) })
   }
 
   private mutating func tensor(_ shape: [Int], _ next: (inout PCG64) -> Float) -> Tensor {
     let count = shape.reduce(1, *)
     var local = generator
     let values = [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
-      for i in 0 ..< count { buffer.initializeElement(at: i, to: next(&local)) }
+      for i in 0..<count { buffer.initializeElement(at: i, to: next(&local)) }
       initialized = count
     }
     generator = local

@@ -1,4 +1,5 @@
-/// NumPy's `SeedSequence` for one small seed: spreads its bits over as many words as a generator asks for.
+/// NumPy's `SeedSequence` for one small seed: spreads its bits over as many words as a generator
+/// asks for.
 ///
 /// The hash is M. E. O'Neill's `seed_seq_fe` with a pool of four words.
 struct SeedSequence {
@@ -18,8 +19,8 @@ struct SeedSequence {
   /// The first words of the state that this seed gives.
   func words(_ count: Int) -> [UInt64] {
     var hash = Hash(constant: 0x8b51_f9dd, multiplier: 0x58f3_8ded)
-    let halves = (0 ..< 2 * count).map { UInt64(hash(pool[$0 % pool.count])) }
-    return (0 ..< count).map { halves[2 * $0] | halves[2 * $0 + 1] << 32 }
+    let halves = (0..<2 * count).map { UInt64(hash(pool[$0 % pool.count])) }
+    return (0..<count).map { halves[2 * $0] | halves[2 * $0 + 1] << 32 }
   }
 
   /// A hash whose constant moves on with every use.

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Standard normal float32 numbers by the ziggurat of G. Marsaglia and W. W. Tsang (2000), with the layers and
-/// the order of draws of NumPy's `standard_normal(dtype=float32)`.
+/// Standard normal float32 numbers by the ziggurat of G. Marsaglia and W. W. Tsang (2000), with the
+/// layers and the order of draws of NumPy's `standard_normal(dtype=float32)`.
 struct Ziggurat {
   /// Where the tail begins. With 256 layers of one area that is fixed.
   private static let tailStart = 3.6541528853610087963519472518

@@ -96,8 +96,9 @@ struct Options {
       --quick           short samples, for a first look
       --help            this text
 
-    Times are medians in microseconds per iteration; the modes take turns, sample by sample. A ratio above 1
-    means that the traced form is faster. `bits` says whether both modes gave the same results, bit for bit.
+    Times are medians in microseconds per iteration; the modes take turns, sample by sample. A ratio
+    above 1 means that the traced form is faster. `bits` says whether both modes gave the same
+    results, bit for bit.
     The exit status is 1 if some did not or a case failed, and 2 if the command line is wrong.
     """
 }

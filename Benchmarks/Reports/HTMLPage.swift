@@ -1,4 +1,5 @@
-/// The report as one self-contained page: charts drawn with plain HTML and CSS, light and dark, no network.
+/// The report as one self-contained page: charts drawn with plain HTML and CSS, light and dark, no
+/// network.
 struct HTMLPage {
   private let outcomes: [Outcome]
   private let summary: Summary
@@ -45,7 +46,7 @@ struct HTMLPage {
     return """
       <div class="tiles">
       <div><b>×\(short(mean))</b>geometric mean of eager / traced</div>
-      <div><b>\(faster) of \(summary.ratios.count)</b>cases are faster traced, by more than 5 %</div>
+      <div><b>\(faster) of \(summary.ratios.count)</b>cases are faster traced by over 5 %</div>
       <div><b>\(same) of \(summary.compared)</b>cases give the same bits in both modes</div>
       </div>
       <p>\(escaped(summary.sentence))</p>
@@ -61,7 +62,8 @@ struct HTMLPage {
 
   // MARK: Charts
 
-  /// Bars that start at ×1: to the right where the traced form is faster, to the left where it is slower.
+  /// Bars that start at ×1: to the right where the traced form is faster, to the left where it is
+  /// slower.
   private var speedups: String {
     guard !summary.ratios.isEmpty else { return "" }
     // The axis is logarithmic, so that ×2 and ×½ are equally long; it reaches at least to ×2.
@@ -78,7 +80,7 @@ struct HTMLPage {
     }
     return """
       <h2>How many times faster traced is</h2>
-      <p class="quiet">Median time eager / median time traced. The line is ×1, the scale logarithmic.</p>
+      <p class="quiet">Median time eager / traced. The line is ×1, the scale logarithmic.</p>
       <section>\(rows.joined(separator: "\n"))</section>
       """
   }
@@ -104,7 +106,8 @@ struct HTMLPage {
       guard let measurement = outcome.measurements[mode] else { return nil }
       let range = "\(duration(measurement.minimum)) to \(duration(measurement.maximum))"
       return """
-        <span class="bar" title="\(mode.rawValue): \(range) in \(measurement.iterations) iterations">\
+        <span class="bar" \
+        title="\(mode.rawValue): \(range) in \(measurement.iterations) iterations">\
         <span class="track"><i class="\(mode.rawValue)" \
         style="left:0;width:\(percent(measurement.median / longest * 100))"></i></span>\
         <span class="value">\(duration(measurement.median))</span></span>

@@ -27,11 +27,14 @@ struct Summary {
     guard let best = ratios.max(by: { $0.ratio < $1.ratio }),
       let worst = ratios.min(by: { $0.ratio < $1.ratio })
     else { return "" }
-    let faster = ratios.count { $0.ratio > 1.05 }, slower = ratios.count { $0.ratio < 1 / 1.05 }
+    let faster = ratios.count { $0.ratio > 1.05 }
+    let slower = ratios.count { $0.ratio < 1 / 1.05 }
     var text = "Traced is faster in \(faster) of \(counted(ratios.count, "case"))"
     text += ", slower in \(slower) and within 5 % of eager in \(ratios.count - faster - slower)"
     if ratios.count > 1 {
-      text += "; best in \(best.name) (×\(short(best.ratio))), worst in \(worst.name) (×\(short(worst.ratio)))"
+      text +=
+        "; best in \(best.name) (×\(short(best.ratio))), "
+        + "worst in \(worst.name) (×\(short(worst.ratio)))"
     }
     text += ". "
     text +=

@@ -2,9 +2,9 @@ import Duet
 
 /// Times a case in each of the modes.
 ///
-/// The modes take turns, sample by sample, so that whatever else the machine does touches both alike. Each has its
-/// own inputs, parameters and optimiser. Duet's calls return when the result is there, so an iteration's time
-/// includes all of its work.
+/// The modes take turns, sample by sample, so that whatever else the machine does touches both
+/// alike. Each has its own inputs, parameters and optimiser. Duet's calls return when the result is
+/// there, so an iteration's time includes all of its work.
 struct Runner {
   let plan: SamplingPlan
   let modes: [Mode]
@@ -27,7 +27,8 @@ struct Runner {
     var racers: [Racer] = []
     var compared: [[Tensor]] = []
     for mode in modes {
-      // The first calls are checked, so that a mistake in a case names itself and the others still run.
+      // The first calls are checked, so that a mistake in a case names itself and the others still
+      // run.
       let (racer, values) = try checked {
         var racer = Racer(mode, item.prepare(mode))
         let results = racer.begin()
@@ -58,7 +59,7 @@ struct Runner {
     for mode in modes {
       var measurement = Measurement()
       // The process's own first one pays for set-up that happens once; it is kept apart.
-      for i in 0 ... plan.firstCalls {
+      for i in 0...plan.firstCalls {
         let time = try checked {
           let step = item.prepare(mode)
           return seconds { step.run(1) }

@@ -14,7 +14,8 @@ struct SamplingPlan {
   /// For figures to compare with other frameworks'.
   static let full = SamplingPlan()
   /// For the table of all cases, which should be there within two minutes.
-  static let brief = SamplingPlan(total: 0.4, warmUp: 0.05, limit: 2)
+  static let brief = SamplingPlan(total: 0.6, warmUp: 0.1, limit: 3)
   /// For a first look.
-  static let quick = SamplingPlan(total: 0.1, warmUp: 0.02, minimumSamples: 3, limit: 1, firstCalls: 3)
+  static let quick = SamplingPlan(
+    total: 0.1, warmUp: 0.02, minimumSamples: 3, limit: 1, firstCalls: 3)
 }

@@ -255,6 +255,21 @@ import Testing
     try expectPlansAgree(graph, Self.inputs(graph))
   }
 
+  @Test("a group with many repeated operands fits into the scratch memory")
+  func manyExpandedOperands() throws {
+    let count = 50
+    let arguments = (0..<count).map { "b\($0): float64[7, 1]" }.joined(separator: ", ")
+    var lines = ["  %\(count + 1) = exp(%0) : float64[7, 300]"]
+    for i in 1...count {
+      lines.append("  %\(count + 1 + i) = multiply(%\(count + i), %\(i)) : float64[7, 300]")
+    }
+    let text = "graph (x: float64[7, 300], \(arguments)) -> (%\(2 * count + 1)) {\n"
+    let graph = try Graph(parsing: text + lines.joined(separator: "\n") + "\n}")
+    let inputs = Self.inputs(graph)
+    #expect(try compile(graph).plan.fusedGroupCount == 1)
+    try expectPlansAgree(graph, inputs)
+  }
+
   @Test("a printed plan shows steps, groups and memory")
   func description() throws {
     let graph = try Graph(
@@ -270,7 +285,7 @@ import Testing
       description == """
         plan: 2 steps, 1 fused groups, arena 128 bytes (128 before reuse), shareable outputs []
            0  %3 arena[0] = matmul(x, w) : float32[8, 4]
-           1  %4 %5 fused over [8, 4], 1 tiles of 32, 256 bytes of scratch
+           1  %4 %5 fused over [8, 4], 1 tiles of 32, 384 bytes of scratch
                  r0 = add(arena[0], b)
                  y = relu(r0)
         """)

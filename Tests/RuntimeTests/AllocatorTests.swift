@@ -46,7 +46,7 @@ import Testing
       var y: Tensor? = x! + 1
       let both = Allocator.statistics
       #expect(both.liveBytes - start >= 8 << 20)
-      #expect(both.peakBytes == both.liveBytes)
+      #expect(both.peakBytes >= both.liveBytes)
       x = nil
       y = nil
       _ = y

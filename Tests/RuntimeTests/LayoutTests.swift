@@ -52,6 +52,7 @@ import Testing
       let layout = randomLayout(&random)
       let target = randomShape(layout.shape.elementCount, &random)
       let wanted = addresses(layout)
+      if wanted.isEmpty { continue }
       if let view = layout.reshaped(target) {
         #expect(view.shape == target)
         #expect(addresses(view) == wanted, "\(layout) as \(target)")
@@ -76,6 +77,8 @@ import Testing
     for _ in 0..<200 {
       let layout = randomLayout(&random)
       let places = addresses(layout)
+      // Of no elements either answer is right.
+      if places.isEmpty { continue }
       #expect(layout.isContiguous == (places == Array(0..<places.count)), "\(layout)")
     }
   }

@@ -1,7 +1,7 @@
 // Unsafe: hands tasks to the pool the way kernels do, as C functions with a context pointer.
 
 import Duet
-import DuetKernels
+@preconcurrency import DuetKernels
 import DuetTestSupport
 import Foundation
 import Synchronization

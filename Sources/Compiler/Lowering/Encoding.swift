@@ -99,6 +99,8 @@ struct PlanEncoder {
   private mutating func encode(_ group: TileGroup, _ step: LoweredStep) {
     let layout = TileLayout(group, outputs: step.outputs, inputs: step.inputs)
     let operands = step.outputs + step.inputs
+    precondition(
+      layout.scratchByteCount <= Int(DUET_TILE_SCRATCH) && operands.count <= Int(DUET_TILE_EXTERNALS))
     let operandsAt = MemoryLayout<duet_tile_call>.stride
     let externalsAt = operandsAt + operands.count * MemoryLayout<UInt>.stride
     let instructionsAt = externalsAt + operands.count * MemoryLayout<duet_tile_external>.stride

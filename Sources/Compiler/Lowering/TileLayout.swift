@@ -27,9 +27,13 @@ struct TileLayout {
   /// The byte offset of each instruction's result, where it is a register.
   private(set) var registers: [Int?]
 
-  /// Scratch memory and the arrays of a tile together should leave room in a first-level cache of 32 KiB.
-  private static let cacheBytes = 28 << 10
-  private static let tileSizes = [1024, 512, 256, 128]
+  /// Elements of a tile, and the most bytes that it may take: scratch memory and the arrays' parts together
+  /// leave room in a first-level cache of 32 KiB. Groups with more values at once get smaller tiles and, in
+  /// the end, a part of the second-level cache. The last size fits any group.
+  private static let tileSizes: [(elements: Int, bytes: Int, countsArrays: Bool)] = [
+    (1024, 28 << 10, true), (512, 28 << 10, true), (256, 28 << 10, false), (128, 60 << 10, false),
+    (32, 64 << 10, false),
+  ]
 
   init(_ group: TileGroup, outputs: [StepOperand], inputs: [StepOperand]) {
     shape = Array(group.shape)
@@ -45,15 +49,13 @@ struct TileLayout {
     }
     registers = []
     mergeAxes()
-    for (i, tileSize) in Self.tileSizes.enumerated() {
-      chooseTile(tileSize)
+    for size in Self.tileSizes {
+      chooseTile(size.elements)
       classify()
       assignScratch(group)
-      let streams = externals.filter { $0.access == .contiguous || $0.access == .direct }
+      let arrays = externals.filter { $0.access == .contiguous || $0.access == .direct }
         .reduce(0) { $0 + $1.elementSize * tileElements }
-      // Tiles of fewer than 256 elements are for programs that would not fit otherwise.
-      let fits = scratchByteCount + (i < 2 ? streams : 0) <= (i < 2 ? Self.cacheBytes : 60 << 10)
-      if fits || i == Self.tileSizes.count - 1 { break }
+      if scratchByteCount + (size.countsArrays ? arrays : 0) <= size.bytes { break }
     }
   }
 
@@ -136,7 +138,8 @@ struct TileLayout {
   private mutating func assignScratch(_ group: TileGroup) {
     var used = 0
     func room(_ elementSize: Int) -> Int {
-      defer { used += (elementSize * tileElements + 63) & ~63 + 192 }
+      // A line more than needed keeps tiles apart in the low bits of their addresses.
+      defer { used += (elementSize * tileElements + 63) & ~63 + 64 }
       return used
     }
     for i in externals.indices where externals[i].access == .expanded {

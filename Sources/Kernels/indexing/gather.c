@@ -1,6 +1,8 @@
 // Taking by index: whole rows by one list of indices, or each element by its own.
 #include "indexing.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 typedef struct {
   const duet_index_call *call;
   int64_t units, batch, blocks, row;  // bytes of a row
@@ -11,7 +13,8 @@ typedef struct {
     ((type *)to)[i] = ((const type *)from)[place[i]];                        \
   break;
 
-static void copy_rows(char *to, const char *from, const int64_t *place, int64_t count, int64_t row) {
+static void copy_rows(char *to, const char *from, const int64_t *place, int64_t count,
+                      int64_t row) {
   switch (row) {
     case 1: COPY_ROWS(uint8_t)
     case 2: COPY_ROWS(uint16_t)

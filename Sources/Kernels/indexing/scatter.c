@@ -1,9 +1,11 @@
-// Scattering by index. Work is shared out over what lies before and behind the axis, never along it, so
-// that updates of one place come in ascending order. The 16-bit floats add up in float32 and are rounded
-// once; integers wrap; bools combine by or.
+// Scattering by index. Work is shared out over what lies before and behind the axis, never along
+// it, so that updates of one place come in ascending order. The 16-bit floats add up in float32 and
+// are rounded once; integers wrap; bools combine by or.
 #include <stdlib.h>
 
 #include "indexing.h"
+
+#pragma STDC FP_CONTRACT OFF
 
 typedef struct {
   const duet_index_call *call;
@@ -20,8 +22,8 @@ typedef struct {
   return;
 
 // Rows of `count` elements, `step` elements apart, to those at their places.
-static void add_rows(duet_dtype dtype, void *to, const void *from, const int64_t *place, int64_t rows,
-                     int64_t stride, int64_t step, int64_t count) {
+static void add_rows(duet_dtype dtype, void *to, const void *from, const int64_t *place,
+                     int64_t rows, int64_t stride, int64_t step, int64_t count) {
   switch (dtype) {
     case DUET_BOOL: ADD_ROWS(uint8_t, t[n] | f[n])
     case DUET_UINT8:
@@ -81,15 +83,16 @@ static void add_spread(duet_dtype dtype, void *to, const void *from, const int64
   }
 }
 
-// Adds the updates of one outer position and block to the slice at `to`, whose rows are `stride` elements
-// of the type added in apart.
+// Adds the updates of one outer position and block to the slice at `to`, whose rows are `stride`
+// elements of the type added in apart.
 static void add_updates(const scatter *s, int64_t outer, int64_t first, int64_t width, char *to,
                         int64_t stride) {
   const duet_index_call *c = s->call;
   int is_half = duet_is_half(c->dtype);
   duet_dtype dtype = is_half ? DUET_FLOAT32 : c->dtype;
   int64_t size = is_half ? 4 : s->size, place[DUET_INDEX_BLOCK];
-  const char *updates = (const char *)c->operand[3] + (outer * c->count * c->inner + first) * s->size;
+  const char *updates = c->operand[3];
+  updates += (outer * c->count * c->inner + first) * s->size;
   float wide[DUET_INDEX_BLOCK];
   if (c->inner == 1) {
     int64_t offset = s->is_along ? outer * c->count : 0;

@@ -1,9 +1,12 @@
-// Stable order of rows. Elements become unsigned keys that sort like them: equal values get equal keys
-// (zeros of both signs too), descending order inverts them, NaN gets the largest. Short rows are sorted by
-// insertion and merging, long ones by their digits from the lowest up, skipping digits that all share.
+// Stable order of rows. Elements become unsigned keys that sort like them: equal values get equal
+// keys (zeros of both signs too), descending order inverts them, NaN gets the largest. Short rows
+// are sorted by insertion and merging, long ones by their digits from the lowest up, skipping
+// digits that all share.
 #include <stdlib.h>
 
 #include "indexing.h"
+
+#pragma STDC FP_CONTRACT OFF
 
 typedef struct {
   uint64_t key;

@@ -1,4 +1,5 @@
-// Philox4x32-10 (Salmon et al., SC 2011), sixteen blocks at a time: vector w holds word w of each block.
+// Philox4x32-10 (Salmon et al., SC 2011), sixteen blocks at a time: vector w holds word w of each
+// block.
 #ifndef DUET_PHILOX_H
 #define DUET_PHILOX_H
 
@@ -10,7 +11,8 @@ typedef struct {
   u32x16 high, low;
 } wide_product;
 
-// Even lanes and odd lanes of the 32 x 32 -> 64 bit products are computed apart, in their own places.
+// Even lanes and odd lanes of the 32 x 32 -> 64 bit products are computed apart, in their own
+// places.
 DUET_INLINE wide_product multiply_wide(u32x16 x, uint32_t factor) {
   u64x8 pairs = (u64x8)x;
   u64x8 even = (pairs & 0xffffffff) * (uint64_t)factor, odd = (pairs >> 32) * (uint64_t)factor;

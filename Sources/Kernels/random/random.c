@@ -5,6 +5,8 @@
 
 #include "../include/duet_isa.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 static const duet_randoms *randoms(void) {
   switch (duet_current_isa()) {
 #if defined(__x86_64__)
@@ -140,7 +142,8 @@ int64_t duet_random_blocks(duet_distribution distribution, duet_dtype dtype, int
 duet_status duet_random_advance(const void *block) {
   const duet_random_advance_call *call = block;
   const int64_t *state = call->operand[1];
-  int64_t *result = call->operand[0], counter = (int64_t)((uint64_t)state[1] + (uint64_t)call->blocks);
+  int64_t *result = call->operand[0];
+  int64_t counter = (int64_t)((uint64_t)state[1] + (uint64_t)call->blocks);
   result[0] = state[0];
   result[1] = counter;
   return DUET_OK;

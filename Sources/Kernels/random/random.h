@@ -6,8 +6,8 @@
 
 enum { DUET_ROUND_BLOCKS = 16, DUET_ROUND_WORDS = 64 };
 
-// Writes the elements of `rounds` rounds that begin with block `counter`: 64 elements each of one word, or
-// 32 of two words.
+// Writes the elements of `rounds` rounds that begin with block `counter`: 64 elements each of one
+// word, or 32 of two words.
 typedef void (*duet_fill_rounds)(void *result, uint64_t seed, uint64_t counter, int64_t rounds);
 
 typedef struct {

@@ -36,8 +36,8 @@ DUET_INLINE doubles uniform_doubles(philox_blocks b) {
                     uniform_f64((u64x8)b.word[2]), uniform_f64((u64x8)b.word[3])}};
 }
 
-// Box and Muller: words (0, 1) and (2, 3) of a block give a radius sqrt(-2 log u) and an angle; the even
-// element takes the cosine, the odd one the sine. u = (w + 1/2) 2^-32 is never 0, the angle is
+// Box and Muller: words (0, 1) and (2, 3) of a block give a radius sqrt(-2 log u) and an angle; the
+// even element takes the cosine, the odd one the sine. u = (w + 1/2) 2^-32 is never 0, the angle is
 // pi 2^-31 times the other word as a signed integer.
 typedef struct {
   u32x16 cosine, sine;
@@ -47,7 +47,8 @@ DUET_INLINE normal_pair normal_f32(u32x16 first, u32x16 second) {
   f32x16 u = (__builtin_convertvector(first, f32x16) + 0.5f) * 0x1p-32f;
   f32x16 radius = __builtin_elementwise_sqrt(math_log_f32(u) * -2.0f);
   f32x16 angle = __builtin_convertvector((i32x16)second, f32x16) * 1.46291807e-09f;
-  return (normal_pair){(u32x16)(radius * math_cos_f32(angle)), (u32x16)(radius * math_sin_f32(angle))};
+  return (normal_pair){(u32x16)(radius * math_cos_f32(angle)),
+                       (u32x16)(radius * math_sin_f32(angle))};
 }
 
 DUET_INLINE floats normal_floats(philox_blocks b) {

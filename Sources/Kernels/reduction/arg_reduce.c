@@ -3,6 +3,8 @@
 
 #include "job.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 typedef struct {
   const duet_reduction_job *job;
   duet_find find;
@@ -89,7 +91,8 @@ void duet_arg_reduce(const duet_reduce_call *call) {
   duet_plan_job(&job, call);
   if (job.outer == 0 || job.count == 0) return;
   int is_min = call->reduction == DUET_ARG_MIN;
-  search s = {&job, job.table->find[job.type][is_min], job.table->find_rows[job.type][is_min], is_min};
+  search s = {&job, job.table->find[job.type][is_min], job.table->find_rows[job.type][is_min],
+              is_min};
   job.batch = duet_most(1, 32768 / duet_most(1, job.count * job.columns));
   int64_t tasks = (job.outer + job.batch - 1) / job.batch;
   if (tasks == 1)

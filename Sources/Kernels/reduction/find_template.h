@@ -1,10 +1,13 @@
-// The place of the maximum or minimum in one type. Included with FIND (adds a prefix), TYPE, SIGNED (the
-// type compared in), VECTOR, SIGNED_VECTOR, BEYOND (> or <), EXTREME (the chunk's extreme value).
+// The place of the maximum or minimum in one type. Included with FIND (adds a prefix), TYPE, SIGNED
+// (the type compared in), VECTOR, SIGNED_VECTOR, BEYOND (> or <), EXTREME (the chunk's extreme
+// value).
 
 // Whether x replaces the best so far: only if it is beyond it, or the first NaN.
 #define REPLACES(x, best) (((x) BEYOND (best)) | (IS_NAN(x) & IS_NUMBER(best)))
 
-DUET_INLINE SIGNED_VECTOR FIND(load)(const TYPE *x) { return (SIGNED_VECTOR)JOIN(load_, VECTOR)(x); }
+DUET_INLINE SIGNED_VECTOR FIND(load)(const TYPE *x) {
+  return (SIGNED_VECTOR)JOIN(load_, VECTOR)(x);
+}
 
 static int64_t FIND(first)(const TYPE *x, int64_t count, SIGNED value) {
   const SIGNED *at = (const SIGNED *)x;

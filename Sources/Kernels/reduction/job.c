@@ -1,5 +1,7 @@
 #include "job.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 int32_t duet_coalesce_axes(int32_t rank, int64_t *shape, int64_t *stride) {
   int32_t n = 0;
   for (int32_t a = 0; a < rank; a++) {
@@ -42,15 +44,16 @@ const void *duet_fetch_rows(const duet_reduction_job *job, const char *start, in
       job->widen(to, p, job->run_stride, n);
     else
       for (int64_t i = 0; i < n; i++)
-        job->widen(to + i * columns * job->wide, p + i * job->run_stride, job->column_stride, columns);
+        job->widen(to + i * columns * job->wide, p + i * job->run_stride, job->column_stride,
+                   columns);
     to += n * columns * job->wide;
     done += n;
   }
   return buffer;
 }
 
-// Bytes of one slot of a block of columns, work that is worth a task, and the size from which on chunks of
-// one result are shared out.
+// Bytes of one slot of a block of columns, work that is worth a task, and the size from which on
+// chunks of one result are shared out.
 enum { SLOT_BYTES = 4096, TASK = 32768, PART = 65536, ENOUGH_TASKS = 64 };
 
 static void plan_grid(duet_reduction_job *job) {
@@ -100,7 +103,8 @@ void duet_plan_job(duet_reduction_job *job, const duet_reduce_call *call) {
   if (kept == 0 || job->count == 0) return;
 
   int32_t kept_rank = duet_coalesce_axes(call->kept_rank, kept_shape, kept_stride);
-  job->reduced_rank = duet_coalesce_axes(call->reduced_rank, job->reduced_shape, job->reduced_stride);
+  job->reduced_rank =
+      duet_coalesce_axes(call->reduced_rank, job->reduced_shape, job->reduced_stride);
   int32_t last = job->reduced_rank - 1;
   job->run = last < 0 ? 1 : job->reduced_shape[last];
   job->run_stride = last < 0 ? job->element : job->reduced_stride[last];

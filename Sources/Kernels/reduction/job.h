@@ -4,8 +4,8 @@
 
 #include "reduction.h"
 
-// The kept axes are `outer` positions times `columns` neighbouring results. Columns are kept side by side
-// in vectors when the reduced axes do not run along memory; otherwise there is one.
+// The kept axes are `outer` positions times `columns` neighbouring results. Columns are kept side
+// by side in vectors when the reduced axes do not run along memory; otherwise there is one.
 typedef struct {
   const duet_reductions *table;
   const duet_reducer *reducer;
@@ -20,7 +20,8 @@ typedef struct {
   int64_t outer_shape[DUET_MAX_RANK], outer_stride[DUET_MAX_RANK];
   int64_t reduced_shape[DUET_MAX_RANK], reduced_stride[DUET_MAX_RANK];
   int64_t outer, columns, column_stride, count, chunks;
-  // The innermost reduced axis: its size, and whether its rows of columns follow one another in memory.
+  // The innermost reduced axis: its size, and whether its rows of columns follow one another in
+  // memory.
   int64_t run, run_stride;
   int is_dense, is_direct;  // is_direct: columns need no conversion and lie side by side
   // From 16 columns on, vectors of columns in blocks; the last vector ends with the last column.
@@ -49,8 +50,8 @@ static inline int64_t duet_reduced_offset(const duet_reduction_job *job, int64_t
   return duet_offset(job->reduced_rank, job->reduced_shape, job->reduced_stride, index);
 }
 
-// Rows first ..< first + rows of the reduced axes as a dense [rows, columns] array of the type reduced in:
-// where they lie, if they are one already, else in the buffer.
+// Rows first ..< first + rows of the reduced axes as a dense [rows, columns] array of the type
+// reduced in: where they lie, if they are one already, else in the buffer.
 const void *duet_fetch_rows(const duet_reduction_job *job, const char *start, int64_t first,
                             int64_t rows, void *buffer);
 

@@ -1,4 +1,5 @@
-// Sixteen lanes of every type reduced in, whatever the width of a register: partial loads and the tree.
+// Sixteen lanes of every type reduced in, whatever the width of a register: partial loads and the
+// tree.
 #ifndef DUET_REDUCTION_LANES_H
 #define DUET_REDUCTION_LANES_H
 
@@ -32,7 +33,8 @@ DUET_INLINE u64x16 part_u64x16(const void *p, int64_t n, u64x16 rest) {
   uint32_t mask = (1u << n) - 1;
   low = (u64x8)_mm512_mask_loadu_epi64((__m512i)low, (__mmask8)mask, p);
   if (n > 8)
-    high = (u64x8)_mm512_mask_loadu_epi64((__m512i)high, (__mmask8)(mask >> 8), (const char *)p + 64);
+    high = (u64x8)_mm512_mask_loadu_epi64((__m512i)high, (__mmask8)(mask >> 8),
+                                          (const char *)p + 64);
   return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 #elif defined(DUET_ISA_AVX2)
@@ -75,8 +77,8 @@ DUET_INLINE f64x16 part_f64x16(const void *p, int64_t n, f64x16 rest) {
 #define ADD(x, y) ((x) + (y))
 #define MULTIPLY(x, y) ((x) * (y))
 
-// NaN wins, -0 < +0. Equal values differ in the sign of zero alone. `bits` is the integer vector type of
-// the same shape, which depends on the width.
+// NaN wins, -0 < +0. Equal values differ in the sign of zero alone. BITS is the
+// integer vector type of the same shape, whatever the width.
 #define BITS(v) __typeof__((v) == (v))
 #define MAXIMUM(a, b)                                          \
   ({                                                           \

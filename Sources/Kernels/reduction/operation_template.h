@@ -1,6 +1,6 @@
-// One reduction in one type. Included with OPERATION (adds a prefix), TYPE, VECTOR, COMBINE, IDENTITY, and for
-// some QUICK: a cheaper COMBINE that answers the same unless there is NaN or the result is a zero, whose sign
-// it does not know.
+// One reduction in one type. Included with OPERATION (adds a prefix), TYPE, VECTOR, COMBINE,
+// IDENTITY, and for some QUICK: a cheaper COMBINE that answers the same unless there is NaN or the
+// result is a zero, whose sign it does not know.
 
 DUET_INLINE VECTOR OPERATION(load)(const void *p) { return JOIN(load_, VECTOR)(p); }
 DUET_INLINE VECTOR OPERATION(part)(const void *p, int64_t n) {
@@ -20,7 +20,8 @@ DUET_INLINE TYPE OPERATION(chunk)(const TYPE *x, int64_t count) {
 #define IS_DOUBTFUL(nan, m) __builtin_expect(__builtin_reduce_or((nan) | ((m) == 0)) != 0, 0)
 
 // Whether the quick way was good enough.
-DUET_INLINE int OPERATION(four_quick_chunks)(TYPE *out, const char *x, int64_t stride, int64_t count) {
+DUET_INLINE int OPERATION(four_quick_chunks)(TYPE *out, const char *x, int64_t stride,
+                                             int64_t count) {
   const TYPE *x0 = (const TYPE *)x, *x1 = (const TYPE *)(x + stride);
   const TYPE *x2 = (const TYPE *)(x + 2 * stride), *x3 = (const TYPE *)(x + 3 * stride);
   VECTOR a0 = (TYPE)IDENTITY, a1 = a0, a2 = a0, a3 = a0;
@@ -75,7 +76,8 @@ DUET_INLINE TYPE OPERATION(pair)(TYPE x, TYPE y) {
   return COMBINE(a, b)[0];
 }
 
-// Any number of chunks. level[k] holds the result of 2^k neighbouring chunks where bit k of `done` is set.
+// Any number of chunks. level[k] holds the result of 2^k neighbouring chunks where bit k of `done`
+// is set.
 static TYPE OPERATION(run)(const TYPE *x, int64_t count) {
   TYPE level[64];
   uint64_t done = 0;

@@ -3,14 +3,16 @@
 
 #include "job.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 // Rows that one call of `lanes` takes per slot, and rows fetched at a time.
 enum { DEEP = 8, PIECE = DEEP * DUET_LANE_COUNT };
 enum { SLOT_BYTES = 4 << 10, LEVELS_ON_STACK = 8 << 10 };
 // Chunks of one result that are fetched and reduced together, a power of two.
 enum { TOGETHER = 4 };
 
-// What a task works in: slots [16 lanes, columns], fetched rows, padded rows, and the levels of the tree
-// over chunks.
+// What a task works in: slots [16 lanes, columns], fetched rows, padded rows, and the levels of the
+// tree over chunks.
 typedef struct {
   _Alignas(64) char slots[16 * SLOT_BYTES];
   _Alignas(64) char buffer[DEEP * (SLOT_BYTES + 128)];
@@ -37,7 +39,9 @@ static void close_workspace(workspace *space) {
   if (space->levels != space->own_levels) free(space->levels);
 }
 
-static char *level_of(const workspace *space, int k) { return space->levels + k * space->level_bytes; }
+static char *level_of(const workspace *space, int k) {
+  return space->levels + k * space->level_bytes;
+}
 
 // Combines lanes l and l + 8, then l + 4, l + 2, l + 1: slots of `width` elements.
 static void fold(const duet_reduction_job *job, char *slots, int64_t width) {
@@ -51,16 +55,18 @@ static int is_contiguous(const duet_reduction_job *job) {
 }
 
 // One chunk of few columns, of which sixteen rows make sixteen slots as they lie in memory.
-static void narrow_chunk(const duet_reduction_job *job, const char *start, int64_t first, int64_t rows,
-                         workspace *space) {
+static void narrow_chunk(const duet_reduction_job *job, const char *start, int64_t first,
+                         int64_t rows, workspace *space) {
   int64_t columns = job->columns, group = 16 * columns * job->wide;
   int fresh = 1;
   for (int64_t r = 0; r < rows; r += PIECE) {
     int64_t n = duet_least(PIECE, rows - r), groups = n / 16, rest = n % 16;
     const char *p = duet_fetch_rows(job, start, first + r, n, space->buffer), *row[DEEP];
     for (int64_t k = 0; k < groups; k++) row[k] = p + k * group;
-    if (groups > 0) job->reducer->lanes(space->slots, row, groups, columns, 16 * (columns - 1), fresh);
-    if (groups > 0) fresh = 0;
+    if (groups > 0) {
+      job->reducer->lanes(space->slots, row, groups, columns, 16 * (columns - 1), fresh);
+      fresh = 0;
+    }
     if (rest == 0) continue;
     // The lanes behind the last row get the identity.
     job->reducer->clear(space->rest, 16 * columns);
@@ -73,12 +79,13 @@ static void narrow_chunk(const duet_reduction_job *job, const char *start, int64
 }
 
 // One chunk of a block of vectors of columns; start addresses the block's first column.
-static void wide_chunk(const duet_reduction_job *job, const char *start, int64_t block, int64_t first,
-                       int64_t rows, workspace *space) {
+static void wide_chunk(const duet_reduction_job *job, const char *start, int64_t block,
+                       int64_t first, int64_t rows, workspace *space) {
   int64_t begin = block * job->block_vectors;
   int64_t vectors = duet_least(job->block_vectors, job->vectors - begin), width = vectors * 16;
   int64_t last = duet_least((vectors - 1) * 16, job->columns - 16 - begin * 16);
-  // Columns to convert, where that is needed: from `last` on if the block's only vector reaches back.
+  // Columns to convert, where that is needed: from `last` on if the block's only vector reaches
+  // back.
   int64_t from = duet_least(0, last), until = duet_least(width, job->columns - begin * 16);
   const char *row[PIECE];
   for (int64_t r = 0; r < rows; r += PIECE) {
@@ -107,12 +114,13 @@ static void wide_chunk(const duet_reduction_job *job, const char *start, int64_t
   fold(job, space->slots, width);
 }
 
-// The chunks first ..< last of one outer position and block, combined as a tree: level k holds the result
-// of 2^k neighbouring steps where bit k of `done` is set. Answers where the results are.
-static char *reduce_chunks(const duet_reduction_job *job, int64_t outer, int64_t block, int64_t first,
-                           int64_t last, workspace *space) {
+// The chunks first ..< last of one outer position and block, combined as a tree: level k holds the
+// result of 2^k neighbouring steps where bit k of `done` is set. Answers where the results are.
+static char *reduce_chunks(const duet_reduction_job *job, int64_t outer, int64_t block,
+                           int64_t first, int64_t last, workspace *space) {
   const char *start = duet_outer_start(job, outer);
-  int64_t width = block_width(job, block), step = job->columns == 1 ? TOGETHER * DUET_CHUNK : DUET_CHUNK;
+  int64_t width = block_width(job, block);
+  int64_t step = job->columns == 1 ? TOGETHER * DUET_CHUNK : DUET_CHUNK;
   start += block * job->block_vectors * 16 * job->column_stride;
   int64_t end = duet_least(last * DUET_CHUNK, job->count);
   if (is_contiguous(job)) {
@@ -182,8 +190,8 @@ static void write_results(const duet_reduction_job *job, int64_t at, void *value
   }
 }
 
-// The results of one outer position and block from its values, of which the last vector may reach back
-// over columns that its neighbour writes.
+// The results of one outer position and block from its values, of which the last vector may reach
+// back over columns that its neighbour writes.
 static void write_block(const duet_reduction_job *job, int64_t outer, int64_t block, char *values) {
   int64_t at = outer * job->columns;
   if (job->columns < DUET_LANE_COUNT) {
@@ -215,7 +223,8 @@ static void reduce_rows(const duet_reduction_job *job, int64_t first, int64_t la
 
 static void run_batch(void *context, int64_t task) {
   const duet_reduction_job *job = context;
-  int64_t first = task * job->batch, last = duet_least(first + job->batch, job->outer * job->blocks);
+  int64_t first = task * job->batch;
+  int64_t last = duet_least(first + job->batch, job->outer * job->blocks);
   if (is_contiguous(job)) {
     reduce_rows(job, first, last);
     return;
@@ -237,7 +246,8 @@ static void run_part(void *context, int64_t task) {
   workspace space;
   open_workspace(job, &space);
   const char *value = reduce_chunks(job, outer, block, first, last, &space);
-  memcpy(job->partials + task * space.level_bytes, value, (size_t)(block_width(job, block) * job->wide));
+  memcpy(job->partials + task * space.level_bytes, value,
+         (size_t)(block_width(job, block) * job->wide));
   close_workspace(&space);
 }
 

@@ -1,9 +1,9 @@
 // The tables behind duet_reduce and duet_softmax.
 //
-// Reductions run in one of three types: float32 (also for the 16-bit floats), float64, int64 (all integers
-// and bool). The layouts share two kernels. `rows` reduces contiguous runs. `lanes` adds whole vectors of
-// neighbouring results: with C columns, sixteen consecutive reduced elements of all columns form sixteen
-// lane slots, and a chunk is a chain of at most 64 additions in each slot.
+// Reductions run in one of three types: float32 (also for the 16-bit floats), float64, int64 (all
+// integers and bool). The layouts share two kernels. `rows` reduces contiguous runs. `lanes` adds
+// whole vectors of neighbouring results: with C columns, sixteen consecutive reduced elements of
+// all columns form sixteen lane slots, and a chunk is a chain of at most 64 additions in each slot.
 #ifndef DUET_REDUCTION_TABLES_H
 #define DUET_REDUCTION_TABLES_H
 
@@ -11,14 +11,21 @@
 
 enum { DUET_CHUNK = 1024, DUET_LANE_COUNT = 16 };
 
-typedef enum { DUET_IN_FLOAT32, DUET_IN_FLOAT64, DUET_IN_INT64, DUET_REDUCED_TYPES } duet_reduced_type;
+typedef enum {
+  DUET_IN_FLOAT32,
+  DUET_IN_FLOAT64,
+  DUET_IN_INT64,
+  DUET_REDUCED_TYPES
+} duet_reduced_type;
 
 typedef struct {
   // out[r] = the reduction of `count` contiguous elements at x + r * stride bytes.
   void (*rows)(void *out, const char *x, int64_t stride, int64_t rows, int64_t count);
-  // slot[v] = slot[v] op row[0][v] op row[1][v] ... for n <= 8 rows and vectors of 16 elements, where the
-  // last vector begins at element `last` of its row; the slots start at the identity if `fresh`.
-  void (*lanes)(void *slots, const char *const *row, int64_t n, int64_t vectors, int64_t last, int fresh);
+  // slot[v] = slot[v] op row[0][v] op row[1][v] ... for n <= 8 rows and vectors of 16 elements,
+  // where the last vector begins at element `last` of its row; the slots start at the identity if
+  // `fresh`.
+  void (*lanes)(void *slots, const char *const *row, int64_t n, int64_t vectors, int64_t last,
+                int fresh);
   // a[i] = a[i] op b[i]
   void (*join)(void *a, const void *b, int64_t count);
   // Fills with the identity.
@@ -27,14 +34,16 @@ typedef struct {
 
 enum { DUET_REDUCERS = 4 };  // sum, product, max, min
 
-// Converts elements `stride` bytes apart to the type reduced in; and back, float32 to a 16-bit float.
+// Converts elements `stride` bytes apart to the type reduced in; and back, float32 to a 16-bit
+// float.
 typedef void (*duet_widen)(void *to, const char *from, int64_t stride, int64_t count);
 typedef void (*duet_narrow)(void *to, const void *from, int64_t count);
 
-// The place of the extreme element among `count` contiguous ones, and its value: the first NaN, else the
-// first of equals.
+// The place of the extreme element among `count` contiguous ones, and its value: the first NaN,
+// else the first of equals.
 typedef int64_t (*duet_find)(void *value, const void *x, int64_t count);
-// best[c] and index[c] for c in 0 ..< 16 against one more row, whose number is `at`.
+// best[c] and index[c] for c in 0 ..< 16 against more rows, of which the first is number `first`;
+// with first = 0 the search begins.
 typedef void (*duet_find_rows)(void *best, int64_t *index, const char *const *row, int64_t rows,
                                int64_t first);
 
@@ -46,11 +55,12 @@ typedef struct {
   duet_narrow narrow_float16, narrow_bfloat16;
 } duet_reductions;
 
-// y = softmax or log-softmax of `count` rows of `columns` contiguous elements, float32 or float64; or of
-// `width` <= 64 neighbouring positions whose columns lie `stride` elements apart, by means of scratch memory
-// for [columns, width] elements, width rounded up to a multiple of 16.
+// y = softmax or log-softmax of `count` rows of `columns` contiguous elements, float32 or float64;
+// or of `width` <= 64 neighbouring positions whose columns lie `stride` elements apart, by means of
+// scratch memory for [columns, width] elements, width rounded up to a multiple of 16.
 typedef struct {
-  void (*rows[2][2])(void *y, const void *x, int64_t rows, int64_t columns);  // [is float64][is log]
+  // [is float64][is log]
+  void (*rows[2][2])(void *y, const void *x, int64_t rows, int64_t columns);
   void (*across[2][2])(void *y, const void *x, void *scratch, int64_t columns, int64_t stride,
                        int64_t width);
 } duet_softmaxes;

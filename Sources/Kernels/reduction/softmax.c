@@ -1,8 +1,10 @@
-// Softmax and its logarithm: the grid, and the 16-bit floats through float32 buffers. A row with NaN or +inf
-// and a row of -inf alone give NaN, as in PyTorch.
+// Softmax and its logarithm: the grid, and the 16-bit floats through float32 buffers. A row with
+// NaN or +inf and a row of -inf alone give NaN, as in PyTorch.
 #include <stdlib.h>
 
 #include "reduction.h"
+
+#pragma STDC FP_CONTRACT OFF
 
 enum { WIDTH = 64, NARROW_WIDTH = 16, TASK = 16384, ON_STACK = 16 << 10, CACHE = 1 << 20 };
 
@@ -39,8 +41,8 @@ static void run_group(const softmax_job *job, int64_t unit, void *scratch) {
   const char *x = c->operand[1];
   if (!job->widen) {
     int64_t size = job->is_double ? 8 : 4;
-    job->table->across[job->is_double][job->is_log](y + at * size, x + at * size, scratch, c->columns,
-                                                    c->inner, width);
+    job->table->across[job->is_double][job->is_log](y + at * size, x + at * size, scratch,
+                                                    c->columns, c->inner, width);
     return;
   }
   float *wide = (float *)scratch + c->columns * job->width;

@@ -1,5 +1,6 @@
-// Softmax and its logarithm in one type. Included with TYPE, VECTOR, IN (adds the suffix).
-// NaN needs no care in the maximum: it makes the sum NaN and with it the row, as does a row of -inf alone.
+// Softmax and its logarithm in one type. Included with TYPE, VECTOR, IN (adds the suffix). NaN
+// needs no care in the maximum: it makes the sum NaN and with it the row, as does a row of -inf
+// alone.
 
 #define LOAD(p) JOIN(load_, VECTOR)(p)
 #define STORE(p, v) JOIN(store_, VECTOR)(p, v)
@@ -9,8 +10,8 @@
 #define LOG(v) JOIN(log_, VECTOR)(v)
 #define LARGER(x, y) ((x) > (y) ? (x) : (y))
 
-// Sums of chunks combined as a tree: level[k] holds the sum of 2^k neighbouring chunks where bit k of
-// `done` is set. A row's sum is one number, that of sixteen positions side by side a vector.
+// Sums of chunks combined as a tree: level[k] holds the sum of 2^k neighbouring chunks where bit k
+// of `done` is set. A row's sum is one number, that of sixteen positions side by side a vector.
 #define CHUNK_SUMS(name, value_type)                                                       \
   typedef struct {                                                                         \
     value_type level[48];                                                                  \
@@ -62,7 +63,8 @@ DUET_INLINE void IN(softmax_row)(TYPE *y, const TYPE *x, int64_t columns, int is
       sum += e;
     }
     if (i < end) {
-      // Lanes behind the end add exp(-inf) = 0, which no sum shows: a row's sum is at least 1, or NaN.
+      // Lanes behind the end add exp(-inf) = 0, which no sum shows: a row's sum is at least 1, or
+      // NaN.
       VECTOR e = EXP(PART(x + i, end - i, least) - m);
       if (!is_log) STORE_PART(y + i, e, end - i);
       sum += e;
@@ -80,8 +82,8 @@ DUET_INLINE void IN(softmax_row)(TYPE *y, const TYPE *x, int64_t columns, int is
   }
 }
 
-// Up to 64 positions behind the axis, four vectors side by side. Their columns are first brought together in
-// `scratch` [vectors, columns, 16]: in place they would fall on few lines of the cache.
+// Up to 64 positions behind the axis, four vectors side by side. Their columns are first brought
+// together in `scratch` [vectors, columns, 16]: in place they would fall on few lines of the cache.
 DUET_INLINE void IN(softmax_positions)(TYPE *y, const TYPE *x, TYPE *scratch, int64_t columns,
                                        int64_t stride, int64_t width, int is_log) {
   int64_t vectors = (width + 15) / 16, rest = width % 16;

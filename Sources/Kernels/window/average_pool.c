@@ -3,6 +3,8 @@
 
 #include "pool.h"
 
+#pragma STDC FP_CONTRACT OFF
+
 static int64_t divisor(const duet_pool_call *c, duet_span rows, duet_span columns) {
   return c->count_include_pad ? c->kernel_height * c->kernel_width
                               : (rows.last - rows.first) * (columns.last - columns.first);

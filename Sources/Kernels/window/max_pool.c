@@ -1,8 +1,10 @@
-// Max pooling, its selection and its gradient. A row of outputs is described by slots: which element of its
-// window each maximum is. Values are then copied as they are, whatever their dtype.
+// Max pooling, its selection and its gradient. A row of outputs is described by slots: which
+// element of its window each maximum is. Values are then copied as they are, whatever their dtype.
 #include <stdlib.h>
 
 #include "pool.h"
+
+#pragma STDC FP_CONTRACT OFF
 
 enum { SEGMENT = 512 };
 
@@ -25,7 +27,7 @@ enum { SEGMENT = 512 };
           at = (int32_t)(ky * c->kernel_width + kx);                                             \
         }                                                                                        \
       }                                                                                          \
-      slot[ow - first] = at;                                                                             \
+      slot[ow - first] = at;                                                                       \
     }                                                                                            \
   }
 SLOT_ROW(uint8, uint8_t)
@@ -35,7 +37,8 @@ SLOT_ROW(int32, int32_t)
 SLOT_ROW(int64, int64_t)
 SLOT_ROW(float64, double)
 
-// Places in the plane, -1 for none, of outputs first ..< last. `plane` is float32 for 16-bit floats.
+// Places in the plane, -1 for none, of outputs first ..< last. `plane` is float32 for 16-bit
+// floats.
 static void find_places(const duet_pool_job *job, int64_t *place, const void *plane,
                         const float *end, int64_t oh, int64_t first, int64_t last) {
   const duet_pool_call *c = job->call;
@@ -209,4 +212,6 @@ static void gradient_planes(const duet_pool_job *job, int64_t first, int64_t las
 
 duet_status duet_max_pool(const void *call) { return duet_run_pool(call, max_planes); }
 duet_status duet_max_pool_select(const void *call) { return duet_run_pool(call, select_planes); }
-duet_status duet_max_pool_gradient(const void *call) { return duet_run_pool(call, gradient_planes); }
+duet_status duet_max_pool_gradient(const void *call) {
+  return duet_run_pool(call, gradient_planes);
+}

@@ -11,7 +11,8 @@ typedef struct duet_pool_job {
   const duet_pool_call *call;
   const duet_windows *table;
   void (*body)(const struct duet_pool_job *job, int64_t first, int64_t last);
-  int64_t batch, in_size, out_size, size;  // elements of a plane before and after, bytes of an element
+  int64_t batch, in_size, out_size;  // in_size, out_size: elements of a plane before and after
+  int64_t size;                      // bytes of an element
 } duet_pool_job;
 
 duet_status duet_run_pool(const duet_pool_call *call,

@@ -1,7 +1,7 @@
 // Windows of 2 x 2 two apart. The window's elements in row-major order are a, b (upper row), c, d.
 
-// Runs `step(L, position)` along a row of outputs with as many lanes as fit; fewer than four are computed in
-// four lanes of padded copies by `rest`.
+// Runs `step(L, position)` along a row of outputs with as many lanes as fit; fewer than four are
+// computed in four lanes of padded copies by `rest`.
 #define ALONG_ROW(width, step, rest)                      \
   do {                                                    \
     int64_t ow = 0;                                       \
@@ -81,8 +81,8 @@ POOL_2X2(average_2x2, AVERAGE_STEP)
     interleave_##L(dx_lower + 2 * (at), (f32x##L)(g & at_c), (f32x##L)(g & at_d)); \
   } while (0)
 
-DUET_INLINE void max_2x2_gradient_rest(float *dx_up, float *dx_low, const float *up, const float *low,
-                                       const float *dy, int64_t n) {
+DUET_INLINE void max_2x2_gradient_rest(float *dx_up, float *dx_low, const float *up,
+                                       const float *low, const float *dy, int64_t n) {
   float upper[8] = {0}, lower[8] = {0}, from[4] = {0}, dx_upper[8], dx_lower[8];
   memcpy(upper, up, (size_t)n * 8);
   memcpy(lower, low, (size_t)n * 8);
@@ -99,7 +99,8 @@ DUET_INLINE void max_2x2_gradient_rest(float *dx_up, float *dx_low, const float 
     interleave_##L(dx_lower + 2 * (at), g, g);         \
   } while (0)
 
-DUET_INLINE void average_2x2_gradient_rest(float *dx_up, float *dx_low, const float *dy, int64_t n) {
+DUET_INLINE void average_2x2_gradient_rest(float *dx_up, float *dx_low, const float *dy,
+                                           int64_t n) {
   float from[4] = {0}, dx_upper[8], dx_lower[8];
   memcpy(from, dy, (size_t)n * 4);
   AVERAGE_GRADIENT_STEP(4, 0);

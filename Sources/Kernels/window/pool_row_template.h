@@ -1,5 +1,5 @@
-// One row of outputs for any window. Where all of a window's columns lie inside the image and windows are
-// one or two apart, sixteen outputs at a time; else one by one.
+// One row of outputs for any window. Where all of a window's columns lie inside the image and
+// windows are one or two apart, sixteen outputs at a time; else one by one.
 
 // Element x[0], x[stride], ... for sixteen outputs.
 DUET_INLINE f32x16 neighbours(const float *x, int64_t stride) {
@@ -12,7 +12,8 @@ typedef struct {
 } interior;
 
 DUET_INLINE interior interior_of(const duet_pool_call *c, int64_t first, int64_t last) {
-  int64_t stride = c->stride_width, room = c->in_width - 1 - (c->kernel_width - 1) * c->dilation_width;
+  int64_t stride = c->stride_width;
+  int64_t room = c->in_width - 1 - (c->kernel_width - 1) * c->dilation_width;
   interior in = {(c->pad_left + stride - 1) / stride, 0};
   if (room + c->pad_left >= 0) in.last = (room + c->pad_left) / stride + 1;
   in.first = in.first < first ? first : in.first;
@@ -84,8 +85,8 @@ static void max_row(float *y, int32_t *slot, const float *plane, const float *en
 #undef SLOT_OF
 }
 
-DUET_INLINE void average_single(float *y, const float *plane, const duet_pool_call *c, duet_span rows,
-                                int64_t ow) {
+DUET_INLINE void average_single(float *y, const float *plane, const duet_pool_call *c,
+                                duet_span rows, int64_t ow) {
   duet_span columns = duet_window_columns(c, ow);
   int64_t inside = (rows.last - rows.first) * (columns.last - columns.first);
   float sum = inside > 0 ? -0.0f : 0.0f;

@@ -1,13 +1,14 @@
-// The tables behind the pooling kernels: float32 rows in vectors. `end` is the end of the array that the
-// plane lies in, up to which vectors may read.
+// The tables behind the pooling kernels: float32 rows in vectors. `end` is the end of the array
+// that the plane lies in, up to which vectors may read.
 #ifndef DUET_WINDOW_TABLES_H
 #define DUET_WINDOW_TABLES_H
 
 #include "../include/duet_window.h"
 
 typedef struct {
-  // For the outputs first ..< last of row oh: the maxima (unless y is 0), and which element of its window
-  // each is, in row-major order, -1 for none (unless slot is 0). y begins with output 0, slot with first.
+  // For the outputs first ..< last of row oh: the maxima (unless y is 0), and which element of its
+  // window each is, in row-major order, -1 for none (unless slot is 0). y begins with output 0,
+  // slot with first.
   void (*max_row)(float *y, int32_t *slot, const float *plane, const float *end,
                   const duet_pool_call *call, int64_t oh, int64_t first, int64_t last);
   void (*average_row)(float *y, const float *plane, const float *end, const duet_pool_call *call,
@@ -17,11 +18,12 @@ typedef struct {
   void (*max_2x2_gradient)(float *dx, const float *x, const float *dy, const duet_pool_call *call,
                            int64_t planes);
   void (*average_2x2)(float *y, const float *x, const duet_pool_call *call, int64_t planes);
-  void (*average_2x2_gradient)(float *dx, const float *dy, const duet_pool_call *call, int64_t planes);
+  void (*average_2x2_gradient)(float *dx, const float *dy, const duet_pool_call *call,
+                               int64_t planes);
 } duet_windows;
 
-// The part of a window that lies inside the image along one axis: the first coordinate, and which of the
-// window's elements are inside.
+// The part of a window that lies inside the image along one axis: the first coordinate, and which
+// of the window's elements are inside.
 typedef struct {
   int64_t start, first, last;
 } duet_span;

@@ -6,22 +6,22 @@ typedef DUET_LANES(int32_t, 4) i32x4;
 typedef DUET_LANES(int32_t, 8) i32x8;
 
 // Loads and stores of L lanes, and every second of 2 L neighbours.
-#define LANES(L, EVEN, ODD, LOW, HIGH)                                                              \
-  DUET_INLINE f32x##L load_##L(const float *p) {                                                    \
-    f32x##L v;                                                                                      \
-    memcpy(&v, p, sizeof v);                                                                        \
-    return v;                                                                                       \
-  }                                                                                                 \
-  DUET_INLINE void store_##L(float *p, f32x##L v) { memcpy(p, &v, sizeof v); }                      \
-  DUET_INLINE f32x##L even_##L(const float *p) {                                                    \
-    return __builtin_shufflevector(load_##L(p), load_##L(p + L), EVEN);                             \
-  }                                                                                                 \
-  DUET_INLINE f32x##L odd_##L(const float *p) {                                                     \
-    return __builtin_shufflevector(load_##L(p), load_##L(p + L), ODD);                              \
-  }                                                                                                 \
-  DUET_INLINE void interleave_##L(float *p, f32x##L even, f32x##L odd) {                            \
-    store_##L(p, __builtin_shufflevector(even, odd, LOW));                                          \
-    store_##L(p + L, __builtin_shufflevector(even, odd, HIGH));                                     \
+#define LANES(L, EVEN, ODD, LOW, HIGH)                                                             \
+  DUET_INLINE f32x##L load_##L(const float *p) {                                                   \
+    f32x##L v;                                                                                     \
+    memcpy(&v, p, sizeof v);                                                                       \
+    return v;                                                                                      \
+  }                                                                                                \
+  DUET_INLINE void store_##L(float *p, f32x##L v) { memcpy(p, &v, sizeof v); }                     \
+  DUET_INLINE f32x##L even_##L(const float *p) {                                                   \
+    return __builtin_shufflevector(load_##L(p), load_##L(p + L), EVEN);                            \
+  }                                                                                                \
+  DUET_INLINE f32x##L odd_##L(const float *p) {                                                    \
+    return __builtin_shufflevector(load_##L(p), load_##L(p + L), ODD);                             \
+  }                                                                                                \
+  DUET_INLINE void interleave_##L(float *p, f32x##L even, f32x##L odd) {                           \
+    store_##L(p, __builtin_shufflevector(even, odd, LOW));                                         \
+    store_##L(p + L, __builtin_shufflevector(even, odd, HIGH));                                    \
   }
 #define LIST(...) __VA_ARGS__
 LANES(4, LIST(0, 2, 4, 6), LIST(1, 3, 5, 7), LIST(0, 4, 1, 5), LIST(2, 6, 3, 7))

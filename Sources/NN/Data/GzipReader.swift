@@ -53,8 +53,10 @@ final class GzipReader {
 /// The functions of zlib that are used. Looked up at run time: every Linux and macOS has the library, not every
 /// one its header.
 private struct Zlib: Sendable {
-  typealias Open = @convention(c) @Sendable (UnsafePointer<CChar>?, UnsafePointer<CChar>) -> OpaquePointer?
-  typealias Read = @convention(c) @Sendable (OpaquePointer, UnsafeMutableRawPointer?, UInt32) -> Int32
+  typealias Open =
+    @convention(c) @Sendable (UnsafePointer<CChar>?, UnsafePointer<CChar>) -> OpaquePointer?
+  typealias Read =
+    @convention(c) @Sendable (OpaquePointer, UnsafeMutableRawPointer?, UInt32) -> Int32
   typealias Close = @convention(c) @Sendable (OpaquePointer) -> Int32
   typealias ErrorText =
     @convention(c) @Sendable (OpaquePointer, UnsafeMutablePointer<Int32>) -> UnsafePointer<CChar>?

@@ -43,7 +43,9 @@ public struct IDXFile: Sendable {
     // Deflate makes at most 1,032 bytes of one (zlib's technical notes).
     guard expected / 1_032 <= fileSize else {
       throw DataError(
-        url, "claims \(expected) bytes for shape \(shape), more than a file of \(fileSize) bytes can hold")
+        url,
+        "claims \(expected) bytes for shape \(shape), more than a file of \(fileSize) bytes can hold"
+      )
     }
     let bytes = try reader.read(expected)
     guard bytes.count == expected else {
@@ -101,7 +103,9 @@ public struct IDXFile: Sendable {
     guard let values, let size = values[.size] as? Int else {
       throw DataError(url, "does not exist or cannot be read")
     }
-    guard values[.type] as? FileAttributeType == .typeRegular || values[.type] as? FileAttributeType == .typeSymbolicLink
+    guard
+      values[.type] as? FileAttributeType == .typeRegular
+        || values[.type] as? FileAttributeType == .typeSymbolicLink
     else { throw DataError(url, "is not a file") }
     return size
   }

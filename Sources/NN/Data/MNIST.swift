@@ -27,7 +27,8 @@ public struct MNIST: Dataset {
     let imageFile = try Self.find("\(part.rawValue)-images-idx3-ubyte", in: folder)
     let labelFile = try Self.find("\(part.rawValue)-labels-idx1-ubyte", in: folder)
     let images = try IDXFile(contentsOf: imageFile)
-    guard images.dtype == .uint8, images.shape.count == 3, Array(images.shape[1...]) == [28, 28] else {
+    guard images.dtype == .uint8, images.shape.count == 3, Array(images.shape[1...]) == [28, 28]
+    else {
       throw DataError(
         imageFile, "holds \(images.dtype)\(images.shape), not uint8 images of 28 by 28")
     }

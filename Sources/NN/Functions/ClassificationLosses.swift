@@ -20,7 +20,8 @@ public func crossEntropy(
   }
   let logProbabilities = logSoftmax(logits, axis: axis)
   if labels.dtype.isFloatingPoint {
-    return crossEntropy(logProbabilities, probabilities: labels, axis, reduction, weight, labelSmoothing)
+    return crossEntropy(
+      logProbabilities, probabilities: labels, axis, reduction, weight, labelSmoothing)
   }
   if let error = ClassLabels.mistake("crossEntropy", labels, scores: logits, axis, weight) {
     return fail(error)
@@ -28,7 +29,8 @@ public func crossEntropy(
   let labels = ClassLabels(labels, axis, weight, ignoreIndex)
   if labelSmoothing == 0 { return labels.reduced(labels.chosen(logProbabilities), reduction) }
   // Every class has a share; the label's class has the rest besides.
-  let even = -(weight.map { logProbabilities * perClass($0, logits.ndim, axis) } ?? logProbabilities)
+  let even =
+    -(weight.map { logProbabilities * perClass($0, logits.ndim, axis) } ?? logProbabilities)
     .sum(axis: axis)
   let classes = Double(logits.dim(axis))
   let smooth = labels.masked(even) * (labelSmoothing / classes)

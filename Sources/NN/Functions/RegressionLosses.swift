@@ -2,13 +2,15 @@ import DuetEager
 import DuetRuntime
 
 /// The squared difference.
-public func mseLoss(_ predictions: Tensor, _ targets: Tensor, reduction: Reduction = .mean) -> Tensor
+public func mseLoss(_ predictions: Tensor, _ targets: Tensor, reduction: Reduction = .mean)
+  -> Tensor
 {
   reduction((predictions - targets).square())
 }
 
 /// The absolute difference.
-public func l1Loss(_ predictions: Tensor, _ targets: Tensor, reduction: Reduction = .mean) -> Tensor {
+public func l1Loss(_ predictions: Tensor, _ targets: Tensor, reduction: Reduction = .mean) -> Tensor
+{
   reduction(abs(predictions - targets))
 }
 

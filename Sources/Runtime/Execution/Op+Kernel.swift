@@ -59,37 +59,37 @@ struct KernelEncoder {
       block.dtype = output.code
       (block.outer, block.axis, block.inner) = output.shape.split(at: axis)
       block.product = op == .product ? 1 : 0
-      emit(duet_cumulative, block, output, inputs[0])
+      emit(duet_cumulative, block, output, inputs[0].pointer)
     case .argSort(let axis, let descending):
       var block = duet_sort_call()
       block.dtype = inputs[0].code
       (block.outer, block.axis, block.inner) = output.shape.split(at: axis)
       block.descending = descending ? 1 : 0
-      emit(duet_arg_sort, block, output, inputs[0])
+      emit(duet_arg_sort, block, output, inputs[0].pointer)
     case .matmul:
       matmul(output, inputs[0], inputs[1])
     case .conv2d(let convolution):
       let block = convolution.block(input: inputs[0].shape, output: output.shape, inputs[1].shape, output.code)
-      emit(duet_conv2d, block, output, inputs[0], inputs[1])
+      emit(duet_conv2d, block, output, inputs[0].pointer, inputs[1].pointer)
     case .conv2dInputGradient(let convolution, _):
       let block = convolution.block(input: output.shape, output: inputs[0].shape, inputs[1].shape, output.code)
-      emit(duet_conv2d_input_gradient, block, output, inputs[0], inputs[1])
+      emit(duet_conv2d_input_gradient, block, output, inputs[0].pointer, inputs[1].pointer)
     case .conv2dWeightGradient(let convolution, _):
       let block = convolution.block(input: inputs[0].shape, output: inputs[1].shape, output.shape, output.code)
-      emit(duet_conv2d_weight_gradient, block, output, inputs[0], inputs[1])
+      emit(duet_conv2d_weight_gradient, block, output, inputs[0].pointer, inputs[1].pointer)
     case .maxPool2d(let pooling):
-      emit(duet_max_pool, pooling.block(input: inputs[0], output: output.shape), output, inputs[0])
+      emit(duet_max_pool, pooling.block(input: inputs[0], output: output.shape), output, inputs[0].pointer)
     case .maxPool2dSelect(let pooling):
       let block = pooling.block(input: inputs[0], output: output.shape)
-      emit(duet_max_pool_select, block, output, inputs[0], inputs[1])
+      emit(duet_max_pool_select, block, output, inputs[0].pointer, inputs[1].pointer)
     case .maxPool2dGradient(let pooling):
       let block = pooling.block(input: inputs[0], output: inputs[1].shape)
-      emit(duet_max_pool_gradient, block, output, inputs[0], inputs[1])
+      emit(duet_max_pool_gradient, block, output, inputs[0].pointer, inputs[1].pointer)
     case .averagePool2d(let pooling):
-      emit(duet_average_pool, pooling.block(input: inputs[0], output: output.shape), output, inputs[0])
+      emit(duet_average_pool, pooling.block(input: inputs[0], output: output.shape), output, inputs[0].pointer)
     case .averagePool2dGradient(let pooling, _):
       let block = pooling.block(input: output, output: inputs[0].shape)
-      emit(duet_average_pool_gradient, block, output, inputs[0])
+      emit(duet_average_pool_gradient, block, output, inputs[0].pointer)
     case .reshape(let shape):
       // Only where no view exists: the elements in row-major order of the old shape.
       var target = output
@@ -131,11 +131,11 @@ struct KernelEncoder {
       if case .integer(let low, let high) = distribution {
         (block.low, block.high) = (Int64(low), Int64(high))
       }
-      emit(duet_random, block, output, inputs[0])
+      emit(duet_random, block, output, inputs[0].pointer)
     case .advanceRandom(let blocks):
       var block = duet_random_advance_call()
       block.blocks = Int64(blocks)
-      emit(duet_random_advance, block, output, inputs[0])
+      emit(duet_random_advance, block, output, inputs[0].pointer)
     }
   }
 
@@ -171,7 +171,7 @@ struct KernelEncoder {
     withUnsafeMutableBytes(of: &block.shape) { $0.store(output.shape) }
     withUnsafeMutableBytes(of: &block.destination_stride) { $0.store(output.layout, row: 0, output.dtype.size) }
     withUnsafeMutableBytes(of: &block.source_stride) { $0.store(input.layout, row: 0, input.dtype.size) }
-    emit(duet_copy, block, output, input)
+    emit(duet_copy, block, output, input.pointer)
   }
 
   private func fill(_ output: TensorView, count: Int, _ element: Element) {
@@ -186,30 +186,22 @@ struct KernelEncoder {
     var block = duet_reduce_call()
     block.reduction = duet_reduction(rawValue: op.rawValue)
     block.dtype = input.code
-    var kept = 0
-    var reduced = 0
-    withUnsafeMutableBytes(of: &block) { raw in
-      typealias Block = duet_reduce_call
-      func place(_ sizes: PartialKeyPath<Block>, _ strides: PartialKeyPath<Block>, _ i: Int, _ axis: Int) {
-        let size = MemoryLayout<Block>.offset(of: sizes)! + i * 8
-        let stride = MemoryLayout<Block>.offset(of: strides)! + i * 8
-        raw.storeBytes(of: input.shape[axis], toByteOffset: size, as: Int.self)
-        raw.storeBytes(
-          of: input.layout.strides[axis] * input.dtype.size, toByteOffset: stride, as: Int.self)
-      }
-      for axis in 0..<input.shape.rank {
-        if axes.contains(axis) {
-          place(\.reduced_shape, \.reduced_stride, reduced, axis)
-          reduced += 1
-        } else {
-          place(\.kept_shape, \.kept_stride, kept, axis)
-          kept += 1
-        }
+    var (kept, reduced) = (Layout(contiguous: []), Layout(contiguous: []))
+    for axis in 0..<input.shape.rank {
+      if axes.contains(axis) {
+        reduced.append(input.shape[axis], stride: input.layout.strides[axis])
+      } else {
+        kept.append(input.shape[axis], stride: input.layout.strides[axis])
       }
     }
-    block.kept_rank = Int32(kept)
-    block.reduced_rank = Int32(reduced)
-    emit(duet_reduce, block, output, input)
+    let size = input.dtype.size
+    block.kept_rank = Int32(kept.shape.rank)
+    block.reduced_rank = Int32(reduced.shape.rank)
+    withUnsafeMutableBytes(of: &block.kept_shape) { $0.store(kept.shape) }
+    withUnsafeMutableBytes(of: &block.kept_stride) { $0.store(kept, row: 0, size) }
+    withUnsafeMutableBytes(of: &block.reduced_shape) { $0.store(reduced.shape) }
+    withUnsafeMutableBytes(of: &block.reduced_stride) { $0.store(reduced, row: 0, size) }
+    emit(duet_reduce, block, output, input.pointer)
   }
 
   private func softmax(
@@ -218,7 +210,7 @@ struct KernelEncoder {
     var block = duet_softmax_call()
     block.dtype = output.code
     (block.rows, block.columns, block.inner) = output.shape.split(at: axis)
-    emit(kernel, block, output, input)
+    emit(kernel, block, output, input.pointer)
   }
 
   private func matmul(_ output: TensorView, _ left: TensorView, _ right: TensorView) {
@@ -235,6 +227,7 @@ struct KernelEncoder {
     block.left_stride = lastStrides(left)
     block.right_stride = lastStrides(right)
     block.batch_rank = Int32(rank - 2)
+    if rank == 2 { return emit(duet_matmul, block, output, left.pointer, right.pointer) }
     let batch = Shape(output.shape[..<(rank - 2)])
     func batchStrides(_ view: TensorView) -> Shape {
       Layout(
@@ -244,7 +237,7 @@ struct KernelEncoder {
     withUnsafeMutableBytes(of: &block.batch_shape) { $0.store(batch) }
     withUnsafeMutableBytes(of: &block.left_batch_stride) { $0.store(batchStrides(left)) }
     withUnsafeMutableBytes(of: &block.right_batch_stride) { $0.store(batchStrides(right)) }
-    emit(duet_matmul, block, output, left, right)
+    emit(duet_matmul, block, output, left.pointer, right.pointer)
   }
 
   private func index(
@@ -257,21 +250,24 @@ struct KernelEncoder {
     (block.outer, block.axis, block.inner) = indexed.shape.split(at: axis)
     block.count = Int64(count)
     if inputs.count == 3 {
-      emit(kernel, block, output, inputs[0], inputs[1], inputs[2])
+      emit(kernel, block, output, inputs[0].pointer, inputs[1].pointer, inputs[2].pointer)
     } else {
-      emit(kernel, block, output, inputs[0], inputs[1])
+      emit(kernel, block, output, inputs[0].pointer, inputs[1].pointer)
     }
   }
 
   // MARK: Handing over
 
-  private func emit<Block>(_ kernel: duet_kernel, _ block: Block, _ operands: TensorView...) {
+  @inline(__always)
+  private func emit<Block>(
+    _ kernel: duet_kernel, _ block: Block, _ output: TensorView,
+    _ a: UnsafeMutableRawPointer? = nil, _ b: UnsafeMutableRawPointer? = nil,
+    _ c: UnsafeMutableRawPointer? = nil
+  ) {
     UnsafeMutableRawPointer(call).initializeMemory(as: Block.self, to: block)
     let pointers = UnsafeMutableRawPointer(call).assumingMemoryBound(
       to: UnsafeMutableRawPointer?.self)
-    for i in 0..<Int(DUET_MAX_OPERANDS) {
-      pointers[i] = i < operands.count ? operands[i].pointer : nil
-    }
+    (pointers[0], pointers[1], pointers[2], pointers[3]) = (output.pointer, a, b, c)
     sink(kernel, call, MemoryLayout<Block>.size)
   }
 }

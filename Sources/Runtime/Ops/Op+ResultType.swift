@@ -49,7 +49,10 @@ extension Op {
       guard inputs[0].shape == inputs[1].shape else {
         throw fail("values \(inputs[1].shape) do not match the input \(inputs[0].shape)")
       }
-      return TensorType(inputs[1].dtype, try pooling.resultType(for: inputs[0], name).shape)
+      guard inputs[0].dtype == inputs[1].dtype else {
+        throw fail("dtypes differ: \(inputs[0].dtype) and \(inputs[1].dtype)")
+      }
+      return try pooling.resultType(for: inputs[0], name)
     case .maxPool2dGradient(let pooling):
       try require(inputs[1].shape, is: pooling.resultType(for: inputs[0], name).shape, "cotangent")
       return inputs[0]

@@ -22,6 +22,12 @@
     }
   }
 
+  /// Adds an axis behind the others.
+  @inlinable public mutating func append(_ size: Int, stride: Int) {
+    shape.append(size)
+    strides.append(stride)
+  }
+
   /// Whether the elements lie one behind the other in row-major order. Axes of one element do not matter.
   @inlinable public var isContiguous: Bool {
     var expected = 1

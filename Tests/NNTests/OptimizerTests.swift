@@ -1,0 +1,140 @@
+import Duet
+import Foundation
+import Testing
+
+@Suite struct OptimizerTests {
+  struct Runs: Decodable {
+    var start: [Fixture.Array]
+    var gradients: [[Fixture.Array]]
+    var results: [String: [[Fixture.Array]]]
+    var norm: Fixture.Array
+    var clipped: [Fixture.Array]
+
+    var parameters: [Parameter] { start.map { Parameter($0.tensor) } }
+  }
+
+  static let optimizers: [String: @Sendable ([Parameter]) -> any Optimizer] = [
+    "sgd": { SGD($0, learningRate: 0.1) },
+    "sgd_decay": { SGD($0, learningRate: 0.1, weightDecay: 0.05) },
+    "sgd_momentum": { SGD($0, learningRate: 0.1, momentum: 0.9) },
+    "sgd_dampening": { SGD($0, learningRate: 0.1, momentum: 0.9, dampening: 0.3) },
+    "sgd_nesterov": {
+      SGD($0, learningRate: 0.1, momentum: 0.8, nesterov: true, weightDecay: 0.01)
+    },
+    "adam": { Adam($0, learningRate: 0.01) },
+    "adam_decay": {
+      Adam($0, learningRate: 0.02, betas: (0.8, 0.95), eps: 1e-6, weightDecay: 0.1)
+    },
+    "adam_amsgrad": { Adam($0, learningRate: 0.01, amsgrad: true) },
+    "adamw": { AdamW($0, learningRate: 0.01) },
+    "adamw_decay": { AdamW($0, learningRate: 0.02, weightDecay: 0.3, amsgrad: true) },
+  ]
+
+  static let runs = Result { try Fixture.load("optimizers", as: Runs.self) }
+
+  @Test("Five steps are PyTorch's", arguments: Array(optimizers.keys).sorted())
+  func agrees(_ name: String) throws {
+    let runs = try Self.runs.get()
+    let parameters = runs.parameters
+    let optimizer = Self.optimizers[name]!(parameters)
+    for (i, expected) in try #require(runs.results[name]).enumerated() {
+      for (parameter, gradient) in zip(parameters, runs.gradients[i]) {
+        parameter.grad = gradient.tensor
+      }
+      optimizer.step()
+      for (j, parameter) in parameters.enumerated() {
+        expectClose(parameter.value, expected[j], "step \(i), parameter \(j)", tolerance: 1e-6)
+      }
+    }
+  }
+
+  @Test(
+    "A traced step is traced once and gives the same bits",
+    arguments: Array(optimizers.keys).sorted())
+  func tracedOnce(_ name: String) throws {
+    let runs = try Self.runs.get()
+    let (eager, replayed) = (runs.parameters, runs.parameters)
+    let (a, b) = (Self.optimizers[name]!(eager), Self.optimizers[name]!(replayed))
+    let step = traced { (first: Tensor, second: Tensor) in
+      replayed[0].grad = first
+      replayed[1].grad = second
+      b.step()
+    }
+    for (i, gradients) in runs.gradients.enumerated() {
+      if i == 3 { (a.learningRate, b.learningRate) = (0.5, 0.5) }
+      for (parameter, gradient) in zip(eager, gradients) { parameter.grad = gradient.tensor }
+      a.step()
+      step(gradients[0].tensor, gradients[1].tensor)
+      for (left, right) in zip(eager, replayed) {
+        #expect(left.value.asArray(Float.self) == right.value.asArray(Float.self), "step \(i)")
+      }
+    }
+    #expect(step.traceCount == 1)
+  }
+
+  @Test func parametersWithoutGradientStay() {
+    let parameters = [Parameter(ones([2])), Parameter(ones([2]))]
+    let optimizer = SGD(parameters, learningRate: 1, momentum: 0.9)
+    parameters[0].grad = ones([2])
+    optimizer.step()
+    #expect(parameters[0].value.asArray(Float.self) == [0, 0])
+    #expect(parameters[1].value.asArray(Float.self) == [1, 1])
+    optimizer.zeroGrad()
+    #expect(parameters[0].grad == nil)
+  }
+
+  @Test func otherDtypesKeepTheirs() {
+    for dtype in [DType.float16, .bfloat16, .float64] {
+      let parameter = Parameter(ones([3], dtype: dtype))
+      for optimizer in [
+        SGD([parameter], learningRate: 0.1, momentum: 0.9) as any Optimizer,
+        AdamW([parameter], learningRate: 0.1, eps: 1e-3),
+      ] {
+        parameter.grad = ones([3], dtype: dtype)
+        optimizer.step()
+        #expect(parameter.value.dtype == dtype)
+      }
+      #expect(parameter.value.asType(.float64).max().item(Double.self) < 0.95)
+    }
+  }
+
+  @Test func gradientsAreClippedByTheirCommonNorm() throws {
+    let runs = try Self.runs.get()
+    let parameters = runs.parameters
+    for (parameter, gradient) in zip(parameters, runs.gradients[0]) {
+      parameter.grad = gradient.tensor
+    }
+    let norm = clipGradNorm(parameters, maxNorm: 1.5)
+    expectClose(norm, runs.norm, "norm")
+    for (parameter, expected) in zip(parameters, runs.clipped) {
+      expectClose(try #require(parameter.grad), expected, "gradient")
+    }
+    clipGradNorm(parameters, maxNorm: 100)
+    for (parameter, expected) in zip(parameters, runs.clipped) {
+      expectClose(try #require(parameter.grad), expected, "gradient below the limit")
+    }
+    clipGradValue(parameters, limit: 0.01)
+    for parameter in parameters {
+      #expect(try #require(parameter.grad).abs().max().item(Double.self) <= 0.0100001)
+    }
+  }
+
+  @Test func learningRatesFollowTheirSchedules() {
+    func rates(_ count: Int, _ make: (SGD) -> LearningRateScheduler) -> [Double] {
+      let optimizer = SGD([Parameter(ones([1]))], learningRate: 1)
+      let scheduler = make(optimizer)
+      return (0..<count).map { _ in
+        defer { scheduler.step() }
+        return (optimizer.learningRate * 1e6).rounded() / 1e6
+      }
+    }
+    #expect(rates(5) { StepLR($0, stepSize: 2, gamma: 0.5) } == [1, 1, 0.5, 0.5, 0.25])
+    #expect(
+      rates(6) { CosineAnnealingLR($0, steps: 4, minimum: 0.2) }
+        == [1, 0.882843, 0.6, 0.317157, 0.2, 0.2])
+    #expect(rates(5) { LinearWarmup($0, steps: 4) } == [0.25, 0.5, 0.75, 1, 1])
+    #expect(
+      rates(5) { LinearWarmup($0, steps: 2, then: StepLR($0, stepSize: 2, gamma: 0.1)) }
+        == [0.5, 1, 1, 1, 0.1])
+  }
+}
