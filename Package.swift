@@ -20,5 +20,20 @@ let package = Package(
     .executableTarget(name: "duet-bench", dependencies: ["Duet"], path: "Benchmarks"),
     .executableTarget(name: "mnist", dependencies: ["Duet"], path: "Examples/mnist"),
     .testTarget(name: "EagerTests", dependencies: ["DuetEager"], path: "Tests/EagerTests"),
+    .target(name: "DuetTestSupport", dependencies: ["Duet", "DuetKernels"], path: "Tests/Support"),
+    .testTarget(
+      name: "RuntimeTests", dependencies: ["Duet", "DuetKernels", "DuetTestSupport"],
+      path: "Tests/RuntimeTests", exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "TracerTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/TracerTests"),
+    .testTarget(
+      name: "EquivalenceTests", dependencies: ["Duet", "DuetTestSupport"],
+      path: "Tests/EquivalenceTests"),
+    .testTarget(
+      name: "ReferenceTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/ReferenceTests",
+      exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "NNTests", dependencies: ["Duet"], path: "Tests/NNTests", exclude: ["make_fixtures.py"],
+      resources: [.copy("Fixtures")]),
   ]
 )

@@ -10,8 +10,10 @@ struct GraphGenerator {
   private(set) var inputs: [ConstantArray] = []
 
   private static let shapes: [Shape] = [
-    [], [1], [0], [7], [3, 5], [1, 5], [3, 1], [2, 3, 4], [4, 1, 3], [40, 33], [33], [5, 1030], [1030],
-    [3, 0, 2], [2, 3, 6, 5], [2, 3, 1, 1], [700, 3], [6, 9, 49], [9, 1], [1, 9, 1], [64, 64], [2, 2100],
+    [], [1], [0], [7], [3, 5], [1, 5], [3, 1], [2, 3, 4], [4, 1, 3], [40, 33], [33], [5, 1030],
+    [1030],
+    [3, 0, 2], [2, 3, 6, 5], [2, 3, 1, 1], [700, 3], [6, 9, 49], [9, 1], [1, 9, 1], [64, 64],
+    [2, 2100],
   ]
 
   init(seed: Int) { random = SplitMix64(seed) }
@@ -142,7 +144,9 @@ struct GraphGenerator {
     case 0...4: return movement(a, shape)
     case 5:
       let axes = AxisSet((0..<shape.rank).filter { _ in random.chance(50) })
-      return (.reduce(random.pick(ReductionOp.allCases), axes: axes, keepDims: random.chance(50)), [a])
+      return (
+        .reduce(random.pick(ReductionOp.allCases), axes: axes, keepDims: random.chance(50)), [a]
+      )
     case 6: return (random.chance(50) ? .softmax(axis: axis) : .logSoftmax(axis: axis), [a])
     case 7:
       return random.chance(50)
@@ -166,10 +170,13 @@ struct GraphGenerator {
       let fill = Op.fill(TensorType(type.dtype, updates), Element(integer: 1, type.dtype))
       guard let values = try? builder.add(fill, []) else { return (nil, []) }
       let places = indices([3], below: shape[axis])
-      return (random.chance(50) ? .scatterAdd(axis: axis) : .scatterSet(axis: axis), [a, places, values])
+      return (
+        random.chance(50) ? .scatterAdd(axis: axis) : .scatterSet(axis: axis), [a, places, values]
+      )
     default:
       let state = builder.addConstant(
-        ConstantArray([Element(integer: 5, .int64), Element(integer: 9, .int64)], TensorType(.int64, [2])))
+        ConstantArray(
+          [Element(integer: 5, .int64), Element(integer: 9, .int64)], TensorType(.int64, [2])))
       let target = TensorType(type.dtype.isFloatingPoint ? type.dtype : .float32, shape)
       return (.random(random.pick([.uniform, .normal]), target), [state])
     }

@@ -79,7 +79,8 @@ import Testing
     var builder = GraphBuilder()
     let small = builder.addConstant(random.array(TensorType(dtype, [4, 4])))
     let large = builder.addConstant(random.array(TensorType(dtype, [5, 4])))
-    let graph = builder.finish(outputs: [small, large], outputNames: ["a", "a name with \"quotes\""])
+    let graph = builder.finish(
+      outputs: [small, large], outputNames: ["a", "a name with \"quotes\""])
     #expect(throws: GraphError.self) { try Graph(parsing: graph.description) }
     let parsed = try Graph(parsing: graph.description, constants: graph.namedConstants)
     #expect(parsed.description == graph.description)
@@ -125,12 +126,15 @@ import Testing
     }
     #expect(error([input, node(.unary(.exp), [0], type)]) == nil)
     #expect(
-      error([input, node(.unary(.exp), [1], type)]) == "node 1: exp uses value 1, which comes later")
+      error([input, node(.unary(.exp), [1], type)]) == "node 1: exp uses value 1, which comes later"
+    )
     #expect(
       error([input, node(.unary(.exp), [0], TensorType("float32[3]"))])
         == "node 1: exp gives float32[2] but is said to be float32[3]")
-    #expect(error([input, node(.binary(.add), [0], type)])?.contains("takes 2 inputs, not 1") == true)
-    #expect(error([input, node(.unary(.exp), [0], type)], outputs: [2]) == "output 2 does not exist")
+    #expect(
+      error([input, node(.binary(.add), [0], type)])?.contains("takes 2 inputs, not 1") == true)
+    #expect(
+      error([input, node(.unary(.exp), [0], type)], outputs: [2]) == "output 2 does not exist")
     #expect(error([input, node(.unary(.exp), [0], type)], inputs: []) != nil)
     #expect(error([input, input, node(.unary(.exp), [0], type)]) != nil)
   }

@@ -17,10 +17,12 @@ import Testing
   @Test(
     "broadcast operands of every form give the same bits",
     arguments: [
-      ("[64, 10]", "[10]"), ("[64, 10]", "[64, 1]"), ("[64, 10]", "[1, 1]"), ("[300, 1500]", "[1500]"),
+      ("[64, 10]", "[10]"), ("[64, 10]", "[64, 1]"), ("[64, 10]", "[1, 1]"),
+      ("[300, 1500]", "[1500]"),
       ("[300, 1500]", "[300, 1]"), ("[7, 600]", "[600]"), ("[7, 600]", "[7, 1]"),
       ("[4, 20, 49]", "[20, 1]"), ("[4, 20, 49]", "[1, 20, 1]"), ("[4, 20, 49]", "[4, 1, 49]"),
-      ("[4, 20, 49]", "[4, 1, 1]"), ("[2, 3, 64, 64]", "[3, 1, 1]"), ("[2, 3, 5, 7]", "[2, 1, 5, 1]"),
+      ("[4, 20, 49]", "[4, 1, 1]"), ("[2, 3, 64, 64]", "[3, 1, 1]"),
+      ("[2, 3, 5, 7]", "[2, 1, 5, 1]"),
       ("[2, 30, 40, 3]", "[30, 1, 3]"), ("[100000]", "[1]"), ("[3, 70000]", "[70000]"),
       ("[70000, 3]", "[3]"), ("[70000, 3]", "[70000, 1]"), ("[1000, 129]", "[129]"),
       ("[2, 2, 2, 2, 2, 2, 2, 40]", "[2, 1, 2, 1, 2, 1, 40]"), ("[0, 4]", "[4]"), ("[]", "[]"),
@@ -79,7 +81,8 @@ import Testing
       _ = duet_use_isa(isa)
       setThreadCount(threads)
     }
-    for code in 0..<Int32(DUET_ISA_COUNT.rawValue) where duet_use_isa(duet_isa(rawValue: code)) != 0 {
+    for code in 0..<Int32(DUET_ISA_COUNT.rawValue) where duet_use_isa(duet_isa(rawValue: code)) != 0
+    {
       for count in [1, 2, 4] {
         setThreadCount(count)
         expectSameBits(try plan.results(inputs), expected, "isa \(code), \(count) threads")
@@ -247,7 +250,9 @@ import Testing
   func manyRegisters() throws {
     var lines: [String] = []
     for i in 0..<30 { lines.append("  %\(i + 1) = sin(%\(i == 0 ? 0 : i)) : float64[3000]") }
-    for i in 0..<29 { lines.append("  %\(i + 31) = add(%\(i == 0 ? 30 : i + 30), %\(29 - i)) : float64[3000]") }
+    for i in 0..<29 {
+      lines.append("  %\(i + 31) = add(%\(i == 0 ? 30 : i + 30), %\(29 - i)) : float64[3000]")
+    }
     let graph = try Graph(
       parsing: "graph (x: float64[3000]) -> (%59) {\n\(lines.joined(separator: "\n"))\n}")
     let plan = try compile(graph).plan

@@ -82,11 +82,12 @@ UNARY = {
     "softplus": (lambda x: F.softplus(x, threshold=1e9), (-8, 8)), "floor": (torch.floor, (-3, 3)),
     "ceil": (torch.ceil, (-3, 3)), "round": (torch.round, (-3, 3)), "trunc": (torch.trunc, (-3, 3)),
     "elu": (F.elu, (-3, 3)), "relu6": (F.relu6, (-2, 8)), "mish": (F.mish, (-4, 4)),
-    "hardswish": (F.hardswish, (-5, 5)), "hardsigmoid": (F.hardsigmoid, (-5, 5)), "softsign": (F.softsign, (-4, 4)),
+    "hardswish": (F.hardswish, (-5, 5)), "hardsigmoid": (lambda x: torch.clamp(x + 3, 0, 6) / 6, (-5, 5)), "softsign": (F.softsign, (-4, 4)),
     "logSigmoid": (F.logsigmoid, (-6, 6)), "selu": (F.selu, (-3, 3)), "hardtanh": (F.hardtanh, (-2, 2)),
     "leakyRelu": (F.leaky_relu, (-3, 3)),
 }
-SIMPLE_EDGES = set(UNARY) - {"elu", "relu6", "mish", "hardswish", "hardsigmoid", "softsign", "logSigmoid", "selu",
+# The sign of NaN is NaN here, as in NumPy.
+SIMPLE_EDGES = set(UNARY) - {"sign", "elu", "relu6", "mish", "hardswish", "hardsigmoid", "softsign", "logSigmoid", "selu",
                              "hardtanh", "leakyRelu", "gelu", "geluTanh", "silu", "softplus", "relu"}
 for name, (function, (low, high)) in UNARY.items():
     case(name, function, tensor((3, 7), low, high))

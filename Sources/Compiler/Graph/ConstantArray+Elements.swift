@@ -55,7 +55,8 @@ extension ConstantArray {
       (0..<type.shape.rank).allSatisfy({ type.shape[$0] == 1 || layout.strides[$0] == 0 })
     else { return nil }
     let one = ConstantArray(
-      storage: storage, byteOffset: byteOffset, type: TensorType(type.dtype, []), layout: Layout(contiguous: []))
+      storage: storage, byteOffset: byteOffset, type: TensorType(type.dtype, []),
+      layout: Layout(contiguous: []))
     return one.elements[0]
   }
 

@@ -2,11 +2,14 @@ extension Graph {
   /// The graph in the language of Graphviz.
   public var dot: String {
     let names = textNames()
-    var lines = ["digraph {", "  rankdir=TB;", "  node [shape=box, fontname=\"Helvetica\", fontsize=10];"]
+    var lines = [
+      "digraph {", "  rankdir=TB;", "  node [shape=box, fontname=\"Helvetica\", fontsize=10];",
+    ]
     for (i, node) in nodes.enumerated() {
       let (title, style) = Self.appearance(node)
       lines.append(
-        "  n\(i) [label=\"\(Self.escapedForDOT("\(names[i]) \(title)"))\\n\(node.type)\", \(style)];")
+        "  n\(i) [label=\"\(Self.escapedForDOT("\(names[i]) \(title)"))\\n\(node.type)\", \(style)];"
+      )
       for operand in node.operands { lines.append("  n\(operand.index) -> n\(i);") }
     }
     for (j, output) in outputs.enumerated() {

@@ -21,7 +21,8 @@ extension Op {
     case .iota(_, _, let start, let step): [("start", .number(start)), ("step", .number(step))]
     case .reduce(_, let axes, let keepDims):
       [("axes", .integers(axes.axes)), ("keepDims", .flag(keepDims))]
-    case .softmax(let axis), .logSoftmax(let axis), .cumulative(_, let axis), .concatenate(let axis),
+    case .softmax(let axis), .logSoftmax(let axis), .cumulative(_, let axis),
+      .concatenate(let axis),
       .take(let axis), .takeAlong(let axis), .scatterAdd(let axis), .scatterAddAlong(let axis),
       .scatterSet(let axis):
       [("axis", .integer(axis))]
@@ -44,7 +45,8 @@ extension Op {
         ("starts", .integers(Array(slice.starts))), ("sizes", .integers(Array(slice.sizes))),
         ("steps", .integers(Array(slice.steps))),
       ]
-    case .random(.integer(let low, let high), _): [("low", .integer(low)), ("high", .integer(high))]
+    case .random(.integer(let low, let high), _):
+      [("low", .integer(low)), ("high", .integer(high))]
     case .random: []
     case .advanceRandom(let blocks): [("blocks", .integer(blocks))]
     }

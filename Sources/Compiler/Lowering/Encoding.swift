@@ -100,7 +100,8 @@ struct PlanEncoder {
     let layout = TileLayout(group, outputs: step.outputs, inputs: step.inputs)
     let operands = step.outputs + step.inputs
     precondition(
-      layout.scratchByteCount <= Int(DUET_TILE_SCRATCH) && operands.count <= Int(DUET_TILE_EXTERNALS))
+      layout.scratchByteCount <= Int(DUET_TILE_SCRATCH)
+        && operands.count <= Int(DUET_TILE_EXTERNALS))
     let operandsAt = MemoryLayout<duet_tile_call>.stride
     let externalsAt = operandsAt + operands.count * MemoryLayout<UInt>.stride
     let instructionsAt = externalsAt + operands.count * MemoryLayout<duet_tile_external>.stride
@@ -122,7 +123,9 @@ struct PlanEncoder {
     call.tile_count = Int64(layout.tileCount)
     call.inner_count = Int64(layout.innerCount)
     call.element_count = Int64(layout.elementCount)
-    withUnsafeMutableBytes(of: &call.shape) { $0.copyBytes(from: layout.shape.map(Int64.init).bytes) }
+    withUnsafeMutableBytes(of: &call.shape) {
+      $0.copyBytes(from: layout.shape.map(Int64.init).bytes)
+    }
     block.store(call, at: 0)
 
     var pointers: [(offset: Int, place: PlanPlace)] = []
@@ -216,7 +219,7 @@ struct PlanEncoder {
 }
 
 extension Array {
-  fileprivate var bytes: [UInt8] { withUnsafeBytes { Array<UInt8>($0) } }
+  fileprivate var bytes: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
 }
 
 extension [UInt8] {

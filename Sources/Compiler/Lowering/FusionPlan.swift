@@ -63,7 +63,7 @@ private struct Clusters {
   mutating func mergeIfPossible(_ producer: Int, _ consumer: Int) {
     let (a, b) = (cluster[producer], cluster[consumer])
     guard a != b, members[a].count + members[b].count <= FusionPlan.largestGroup,
-      externalCount(a, b) <= FusionPlan.mostExternals, a != b
+      externalCount(a, b) <= FusionPlan.mostExternals, !leads(from: a, around: b)
     else { return }
     for member in members[b] { cluster[member] = a }
     members[a] += members[b]

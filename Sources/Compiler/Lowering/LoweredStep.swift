@@ -57,7 +57,8 @@ struct LoweredStep {
         case .updateSlice, .scatterAdd, .scatterAddAlong: if i > 0 { return false }
         case .fill, .iota, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .matmul, .conv2d,
           .conv2dInputGradient, .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect,
-          .maxPool2dGradient, .averagePool2d, .averagePool2dGradient, .transpose, .broadcast, .slice,
+          .maxPool2dGradient, .averagePool2d, .averagePool2dGradient, .transpose, .broadcast,
+          .slice,
           .concatenate, .take, .takeAlong, .scatterSet, .random, .advanceRandom:
           return false
         }

@@ -62,7 +62,9 @@ struct MemoryPlan {
       var taken: Set<Int> = []
       for (o, output) in step.outputs.enumerated() {
         let target = buffers[output.buffer]
-        guard target.kind == .arena, target.byteCount > 0, first[output.buffer] == s else { continue }
+        guard target.kind == .arena, target.byteCount > 0, first[output.buffer] == s else {
+          continue
+        }
         for input in step.inputs {
           let source = input.buffer
           guard buffers[source].kind == .arena, buffers[source].byteCount == target.byteCount,

@@ -44,7 +44,9 @@ private struct OperationKey: Hashable {
     self.op = op
     self.operands = operands
     bits =
-      if case .iota(_, _, let start, let step) = op { [start.bitPattern, step.bitPattern] } else { [] }
+      if case .iota(_, _, let start, let step) = op { [start.bitPattern, step.bitPattern] } else {
+        []
+      }
   }
 }
 

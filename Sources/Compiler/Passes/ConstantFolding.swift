@@ -31,7 +31,9 @@ private enum Folded {
 }
 
 extension Op {
-  fileprivate func folded(_ operands: [Graph.Node.Kind], _ type: TensorType) throws(OpError) -> Folded? {
+  fileprivate func folded(_ operands: [Graph.Node.Kind], _ type: TensorType) throws(OpError)
+    -> Folded?
+  {
     if case .fill = self { return nil }
     if let element = try uniformResult(operands, type) {
       if type.shape.elementCount == 1 { return .array(ConstantArray([element], type)) }

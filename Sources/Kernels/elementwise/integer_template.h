@@ -130,7 +130,8 @@ BINARY_LOOP(xor_bool, uint8_t, uint8_t, x ^ y)
 
 // Comparing bools is comparing their bytes; maximum and minimum are or and and.
 const duet_loops DUET_SUFFIX(duet_integer_loops)[DUET_INTEGER_DTYPES] = {
-    [DUET_BOOL] = {.unary = {[DUET_LOGICAL_NOT] = not_bool},
+    [DUET_BOOL] = {.unary = {[DUET_LOGICAL_NOT] = not_bool, [DUET_IS_NAN] = never_uint8,
+                             [DUET_IS_INFINITE] = never_uint8, [DUET_IS_FINITE] = always_uint8},
                    .binary = {[DUET_MAXIMUM] = or_bool, [DUET_MINIMUM] = and_bool,
                               [DUET_BITWISE_AND] = and_bool, [DUET_BITWISE_OR] = or_bool,
                               [DUET_BITWISE_XOR] = xor_bool},

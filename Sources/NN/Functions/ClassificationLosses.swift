@@ -27,7 +27,7 @@ public func crossEntropy(
     return fail(error)
   }
   let labels = ClassLabels(labels, axis, weight, ignoreIndex)
-  if labelSmoothing == 0 { return labels.reduced(labels.chosen(logProbabilities), reduction) }
+  if labelSmoothing == 0 { return labels.loss(logProbabilities, reduction) }
   // Every class has a share; the label's class has the rest besides.
   let even =
     -(weight.map { logProbabilities * perClass($0, logits.ndim, axis) } ?? logProbabilities)
@@ -55,8 +55,7 @@ public func nllLoss(
   if let error = ClassLabels.mistake("nllLoss", labels, scores: logProbabilities, axis, weight) {
     return fail(error)
   }
-  let labels = ClassLabels(labels, axis, weight, ignoreIndex)
-  return labels.reduced(labels.chosen(logProbabilities), reduction)
+  return ClassLabels(labels, axis, weight, ignoreIndex).loss(logProbabilities, reduction)
 }
 
 /// Labels that name classes, ready to pick from scores.
@@ -91,10 +90,21 @@ private struct ClassLabels {
     self.labels = isCounted.map { which($0, labels, 0) } ?? labels
   }
 
+  /// The reduced loss, in as few operations as it takes: the usual one is in every step of training.
+  func loss(_ logProbabilities: Tensor, _ reduction: Reduction) -> Tensor {
+    if weight == nil && isCounted == nil && reduction != .none {
+      return -reduction(picked(logProbabilities))
+    }
+    return reduced(chosen(logProbabilities), reduction)
+  }
+
+  private func picked(_ logProbabilities: Tensor) -> Tensor {
+    takeAlong(logProbabilities, labels.expandedDimensions(axis: axis), axis: axis)
+  }
+
   /// The weighted loss of each label.
   func chosen(_ logProbabilities: Tensor) -> Tensor {
-    let picked = takeAlong(logProbabilities, labels.expandedDimensions(axis: axis), axis: axis)
-    let losses = -picked.squeezed(axis: axis)
+    let losses = -picked(logProbabilities).squeezed(axis: axis)
     return masked(weight.map { losses * take($0, labels, axis: 0) } ?? losses)
   }
 

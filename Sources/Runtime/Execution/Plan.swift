@@ -202,7 +202,8 @@ extension Plan: CustomStringConvertible {
       let indented = label.split(separator: "\n", omittingEmptySubsequences: false)
         .joined(separator: "\n       ")
       let number = String(i)
-      lines.append(String(repeating: " ", count: max(0, 4 - number.count)) + number + "  " + indented)
+      lines.append(
+        String(repeating: " ", count: max(0, 4 - number.count)) + number + "  " + indented)
     }
     return lines.joined(separator: "\n")
   }
