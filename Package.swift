@@ -14,11 +14,15 @@ let package = Package(
     .target(name: "DuetRuntime", dependencies: ["DuetKernels"], path: "Sources/Runtime"),
     .target(name: "DuetEager", dependencies: ["DuetRuntime"], path: "Sources/Eager"),
     .target(name: "DuetCompiler", dependencies: ["DuetRuntime"], path: "Sources/Compiler"),
-    .target(name: "DuetTracer", dependencies: ["DuetEager", "DuetCompiler"], path: "Sources/Tracer"),
+    .target(
+      name: "DuetTracer", dependencies: ["DuetEager", "DuetCompiler"], path: "Sources/Tracer"),
     .target(name: "DuetNN", dependencies: ["DuetTracer"], path: "Sources/NN"),
     .target(name: "Duet", dependencies: ["DuetNN"], path: "Sources/Duet"),
     .executableTarget(name: "duet-bench", dependencies: ["Duet"], path: "Benchmarks"),
     .executableTarget(name: "mnist", dependencies: ["Duet"], path: "Examples/mnist"),
+    .testTarget(
+      name: "CompilerTests", dependencies: ["DuetCompiler", "DuetKernels"],
+      path: "Tests/CompilerTests"),
     .testTarget(name: "EagerTests", dependencies: ["DuetEager"], path: "Tests/EagerTests"),
     .target(name: "DuetTestSupport", dependencies: ["Duet", "DuetKernels"], path: "Tests/Support"),
     .testTarget(
@@ -30,7 +34,8 @@ let package = Package(
       name: "EquivalenceTests", dependencies: ["Duet", "DuetTestSupport"],
       path: "Tests/EquivalenceTests"),
     .testTarget(
-      name: "ReferenceTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/ReferenceTests",
+      name: "ReferenceTests", dependencies: ["Duet", "DuetTestSupport"],
+      path: "Tests/ReferenceTests",
       exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "NNTests", dependencies: ["Duet"], path: "Tests/NNTests", exclude: ["make_fixtures.py"],

@@ -7,7 +7,8 @@ struct OpCase: CustomStringConvertible {
   let inputs: [Tensor]
 
   var description: String {
-    "\(op) of " + inputs.map { "\($0.type) with strides \($0.body.layout.strides)" }.joined(separator: ", ")
+    "\(op) of "
+      + inputs.map { "\($0.type) with strides \($0.body.layout.strides)" }.joined(separator: ", ")
   }
 
   /// The same operation on other elements of the same types; integers that are indices or states stay.
@@ -33,7 +34,8 @@ struct CaseGenerator {
   let values: Values
   let placement: Placement
 
-  init(seed: Int, _ size: Size = .small, values: Values = .special, placement: Placement = .strided) {
+  init(seed: Int, _ size: Size = .small, values: Values = .special, placement: Placement = .strided)
+  {
     random = SplitMix64(seed)
     self.size = size
     self.values = values
@@ -49,14 +51,18 @@ struct CaseGenerator {
     switch size {
     case .small: return random.shape(rank: rank, atMost: 3000)
     case .large:
-      let choices = [[150_001], [257, 401], [3, 33_000], [40_000, 3], [17, 31, 190], [5, 7, 61, 53]]
+      let choices = [
+        [150_001], [257, 401], [3, 33_000], [40_000, 3], [17, 31, 190], [5, 7, 61, 53],
+      ]
       return random.pick(choices.filter { rank.contains($0.count) })
     }
   }
 
   private mutating func axis(_ shape: [Int]) -> Int { random.int(below: shape.count) }
 
-  private mutating func window(_ limit: Int) -> (kernel: Int, stride: Int, padding: Int, dilation: Int) {
+  private mutating func window(_ limit: Int) -> (
+    kernel: Int, stride: Int, padding: Int, dilation: Int
+  ) {
     let kernel = random.int(1...min(5, limit))
     let dilation = kernel > 1 && (kernel - 1) * 2 < limit ? random.int(1...2) : 1
     return (kernel, random.int(1...3), random.int(0...(kernel / 2)), dilation)
@@ -138,7 +144,8 @@ struct CaseGenerator {
   }
 
   private mutating func randomState() -> Tensor {
-    Tensor([Int(truncatingIfNeeded: random.next()), random.pick([0, 1, 5, (1 << 32) - 3, 1 << 40])], [2])
+    Tensor(
+      [Int(truncatingIfNeeded: random.next()), random.pick([0, 1, 5, (1 << 32) - 3, 1 << 40])], [2])
   }
 
   /// A case of the subject, on that dtype.
@@ -189,7 +196,8 @@ struct CaseGenerator {
       return OpCase(op: .matmul, inputs: [tensor(dtype, a), tensor(dtype, b)])
     case .conv2d:
       let (convolution, input, weight) = convolution()
-      return OpCase(op: .conv2d(convolution), inputs: [tensor(dtype, input), tensor(dtype, weight)])
+      return OpCase(
+        op: .conv2d(convolution), inputs: [tensor(dtype, input), tensor(dtype, weight)])
     case .conv2dInputGradient:
       let (convolution, input, weight) = convolution()
       let output = try outputShape(.conv2d(convolution), dtype, input, weight)
@@ -262,7 +270,8 @@ struct CaseGenerator {
       var along = shape
       along[axis] = size == .small ? random.int(0...9) : shape[axis]
       return OpCase(
-        op: .takeAlong(axis: axis), inputs: [tensor(dtype, shape), indices(along, below: shape[axis])])
+        op: .takeAlong(axis: axis),
+        inputs: [tensor(dtype, shape), indices(along, below: shape[axis])])
     case .scatterAdd, .scatterSet:
       let shape = shape(rank: 1...3).map { max(1, $0) }
       let axis = axis(shape)
@@ -271,7 +280,9 @@ struct CaseGenerator {
       updates[axis] = count
       return OpCase(
         op: subject == .scatterAdd ? .scatterAdd(axis: axis) : .scatterSet(axis: axis),
-        inputs: [tensor(dtype, shape), indices([count], below: shape[axis]), tensor(dtype, updates)])
+        inputs: [
+          tensor(dtype, shape), indices([count], below: shape[axis]), tensor(dtype, updates),
+        ])
     case .scatterAddAlong:
       let shape = shape(rank: 1...3).map { max(1, $0) }
       let axis = axis(shape)
@@ -281,9 +292,11 @@ struct CaseGenerator {
         op: .scatterAddAlong(axis: axis),
         inputs: [tensor(dtype, shape), indices(along, below: shape[axis]), tensor(dtype, along)])
     case .randomUniform:
-      return OpCase(op: .random(.uniform, TensorType(dtype, Shape(shape()))), inputs: [randomState()])
+      return OpCase(
+        op: .random(.uniform, TensorType(dtype, Shape(shape()))), inputs: [randomState()])
     case .randomNormal:
-      return OpCase(op: .random(.normal, TensorType(dtype, Shape(shape()))), inputs: [randomState()])
+      return OpCase(
+        op: .random(.normal, TensorType(dtype, Shape(shape()))), inputs: [randomState()])
     case .randomInteger:
       let low = dtype == .uint8 ? 0 : random.int(-100...10)
       let range = Distribution.integer(low: low, high: random.int(11...100))

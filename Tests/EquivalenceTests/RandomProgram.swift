@@ -36,14 +36,18 @@ struct RandomProgram {
   static func arguments(seed: Int, call: Int) -> [Tensor] {
     var types = SplitMix64(seed &+ 1_000)
     var values = SplitMix64(seed &* 31 &+ call &+ 2_000)
-    return [DType.float32, .float32, types.pick([.float64, .float16, .bfloat16, .int32, .uint8]), .int64].map {
-      values.tensor($0, types.shape(rank: 0...3, atMost: 600), .ordinary, call % 2 == 0 ? .contiguous : .strided)
+    return [
+      DType.float32, .float32, types.pick([.float64, .float16, .bfloat16, .int32, .uint8]), .int64,
+    ].map {
+      values.tensor(
+        $0, types.shape(rank: 0...3, atMost: 600), .ordinary, call % 2 == 0 ? .contiguous : .strided
+      )
     }
   }
 
   func run(_ arguments: [Tensor], _ state: State) -> [Tensor] {
     var run = Run(random: SplitMix64(seed), pool: arguments, state: state)
-    for _ in 0..<12 { run.step() }
+    for _ in 0..<20 { run.step() }
     let results = (0..<4).map { _ in run.random.pick(run.pool) }
     return (results + [run.pool[run.pool.count - 1]]).map { $0.detached() }
   }
@@ -106,7 +110,9 @@ struct RandomProgram {
     /// An operand that broadcasts with x.
     private mutating func partner(of x: Tensor) -> Tensor {
       let shape = Shape(x.shape)
-      let fitting = pool.filter { Shape.broadcast($0.body.layout.shape, shape) != nil && $0.dtype != .bool }
+      let fitting = pool.filter {
+        Shape.broadcast($0.body.layout.shape, shape) != nil && $0.dtype != .bool
+      }
       if let found = fitting.randomElement(using: &random) { return found }
       return float().mean()
     }
@@ -185,14 +191,16 @@ struct RandomProgram {
       switch random.int(below: 3) {
       case 0: return matmul(matrix, matrix.T)[0..<min(rows, 20), 0..<min(rows, 20)]
       case 1: return matmul(matrix.T, matrix)
-      default: return matmul(matrix, Random.normal([columns, 5], generator: state.generator).asType(x.dtype))
+      default:
+        return matmul(
+          matrix, Random.normal([columns, 5], generator: state.generator).asType(x.dtype))
       }
     }
 
     private mutating func indexing(_ x: Tensor) -> Tensor {
       let axis = axis(x)
       let count = x.dim(axis)
-      guard count > 0 else { return x }
+      guard x.size > 0 else { return x }
       let indices = Random.randInt(-count..<count, [4], generator: state.generator)
       switch random.int(below: 4) {
       case 0: return x.take(indices, axis: axis)

@@ -51,7 +51,14 @@ import Testing
   func perceptron() {
     let batches = Self.batches(100, [32, 784])
     func train(_ isTraced: Bool) -> [Bits] {
-      Self.train({ Sequential { Linear(784, 64); ReLU(); Linear(64, 10) } }, batches, isTraced: isTraced)
+      Self.train(
+        {
+          Sequential {
+            Linear(784, 64)
+            ReLU()
+            Linear(64, 10)
+          }
+        }, batches, isTraced: isTraced)
     }
     var runs: [(String, [Bits])] = []
     for threads in 1...2 {

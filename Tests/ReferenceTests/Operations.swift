@@ -128,7 +128,8 @@ extension Reference.Case {
   }
 
   private func contraction(_ x: [Tensor]) -> Tensor? {
-    let stride = integers["stride"], padding = integers["padding"] ?? [0, 0]
+    let stride = integers["stride"]
+    let padding = integers["padding"] ?? [0, 0]
     let dilation = integers["dilation"] ?? [1, 1]
     switch operation {
     case "matmul": return matmul(x[0], x[1])
@@ -140,7 +141,8 @@ extension Reference.Case {
         dilation: dilation, groups: integer("groups", 1))
     case "maxPool2d":
       return maxPool2d(
-        x[0], kernelSize: integers["kernelSize"]!, stride: stride, padding: padding, dilation: dilation)
+        x[0], kernelSize: integers["kernelSize"]!, stride: stride, padding: padding,
+        dilation: dilation)
     case "avgPool2d":
       return avgPool2d(
         x[0], kernelSize: integers["kernelSize"]!, stride: stride, padding: padding,
@@ -190,7 +192,8 @@ extension Reference.Case {
     case "place": x[0][.all, 2]
     case "mask": x[0][x[1]]
     case "arange": arange(integer("start"), integer("stop"), step: integer("step"))
-    case "linspace": linspace(numbers["low"]!, numbers["high"]!, count: integer("count"), dtype: .float64)
+    case "linspace":
+      linspace(numbers["low"]!, numbers["high"]!, count: integer("count"), dtype: .float64)
     case "eye": eye(integer("rows"), integer("columns"))
     case "tri": tri(integer("rows"), integer("columns"), k: integer("k"))
     default: nil

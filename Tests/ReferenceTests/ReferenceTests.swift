@@ -19,11 +19,14 @@ import Testing
       switch operation {
       // Moved, chosen or exactly rounded elements.
       case "abs", "sign", "square", "negative", "relu", "floor", "ceil", "round", "trunc", "add",
-        "subtract", "multiply", "divide", "maximum", "minimum", "which", "clip", "cast", "remainder",
-        "take", "takeAlong", "reshaped", "transposed", "concatenated", "stacked", "maxPool2d", "flipped":
+        "subtract", "multiply", "divide", "maximum", "minimum", "which", "clip", "cast",
+        "remainder",
+        "take", "takeAlong", "reshaped", "transposed", "concatenated", "stacked", "maxPool2d",
+        "flipped":
         isGradient ? 4 : 1
       // Elementary functions: two units here, one there.
-      case "sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "atan", "sigmoid", "tanh", "erf",
+      case "sqrt", "exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "atan", "sigmoid",
+        "tanh", "erf",
         "rsqrt", "reciprocal":
         isGradient ? 12 : 4
       case "pow", "tan", "sinh", "cosh": isGradient ? 40 : 12
@@ -56,7 +59,8 @@ import Testing
     for item in Reference.shared.cases where item.operation == operation {
       let inputs = item.inputs.map { stored in
         let tensor = stored.tensor
-        return item.gradients != nil && tensor.dtype.isFloatingPoint ? tensor.requiringGrad() : tensor
+        return item.gradients != nil && tensor.dtype.isFloatingPoint
+          ? tensor.requiringGrad() : tensor
       }
       guard let result = item.result(inputs) else {
         Issue.record("no operation \(operation)")
@@ -74,7 +78,8 @@ import Testing
       for (i, (leaf, stored)) in zip(leaves, expectedGradients).enumerated() {
         let expected = stored.tensor
         compare(
-          leaf.grad ?? zeros(like: leaf), expected, tolerance(operation, expected.dtype, isGradient: true),
+          leaf.grad ?? zeros(like: leaf), expected,
+          tolerance(operation, expected.dtype, isGradient: true),
           "gradient \(i) of \(item.description)")
       }
     }

@@ -21,7 +21,9 @@ import Testing
   @Test func blocksAreAlignedAndLargeEnough() async {
     await #expect(processExitsWith: .success) {
       var held: [Storage] = []
-      for size in [0, 1, 63, 64, 960, 961, 1023, 1024, 1025, 1280, 1281, 4095, 4097, 100_000, 5_000_001] {
+      for size in [
+        0, 1, 63, 64, 960, 961, 1023, 1024, 1025, 1280, 1281, 4095, 4097, 100_000, 5_000_001,
+      ] {
         let storage = Storage.allocate(byteCount: size)
         #expect(storage.byteCount == size)
         if size > 960 { #expect(UInt(bitPattern: storage.base) % 64 == 0) }
@@ -29,7 +31,8 @@ import Testing
         held.append(storage)
       }
       for storage in held {
-        for i in 0..<storage.byteCount where storage.base.load(fromByteOffset: i, as: UInt8.self) != 0xA5 {
+        for i in 0..<storage.byteCount
+        where storage.base.load(fromByteOffset: i, as: UInt8.self) != 0xA5 {
           Issue.record("blocks overlap")
           return
         }

@@ -45,7 +45,9 @@ import Testing
     return Shape(sizes)
   }
 
-  @Test("a reshaped view has the elements in their order; where there is none no strides could give it", arguments: 0..<20)
+  @Test(
+    "a reshaped view has the elements in their order; where there is none no strides could give it",
+    arguments: 0..<20)
   func reshaping(_ seed: Int) {
     var random = SplitMix64(seed)
     for _ in 0..<200 {
@@ -66,7 +68,9 @@ import Testing
   private func strides(of shape: Shape, _ addresses: [Int]) -> Shape? {
     var strides = Shape(repeating: 0, rank: shape.rank)
     let steps = Layout(contiguous: shape).strides
-    for axis in 0..<shape.rank where shape[axis] > 1 { strides[axis] = addresses[steps[axis]] - addresses[0] }
+    for axis in 0..<shape.rank where shape[axis] > 1 {
+      strides[axis] = addresses[steps[axis]] - addresses[0]
+    }
     let result = Layout(shape: shape, strides: strides)
     return self.addresses(result, offset: addresses.first ?? 0) == addresses ? strides : nil
   }

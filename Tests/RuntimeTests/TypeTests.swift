@@ -15,7 +15,8 @@ import Testing
   }
 
   private static let conversions: Conversions = {
-    let url = Bundle.module.url(forResource: "conversions", withExtension: "json", subdirectory: "Fixtures")!
+    let url = Bundle.module.url(
+      forResource: "conversions", withExtension: "json", subdirectory: "Fixtures")!
     return try! JSONDecoder().decode(Conversions.self, from: Data(contentsOf: url))
   }()
 
@@ -126,10 +127,11 @@ import Testing
     #expect(Shape([2, 3]) != [2, 3, 1])
   }
 
-  @Test(arguments: [
-    ([2, 3], [3], [2, 3]), ([2, 1], [1, 5], [2, 5]), ([], [4], [4]), ([0, 3], [1, 3], [0, 3]),
-    ([5, 1, 7], [6, 1], [5, 6, 7]), ([1], [0], [0]),
-  ] as [([Int], [Int], [Int])])
+  @Test(
+    arguments: [
+      ([2, 3], [3], [2, 3]), ([2, 1], [1, 5], [2, 5]), ([], [4], [4]), ([0, 3], [1, 3], [0, 3]),
+      ([5, 1, 7], [6, 1], [5, 6, 7]), ([1], [0], [0]),
+    ] as [([Int], [Int], [Int])])
   func shapesBroadcastAsInNumPy(_ a: [Int], _ b: [Int], _ expected: [Int]) {
     #expect(Shape.broadcast(Shape(a), Shape(b)) == Shape(expected))
     #expect(Shape.broadcast(Shape(b), Shape(a)) == Shape(expected))

@@ -28,7 +28,8 @@ public struct Bits: Sendable, Hashable, CustomStringConvertible {
         for i in 0..<count {
           var bits: UInt64 = 0
           withUnsafeMutableBytes(of: &bits) {
-            $0.copyMemory(from: UnsafeRawBufferPointer(start: body.pointer + offset * size, count: size))
+            $0.copyMemory(
+              from: UnsafeRawBufferPointer(start: body.pointer + offset * size, count: size))
           }
           buffer[i] = bits
           var axis = layout.shape.rank - 1

@@ -58,7 +58,9 @@ extension SplitMix64 {
       stride *= base[axis]
     }
     let memory = contiguous(dtype, [shape.elementCount == 0 ? 0 : stride], values)
-    if shape.elementCount == 0 { return Tensor(TensorBody(viewOf: memory.body, layout: Layout(contiguous: shape))) }
+    if shape.elementCount == 0 {
+      return Tensor(TensorBody(viewOf: memory.body, layout: Layout(contiguous: shape)))
+    }
     return Tensor(
       TensorBody(
         viewOf: memory.body, layout: Layout(shape: shape, strides: strides), offset: offset))
@@ -111,8 +113,11 @@ extension SplitMix64 {
     var sizes: [Int] = []
     var count = 1
     for _ in 0..<int(rank) {
-      let size = chance(0.04) ? 0 : pick([1, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 64, 100, 1023, 1024, 1025])
-      let fitting = count * size > limit ? 1 + int(below: max(1, min(4, limit / max(count, 1)))) : size
+      let size =
+        chance(0.04)
+        ? 0 : pick([1, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 33, 64, 100, 1023, 1024, 1025])
+      let fitting =
+        count * size > limit ? 1 + int(below: max(1, min(4, limit / max(count, 1)))) : size
       count *= fitting
       sizes.append(fitting)
     }

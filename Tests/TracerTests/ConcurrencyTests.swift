@@ -20,7 +20,9 @@ import Testing
   }
 
   @Test func functionsWithoutStateGiveEveryThreadItsOwnResult() {
-    let f = traced { (x: Tensor, w: Tensor) in (matmul(x, w).tanh() * 2 + x.sum(axis: 1, keepDims: true)).sum(axis: 0) }
+    let f = traced { (x: Tensor, w: Tensor) in
+      (matmul(x, w).tanh() * 2 + x.sum(axis: 1, keepDims: true)).sum(axis: 0)
+    }
     let w = ones([20, 30])
     let wrong = Mutex<[String]>([])
     concurrently(4) { thread in

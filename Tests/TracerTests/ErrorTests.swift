@@ -27,7 +27,9 @@ import Testing
 
   @Test func aMistakeWhileRecordingKeepsNoTrace() {
     let f = traced { (a: Tensor, b: Tensor) in matmul(a, b) }
-    let error = #expect(throws: TensorError.self) { try checked { f(ones([2, 3]), ones([4, 5])) } }
+    let error = #expect(throws: TensorError.self) {
+      try checked { f(ones([2, 3]), ones([4, 5])) }
+    }
     #expect(error?.operation == "matmul")
     #expect(f.traceCount == 0)
     #expect(f(ones([2, 3]), ones([3, 5])).shape == [2, 5])

@@ -39,7 +39,9 @@ import Testing
   }
 
   @Test func viewsMayBeReturned() {
-    let f = traced { (a: Tensor) in [a.T, a[0], a.reshaped(3, 2), a.broadcast(to: [4, 2, 3]), (a * 2).T] }
+    let f = traced { (a: Tensor) in
+      [a.T, a[0], a.reshaped(3, 2), a.broadcast(to: [4, 2, 3]), (a * 2).T]
+    }
     for _ in 0..<3 {
       for z in [x, y] {
         expectSame(

@@ -21,7 +21,8 @@ import Testing
   @Test func anotherShapeOrDtypeMakesAnotherTraceAndTheFirstStays() {
     let f = traced { (x: Tensor) in x + x }
     let inputs = [
-      ones([2]), ones([3]), ones([2, 1]), ones([2], dtype: .float64), ones([2], dtype: .int64), ones([]),
+      ones([2]), ones([3]), ones([2, 1]), ones([2], dtype: .float64), ones([2], dtype: .int64),
+      ones([]),
     ]
     for _ in 0..<2 {
       for x in inputs { expectSame(f(x), x + x) }
@@ -108,7 +109,8 @@ import Testing
     let traces = f.explain().traces
     #expect(traces.count == 4)
     #expect(traces[0].reason == "first call")
-    #expect(traces[0].arguments == ["argument 0: float32[2, 3]", #"argument 1["bias"]: float32[3]"#])
+    #expect(
+      traces[0].arguments == ["argument 0: float32[2, 3]", #"argument 1["bias"]: float32[3]"#])
     #expect(traces[1].reason == "argument 0: shape [5, 3] instead of [2, 3]")
     #expect(traces[2].reason == #"argument 1["bias"]: dtype float64 instead of float32"#)
     #expect(traces[3].reason.contains("static values or structure"))

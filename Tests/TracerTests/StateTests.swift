@@ -153,7 +153,8 @@ import Testing
       x + Random.normal([5], generator: recorded) * Random.uniform([5], generator: recorded)
     }
     for i in 0..<5 {
-      let expected = ones([5]) + Random.normal([5], generator: eager) * Random.uniform([5], generator: eager)
+      let expected =
+        ones([5]) + Random.normal([5], generator: eager) * Random.uniform([5], generator: eager)
       expectSame(f(ones([5])), expected, "call \(i)")
       expectSame(
         Random.normal([3], generator: recorded), Random.normal([3], generator: eager),

@@ -17,10 +17,12 @@ extension Tensor {
     }
     guard let cotangent = Backward.cotangent(gradient, for: self) else { return }
     let keep = retainGraph || createGraph
-    let run = { Backward.run(from: [(root, cotangent)], keepingGraph: keep) { leaf, gradient in
-      guard let cell = leaf.gradientCell else { return }
-      cell.write(cell.read().map { $0 + gradient } ?? gradient)
-    } }
+    let run = {
+      Backward.run(from: [(root, cotangent)], keepingGraph: keep) { leaf, gradient in
+        guard let cell = leaf.gradientCell else { return }
+        cell.write(cell.read().map { $0 + gradient } ?? gradient)
+      }
+    }
     createGraph ? enableGrad(run) : noGrad(run)
   }
 }
@@ -48,10 +50,12 @@ public func gradients(
     }
   }
   let ids = Set(inputs.map { ObjectIdentifier($0.body.autograd!) })
-  let run = { Backward.run(from: seeds, keepingGraph: retainGraph || createGraph) { meta, gradient in
-    let id = ObjectIdentifier(meta)
-    if ids.contains(id) { wanted[id] = wanted[id].map { $0 + gradient } ?? gradient }
-  } }
+  let run = {
+    Backward.run(from: seeds, keepingGraph: retainGraph || createGraph) { meta, gradient in
+      let id = ObjectIdentifier(meta)
+      if ids.contains(id) { wanted[id] = wanted[id].map { $0 + gradient } ?? gradient }
+    }
+  }
   createGraph ? enableGrad(run) : noGrad(run)
   return inputs.map { wanted[ObjectIdentifier($0.body.autograd!)] ?? zeros(like: $0) }
 }
@@ -72,7 +76,8 @@ enum Backward {
     guard output.size == 1 else {
       note(
         OpError(
-          "backward", "a tensor of shape \(output.shape) needs a gradient to start from; "
+          "backward",
+          "a tensor of shape \(output.shape) needs a gradient to start from; "
             + "only a single number has the gradient 1"))
       return nil
     }
@@ -129,7 +134,9 @@ enum Backward {
     var seen: Set<ObjectIdentifier> = []
     var pending = seeds
     while let meta = pending.popLast() {
-      guard let function = meta.function, seen.insert(ObjectIdentifier(meta)).inserted else { continue }
+      guard let function = meta.function, seen.insert(ObjectIdentifier(meta)).inserted else {
+        continue
+      }
       found.append((meta, function))
       for edge in function.edges {
         if let edge, edge.function != nil { pending.append(edge) }

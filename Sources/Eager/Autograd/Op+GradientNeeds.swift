@@ -47,10 +47,12 @@ extension Op {
 extension UnaryOp {
   var gradientNeeds: (inputs: UInt8, output: Bool) {
     switch self {
-    case .negate, .sign, .floor, .ceil, .round, .truncate, .logicalNot, .isNaN, .isInfinite, .isFinite:
+    case .negate, .sign, .floor, .ceil, .round, .truncate, .logicalNot, .isNaN, .isInfinite,
+      .isFinite:
       (0, false)
     case .sqrt, .rsqrt, .reciprocal, .exp, .expm1, .tan, .tanh, .sigmoid, .relu: (0, true)
-    case .absolute, .square, .log, .log1p, .log2, .log10, .sin, .cos, .asin, .acos, .atan, .sinh, .cosh,
+    case .absolute, .square, .log, .log1p, .log2, .log10, .sin, .cos, .asin, .acos, .atan, .sinh,
+      .cosh,
       .erf, .gelu, .geluTanh, .silu, .softplus:
       (1, false)
     }
@@ -60,7 +62,8 @@ extension UnaryOp {
 extension BinaryOp {
   var gradientNeeds: (inputs: UInt8, output: Bool) {
     switch self {
-    case .add, .subtract, .floorDivide, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight:
+    case .add, .subtract, .floorDivide, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft,
+      .shiftRight:
       (0, false)
     case .multiply, .maximum, .minimum, .atan2, .remainder, .floorRemainder: (0b11, false)
     case .divide: (0b11, false)

@@ -44,7 +44,8 @@ private func compute(_ op: Op, _ inputs: [Tensor]) throws(OpError) -> TensorBody
     return TensorBody(viewOf: inputs[0].body, layout: layout, offset: offset)
   }
   let result = TensorBody(allocating: type)
-  let failure: OpError? = withUnsafeTemporaryAllocation(of: TensorView.self, capacity: inputs.count) {
+  let failure: OpError? = withUnsafeTemporaryAllocation(of: TensorView.self, capacity: inputs.count)
+  {
     buffer in
     for (i, input) in inputs.enumerated() { buffer.initializeElement(at: i, to: input.body.view) }
     do throws(OpError) {
@@ -115,7 +116,8 @@ private func fastUnary(_ op: UnaryOp, _ a: TensorBody) -> TensorBody? {
     a.isContiguous, a.count < threadedCount, a.storage != nil,
     a.autograd == nil || flags & ThreadContext.Flags.noGrad != 0,
     op.rawValue < UnaryOp.logicalNot.rawValue,
-    let loop = duet_unary_loop(duet_unary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.dtype.rawValue)))
+    let loop = duet_unary_loop(
+      duet_unary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.dtype.rawValue)))
   else { return nil }
   let result = TensorBody(
     allocatingLike: a, dtype: a.dtype)
@@ -144,7 +146,8 @@ private func fastBinary(_ op: BinaryOp, _ a: TensorBody, _ b: TensorBody) -> Ten
     return nil
   }
   guard like.count < threadedCount,
-    let loop = duet_binary_loop(duet_binary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.dtype.rawValue)))
+    let loop = duet_binary_loop(
+      duet_binary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.dtype.rawValue)))
   else { return nil }
   let result = TensorBody(allocatingLike: like, dtype: a.dtype)
   runLoop(loop, like.count, result.pointer, size, a.pointer, aStep, b.pointer, bStep)
@@ -189,7 +192,8 @@ extension TensorBody {
   fileprivate convenience init(allocatingLike other: TensorBody, dtype: DType) {
     let storage = Storage.allocate(byteCount: other.count &* dtype.size)
     self.init(
-      storage: storage, pointer: storage.base, dtype: dtype, layout: other.layout, isContiguous: true,
+      storage: storage, pointer: storage.base, dtype: dtype, layout: other.layout,
+      isContiguous: true,
       count: other.count, autograd: nil)
   }
 }

@@ -60,8 +60,10 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
 
   // Mangled names begin with the module: "$s9DuetEager...". Closures that the user wrote carry the user's.
   private static func isOwn(_ symbol: String) -> Bool {
-    let modules = ["10DuetKernels", "11DuetRuntime", "9DuetEager", "12DuetCompiler", "10DuetTracer",
-      "6DuetNN", "11DuetFormats", "4Duet"]
+    let modules = [
+      "10DuetKernels", "11DuetRuntime", "9DuetEager", "12DuetCompiler", "10DuetTracer",
+      "6DuetNN", "11DuetFormats", "4Duet",
+    ]
     for prefix in ["$s", "$S"] where symbol.hasPrefix(prefix) {
       let rest = symbol.dropFirst(2)
       if modules.contains(where: rest.hasPrefix) { return true }
@@ -92,7 +94,8 @@ public func checked<R>(_ body: () throws -> R) throws -> R {
   defer {
     state.pointee.checked = before.0
     state.pointee.flags =
-      (state.pointee.flags & ~ThreadContext.Flags.checked) | (before.1 & ThreadContext.Flags.checked)
+      (state.pointee.flags & ~ThreadContext.Flags.checked)
+      | (before.1 & ThreadContext.Flags.checked)
   }
   let result = Result { try body() }
   if let error = box.error { throw error }

@@ -108,9 +108,9 @@ public func allClose(
   let isExact = a .== b
   let isNear = abs(a - b) .<= (abs(b) * rtol + atol)
   // An infinite b is near to everything by the formula.
-  var isEqual = isExact .| (isNear .& isFinite(b))
-  if equalNaN { isEqual = isEqual .| (isNaN(a) .& isNaN(b)) }
-  return isEqual.all()
+  let isEqual = isExact .| (isNear .& isFinite(b))
+  if !equalNaN { return isEqual.all() }
+  return (isEqual .| (isNaN(a) .& isNaN(b))).all()
 }
 
 private func binary(_ op: BinaryOp, _ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {

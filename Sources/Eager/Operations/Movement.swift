@@ -41,6 +41,7 @@ extension Tensor {
   }
 
   /// The axes in reverse order.
+  // swift-format-ignore: AlwaysUseLowerCamelCase
   public var T: Tensor { transposed() }
 
   /// Two axes exchanged.

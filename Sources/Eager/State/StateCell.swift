@@ -63,7 +63,9 @@ public final class StateCell: @unchecked Sendable {
   /// Waits until nobody else uses the content.
   @inline(__always)
   package func lock() {
-    if isHeld.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged { return }
+    if isHeld.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
+      return
+    }
     lockSlowly()
   }
 

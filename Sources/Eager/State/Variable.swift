@@ -18,7 +18,8 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
     type = value.type
     if requiresGrad && !value.dtype.isFloatingPoint {
       note(
-        OpError("Variable", "only floating-point tensors can require gradients, not \(value.dtype)"))
+        OpError("Variable", "only floating-point tensors can require gradients, not \(value.dtype)")
+      )
     }
     autograd = requiresGrad ? AutogradMeta(leafNamed: name + ".grad") : nil
     cell = StateCell(label: name)
@@ -31,7 +32,9 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
     set {
       if newValue.isFailed { return }
       guard newValue.type == type else {
-        note(OpError("Variable", "a value of type \(newValue.type) does not fit \(cell.name): \(type)"))
+        note(
+          OpError("Variable", "a value of type \(newValue.type) does not fit \(cell.name): \(type)")
+        )
         return
       }
       cell.write(adopted(newValue))

@@ -7,7 +7,8 @@ extension Op {
   /// shares no memory with the inputs (an elementwise result may be the very array of an input).
   ///
   /// - Throws: `OpError` for what only values tell: an index out of range.
-  package func execute(output: TensorView, inputs: UnsafeBufferPointer<TensorView>) throws(OpError) {
+  package func execute(output: TensorView, inputs: UnsafeBufferPointer<TensorView>) throws(OpError)
+  {
     if !takesStridedInputs && inputs.contains(where: { !$0.layout.isContiguous }) {
       try executeOnCopies(output: output, inputs: inputs)
       return
@@ -59,7 +60,8 @@ extension Op {
     if inputs.count == 1, let (layout, offset) = view(of: inputs[0].layout) {
       let source = inputs[0]
       return ConstantArray(
-        storage: source.storage, byteOffset: source.byteOffset + offset * type.dtype.size, type: type,
+        storage: source.storage, byteOffset: source.byteOffset + offset * type.dtype.size,
+        type: type,
         layout: layout)
     }
     let storage = Storage.allocate(byteCount: type.byteCount)

@@ -4,7 +4,8 @@
 import DuetKernels
 
 /// Takes one kernel and its argument block. The block is valid during the call only.
-package typealias KernelSink = (duet_kernel, UnsafeMutablePointer<duet_call>, _ byteCount: Int) -> Void
+package typealias KernelSink = (duet_kernel, UnsafeMutablePointer<duet_call>, _ byteCount: Int) ->
+  Void
 
 extension Op {
   /// Hands the kernels that compute this operation to `sink`, in order.
@@ -29,12 +30,15 @@ struct KernelEncoder {
   func encode(_ op: Op, _ output: TensorView, _ inputs: UnsafeBufferPointer<TensorView>) {
     switch op {
     case .unary(let op):
-      elementwise(duet_unary_loop(duet_unary(rawValue: op.rawValue), inputs[0].code), output, inputs)
+      elementwise(
+        duet_unary_loop(duet_unary(rawValue: op.rawValue), inputs[0].code), output, inputs)
     case .binary(let op):
-      elementwise(duet_binary_loop(duet_binary(rawValue: op.rawValue), inputs[0].code), output, inputs)
+      elementwise(
+        duet_binary_loop(duet_binary(rawValue: op.rawValue), inputs[0].code), output, inputs)
     case .compare(let op):
       elementwise(
-        duet_comparison_loop(duet_comparison(rawValue: op.rawValue), inputs[0].code), output, inputs)
+        duet_comparison_loop(duet_comparison(rawValue: op.rawValue), inputs[0].code), output, inputs
+      )
     case .select:
       elementwise(duet_select_loop(output.code), output, inputs)
     case .cast:
@@ -69,16 +73,21 @@ struct KernelEncoder {
     case .matmul:
       matmul(output, inputs[0], inputs[1])
     case .conv2d(let convolution):
-      let block = convolution.block(input: inputs[0].shape, output: output.shape, inputs[1].shape, output.code)
+      let block = convolution.block(
+        input: inputs[0].shape, output: output.shape, inputs[1].shape, output.code)
       emit(duet_conv2d, block, output, inputs[0].pointer, inputs[1].pointer)
     case .conv2dInputGradient(let convolution, _):
-      let block = convolution.block(input: output.shape, output: inputs[0].shape, inputs[1].shape, output.code)
+      let block = convolution.block(
+        input: output.shape, output: inputs[0].shape, inputs[1].shape, output.code)
       emit(duet_conv2d_input_gradient, block, output, inputs[0].pointer, inputs[1].pointer)
     case .conv2dWeightGradient(let convolution, _):
-      let block = convolution.block(input: inputs[0].shape, output: inputs[1].shape, output.shape, output.code)
+      let block = convolution.block(
+        input: inputs[0].shape, output: inputs[1].shape, output.shape, output.code)
       emit(duet_conv2d_weight_gradient, block, output, inputs[0].pointer, inputs[1].pointer)
     case .maxPool2d(let pooling):
-      emit(duet_max_pool, pooling.block(input: inputs[0], output: output.shape), output, inputs[0].pointer)
+      emit(
+        duet_max_pool, pooling.block(input: inputs[0], output: output.shape), output,
+        inputs[0].pointer)
     case .maxPool2dSelect(let pooling):
       let block = pooling.block(input: inputs[0], output: output.shape)
       emit(duet_max_pool_select, block, output, inputs[0].pointer, inputs[1].pointer)
@@ -86,7 +95,9 @@ struct KernelEncoder {
       let block = pooling.block(input: inputs[0], output: inputs[1].shape)
       emit(duet_max_pool_gradient, block, output, inputs[0].pointer, inputs[1].pointer)
     case .averagePool2d(let pooling):
-      emit(duet_average_pool, pooling.block(input: inputs[0], output: output.shape), output, inputs[0].pointer)
+      emit(
+        duet_average_pool, pooling.block(input: inputs[0], output: output.shape), output,
+        inputs[0].pointer)
     case .averagePool2dGradient(let pooling, _):
       let block = pooling.block(input: output, output: inputs[0].shape)
       emit(duet_average_pool_gradient, block, output, inputs[0].pointer)
@@ -114,13 +125,15 @@ struct KernelEncoder {
       if output.pointer != inputs[0].pointer { copy(output, inputs[0]) }
       copy(output.sliced(slice), inputs[1])
     case .take(let axis):
-      index(duet_take, axis, indexed: inputs[0], output, inputs, count: inputs[1].shape.elementCount)
+      index(
+        duet_take, axis, indexed: inputs[0], output, inputs, count: inputs[1].shape.elementCount)
     case .takeAlong(let axis):
       index(duet_take_along, axis, indexed: inputs[0], output, inputs, count: inputs[1].shape[axis])
     case .scatterAdd(let axis):
       index(duet_scatter_add, axis, indexed: output, output, inputs, count: inputs[1].shape[0])
     case .scatterAddAlong(let axis):
-      index(duet_scatter_add_along, axis, indexed: output, output, inputs, count: inputs[1].shape[axis])
+      index(
+        duet_scatter_add_along, axis, indexed: output, output, inputs, count: inputs[1].shape[axis])
     case .scatterSet(let axis):
       index(duet_scatter_set, axis, indexed: output, output, inputs, count: inputs[1].shape[0])
     case .random(let distribution, let type):
@@ -146,13 +159,16 @@ struct KernelEncoder {
   ) {
     guard let loop else { preconditionFailure("no loop for dtype \(inputs[0].dtype)") }
     let shape = output.shape
-    let block = UnsafeMutableRawPointer(call).bindMemory(to: duet_elementwise_call.self, capacity: 1)
+    let block = UnsafeMutableRawPointer(call).bindMemory(
+      to: duet_elementwise_call.self, capacity: 1)
     block.pointee.loop = loop
     block.pointee.operand_count = Int32(inputs.count + 1)
     block.pointee.rank = Int32(shape.rank)
     block.setOperands(output, inputs)
     withUnsafeMutableBytes(of: &block.pointee.shape) { raw in
-      for axis in 0..<shape.rank { raw.storeBytes(of: shape[axis], toByteOffset: axis * 8, as: Int.self) }
+      for axis in 0..<shape.rank {
+        raw.storeBytes(of: shape[axis], toByteOffset: axis * 8, as: Int.self)
+      }
     }
     withUnsafeMutableBytes(of: &block.pointee.stride) { raw in
       raw.store(output.layout, row: 0, output.dtype.size)
@@ -169,8 +185,12 @@ struct KernelEncoder {
     block.element_size = Int64(output.dtype.size)
     block.rank = Int32(output.shape.rank)
     withUnsafeMutableBytes(of: &block.shape) { $0.store(output.shape) }
-    withUnsafeMutableBytes(of: &block.destination_stride) { $0.store(output.layout, row: 0, output.dtype.size) }
-    withUnsafeMutableBytes(of: &block.source_stride) { $0.store(input.layout, row: 0, input.dtype.size) }
+    withUnsafeMutableBytes(of: &block.destination_stride) {
+      $0.store(output.layout, row: 0, output.dtype.size)
+    }
+    withUnsafeMutableBytes(of: &block.source_stride) {
+      $0.store(input.layout, row: 0, input.dtype.size)
+    }
     emit(duet_copy, block, output, input.pointer)
   }
 
@@ -182,7 +202,8 @@ struct KernelEncoder {
     emit(duet_fill, block, output)
   }
 
-  private func reduce(_ op: ReductionOp, _ axes: AxisSet, _ output: TensorView, _ input: TensorView) {
+  private func reduce(_ op: ReductionOp, _ axes: AxisSet, _ output: TensorView, _ input: TensorView)
+  {
     var block = duet_reduce_call()
     block.reduction = duet_reduction(rawValue: op.rawValue)
     block.dtype = input.code
@@ -332,7 +353,8 @@ extension UnsafeMutableRawBufferPointer {
 }
 
 extension Convolution {
-  func block(input: Shape, output: Shape, _ weight: Shape, _ dtype: duet_dtype) -> duet_conv2d_call {
+  func block(input: Shape, output: Shape, _ weight: Shape, _ dtype: duet_dtype) -> duet_conv2d_call
+  {
     var block = duet_conv2d_call()
     block.dtype = dtype
     block.batch = Int64(input[0])

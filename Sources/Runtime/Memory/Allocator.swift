@@ -22,7 +22,8 @@ public enum Allocator {
   public static var statistics: Statistics {
     Statistics(
       liveBytes: live.load(ordering: .relaxed), peakBytes: peak.load(ordering: .relaxed),
-      cachedBytes: cached.load(ordering: .relaxed), systemAllocations: system.load(ordering: .relaxed))
+      cachedBytes: cached.load(ordering: .relaxed),
+      systemAllocations: system.load(ordering: .relaxed))
   }
 
   /// Sets the peak back to what is in use now.
@@ -92,7 +93,9 @@ public enum Allocator {
     let sizeClass = classes[index]
     let found = sizeClass.lock.withLock { head -> UInt in
       let block = head
-      if let pointer = UnsafeMutableRawPointer(bitPattern: block) { head = pointer.load(as: UInt.self) }
+      if let pointer = UnsafeMutableRawPointer(bitPattern: block) {
+        head = pointer.load(as: UInt.self)
+      }
       return block
     }
     if let block = UnsafeMutableRawPointer(bitPattern: found) {

@@ -28,7 +28,8 @@ extension Op {
       true
     case .fill, .iota, .softmax, .logSoftmax, .cumulative, .argSort, .conv2d, .conv2dInputGradient,
       .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,
-      .averagePool2dGradient, .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet, .random,
+      .averagePool2dGradient, .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet,
+      .random,
       .advanceRandom:
       false
     }

@@ -52,8 +52,9 @@ extension Op {
   }
 
   private func check(_ slice: Slice, of shape: Shape) throws(OpError) {
-    guard slice.starts.rank == shape.rank && slice.sizes.rank == shape.rank
-      && slice.steps.rank == shape.rank
+    guard
+      slice.starts.rank == shape.rank && slice.sizes.rank == shape.rank
+        && slice.steps.rank == shape.rank
     else { throw fail("a slice of \(slice.sizes.rank) axes does not fit shape \(shape)") }
     for axis in 0..<shape.rank {
       let (start, size, step) = (slice.starts[axis], slice.sizes[axis], slice.steps[axis])
@@ -96,7 +97,9 @@ extension Op {
       return source
     case .scatterAdd(let axis), .scatterSet(let axis):
       try check(axis: axis, of: source)
-      guard indices.shape.rank == 1 else { throw fail("indices must be a vector, not \(indices.shape)") }
+      guard indices.shape.rank == 1 else {
+        throw fail("indices must be a vector, not \(indices.shape)")
+      }
       var expected = source.shape
       expected[axis] = indices.shape[0]
       try require(inputs[2].shape, is: expected, "updates")

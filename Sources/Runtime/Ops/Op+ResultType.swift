@@ -49,16 +49,21 @@ extension Op {
       guard inputs[0].shape == inputs[1].shape else {
         throw fail("values \(inputs[1].shape) do not match the input \(inputs[0].shape)")
       }
+      try requireEqualDTypes(inputs)
       guard inputs[0].dtype == inputs[1].dtype else {
         throw fail("dtypes differ: \(inputs[0].dtype) and \(inputs[1].dtype)")
       }
       return try pooling.resultType(for: inputs[0], name)
     case .maxPool2dGradient(let pooling):
+      try requireFloatingPoint(inputs[0])
+      try requireEqualDTypes(inputs)
       try require(inputs[1].shape, is: pooling.resultType(for: inputs[0], name).shape, "cotangent")
       return inputs[0]
     case .averagePool2dGradient(let pooling, let size):
       var input = inputs[0]
-      guard input.shape.rank == 4 else { throw fail("a cotangent [N, C, H, W], not \(input.shape)") }
+      guard input.shape.rank == 4 else {
+        throw fail("a cotangent [N, C, H, W], not \(input.shape)")
+      }
       input.shape[2] = size.height
       input.shape[3] = size.width
       try require(inputs[0].shape, is: pooling.resultType(for: input, name).shape, "cotangent")
@@ -81,7 +86,8 @@ extension Op {
     switch self {
     case .fill, .iota: 0
     case .unary, .cast, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .maxPool2d,
-      .averagePool2d, .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy, .random,
+      .averagePool2d, .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy,
+      .random,
       .advanceRandom:
       1
     case .binary, .compare, .matmul, .conv2d, .conv2dInputGradient, .conv2dWeightGradient,
@@ -111,6 +117,12 @@ extension Op {
   func requireFloatingPoint(_ input: TensorType) throws(OpError) {
     guard input.dtype.isFloatingPoint else {
       throw fail("needs a floating-point tensor, not \(input.dtype)")
+    }
+  }
+
+  private func requireEqualDTypes(_ inputs: [TensorType]) throws(OpError) {
+    guard inputs[0].dtype == inputs[1].dtype else {
+      throw fail("dtypes differ: \(inputs[0].dtype) and \(inputs[1].dtype)")
     }
   }
 
@@ -160,12 +172,17 @@ extension UnaryOp {
   @inlinable public func resultDType(for dtype: DType) throws(OpError) -> DType {
     switch self {
     case .negate, .absolute, .sign, .square, .relu:
-      guard dtype != .bool else { throw OpError("\(self)", "bool has no arithmetic; cast it first") }
+      guard dtype != .bool else {
+        throw OpError("\(self)", "bool has no arithmetic; cast it first")
+      }
       return dtype
     case .floor, .ceil, .round, .truncate:
-      guard dtype != .bool else { throw OpError("\(self)", "bool has no arithmetic; cast it first") }
+      guard dtype != .bool else {
+        throw OpError("\(self)", "bool has no arithmetic; cast it first")
+      }
       return dtype
-    case .sqrt, .rsqrt, .reciprocal, .exp, .expm1, .log, .log1p, .log2, .log10, .sin, .cos, .tan, .asin,
+    case .sqrt, .rsqrt, .reciprocal, .exp, .expm1, .log, .log1p, .log2, .log10, .sin, .cos, .tan,
+      .asin,
       .acos, .atan, .sinh, .cosh, .tanh, .erf, .sigmoid, .gelu, .geluTanh, .silu, .softplus:
       guard dtype.isFloatingPoint else {
         throw OpError("\(self)", "needs a floating-point tensor, not \(dtype)")
@@ -203,7 +220,9 @@ extension BinaryOp {
     return a
   }
 
-  @inlinable public func resultType(for a: TensorType, _ b: TensorType) throws(OpError) -> TensorType {
+  @inlinable public func resultType(for a: TensorType, _ b: TensorType) throws(OpError)
+    -> TensorType
+  {
     let dtype = try resultDType(a.dtype, b.dtype)
     guard let shape = Shape.broadcast(a.shape, b.shape) else {
       throw OpError("\(self)", "shapes \(a.shape) and \(b.shape) do not broadcast")
@@ -213,7 +232,9 @@ extension BinaryOp {
 }
 
 extension ComparisonOp {
-  @inlinable public func resultType(for a: TensorType, _ b: TensorType) throws(OpError) -> TensorType {
+  @inlinable public func resultType(for a: TensorType, _ b: TensorType) throws(OpError)
+    -> TensorType
+  {
     guard a.dtype == b.dtype else {
       throw OpError("\(self)", "dtypes differ: \(a.dtype) and \(b.dtype)")
     }
@@ -242,7 +263,9 @@ extension ReductionOp {
     }
   }
 
-  func resultType(for input: TensorType, axes: AxisSet, keepDims: Bool) throws(OpError) -> TensorType {
+  func resultType(for input: TensorType, axes: AxisSet, keepDims: Bool) throws(OpError)
+    -> TensorType
+  {
     var shape = Shape()
     var reduced = 1
     guard AxisSet(allOf: input.shape.rank).bits | axes.bits == AxisSet(allOf: input.shape.rank).bits

@@ -179,7 +179,9 @@ public struct Pooling: Sendable, Hashable {
 
   @inlinable public init(bits: UInt8) { self.bits = bits }
   @inlinable public init(_ axis: Int) { bits = 1 << UInt8(axis) }
-  @inlinable public init(_ axes: some Sequence<Int>) { bits = axes.reduce(0) { $0 | 1 << UInt8($1) } }
+  @inlinable public init(_ axes: some Sequence<Int>) {
+    bits = axes.reduce(0) { $0 | 1 << UInt8($1) }
+  }
   /// All axes of a tensor of that rank.
   @inlinable public init(allOf rank: Int) { bits = UInt8(truncatingIfNeeded: (1 << rank) - 1) }
   @inlinable public func contains(_ axis: Int) -> Bool { bits >> UInt8(axis) & 1 == 1 }

@@ -60,9 +60,10 @@ package final class ThreadPool: @unchecked Sendable {
   }
 
   /// Runs body(context, i) for all i in 0 ..< tasks and returns when all are done.
-  private func run(tasks: Int, _ body: @convention(c) (UnsafeMutableRawPointer?, Int64) -> Void,
-    _ context: UnsafeMutableRawPointer?)
-  {
+  private func run(
+    tasks: Int, _ body: @convention(c) (UnsafeMutableRawPointer?, Int64) -> Void,
+    _ context: UnsafeMutableRawPointer?
+  ) {
     let thread = duet_thread()!
     let helpers = min(wanted.load(ordering: .relaxed), tasks) - 1
     guard helpers > 0, thread.pointee.in_parallel == 0,

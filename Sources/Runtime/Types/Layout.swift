@@ -51,7 +51,9 @@ extension Layout {
     if shape == target { return self }
     var result = Layout(shape: target, strides: Shape(repeating: 0, rank: target.rank))
     let lead = target.rank - shape.rank
-    for axis in 0..<shape.rank where shape[axis] != 1 { result.strides[lead + axis] = strides[axis] }
+    for axis in 0..<shape.rank where shape[axis] != 1 {
+      result.strides[lead + axis] = strides[axis]
+    }
     return result
   }
 

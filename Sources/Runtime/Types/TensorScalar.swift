@@ -20,7 +20,9 @@ extension TensorScalar where Self: BinaryFloatingPoint {
 }
 
 extension TensorScalar where Self: FixedWidthInteger {
-  @inlinable public init(tensorValue: Double) { self = Self(clamping: Int64(saturating: tensorValue)) }
+  @inlinable public init(tensorValue: Double) {
+    self = Self(clamping: Int64(saturating: tensorValue))
+  }
   @inlinable public init(tensorInteger: Int64) { self = Self(truncatingIfNeeded: tensorInteger) }
   @inlinable public var tensorValue: Double { Double(self) }
   @inlinable public var tensorInteger: Int64 { Int64(truncatingIfNeeded: self) }
@@ -79,7 +81,9 @@ extension Bool: TensorScalar {
   }
 
   @inlinable public init(tensorValue: Double) { self.init(Float(roundedToOdd: tensorValue)) }
-  @inlinable public init(tensorInteger: Int64) { self.init(Float(roundedToOdd: Double(tensorInteger))) }
+  @inlinable public init(tensorInteger: Int64) {
+    self.init(Float(roundedToOdd: Double(tensorInteger)))
+  }
   @inlinable public var tensorValue: Double { Double(float) }
   @inlinable public var tensorInteger: Int64 { Int64(saturating: Double(float)) }
   @inlinable public static var dtype: DType { .bfloat16 }

@@ -45,8 +45,12 @@ public struct Explanation: Sendable, CustomStringConvertible {
     if traces.isEmpty { return "not traced yet" }
     return traces.enumerated().map { i, entry in
       var lines = ["trace \(i + 1) (\(entry.reason))"]
-      lines.append("  arguments: " + (entry.arguments.isEmpty ? "none" : entry.arguments.joined(separator: ", ")))
-      if !entry.stateRead.isEmpty { lines.append("  reads: " + entry.stateRead.joined(separator: ", ")) }
+      lines.append(
+        "  arguments: "
+          + (entry.arguments.isEmpty ? "none" : entry.arguments.joined(separator: ", ")))
+      if !entry.stateRead.isEmpty {
+        lines.append("  reads: " + entry.stateRead.joined(separator: ", "))
+      }
       if !entry.stateWritten.isEmpty {
         lines.append("  writes: " + entry.stateWritten.joined(separator: ", "))
       }

@@ -95,7 +95,8 @@ final class FunctionCore: @unchecked Sendable {
     }
     let trace = try Trace(
       recorder, signature: signature, paths: paths,
-      reason: "lowered from types: " + reason(for: signature, paths), results: results, form: form())
+      reason: "lowered from types: " + reason(for: signature, paths), results: results, form: form()
+    )
     keep(trace)
     return trace
   }
@@ -107,7 +108,8 @@ final class FunctionCore: @unchecked Sendable {
       traces.insert(trace, at: 0)
       guard traces.count > maximumTraces else { return false }
       let victim = traces.indices.dropFirst().min {
-        traces[$0].callCount.load(ordering: .relaxed) < traces[$1].callCount.load(ordering: .relaxed)
+        traces[$0].callCount.load(ordering: .relaxed)
+          < traces[$1].callCount.load(ordering: .relaxed)
       }
       if let victim { traces.remove(at: victim) }
       return true

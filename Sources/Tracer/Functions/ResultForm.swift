@@ -19,7 +19,9 @@ extension ResultForm where Result: TensorTree {
 }
 
 extension ResultForm where Result == Void {
-  static var nothing: ResultForm { ResultForm(tensors: { [] }, rebuilt: { _, _ in }, isPlain: true) }
+  static var nothing: ResultForm {
+    ResultForm(tensors: { [] }, rebuilt: { _, _ in }, isPlain: true)
+  }
 }
 
 /// The tensors of a tree, in order.

@@ -56,12 +56,15 @@ struct Signature: Hashable {
         }
         if new.requiresGrad != old.requiresGrad {
           result.append(
-            "\(path(i)): \(new.requiresGrad ? "requires gradients now" : "requires no gradients now")")
+            "\(path(i)): \(new.requiresGrad ? "requires gradients now" : "requires no gradients now")"
+          )
         }
       }
     }
     if structure != other.structure {
-      result.append("static values or structure: \(describe(structure)) instead of \(describe(other.structure))")
+      result.append(
+        "static values or structure: \(describe(structure)) instead of \(describe(other.structure))"
+      )
     }
     if isGradEnabled != other.isGradEnabled {
       result.append(isGradEnabled ? "outside of noGrad" : "inside noGrad")
@@ -70,13 +73,14 @@ struct Signature: Hashable {
   }
 
   private func describe(_ tokens: [StructureToken]) -> String {
-    "(" + tokens.map { token in
-      switch token {
-      case .count(let count): "\(count) elements"
-      case .isPresent(let present): present ? "present" : "nil"
-      case .key(let key), .value(let key): "\(key.base)"
-      }
-    }.joined(separator: ", ") + ")"
+    "("
+      + tokens.map { token in
+        switch token {
+        case .count(let count): "\(count) elements"
+        case .isPresent(let present): present ? "present" : "nil"
+        case .key(let key), .value(let key): "\(key.base)"
+        }
+      }.joined(separator: ", ") + ")"
   }
 }
 

@@ -62,7 +62,8 @@ final class Trace: @unchecked Sendable {
   /// Compiles what a recorder has seen.
   /// - Parameter results: The tensors that the closure returned.
   init(
-    _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String, results: [Tensor],
+    _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
+    results: [Tensor],
     form: Any?
   ) throws(OpError) {
     self.form = form
@@ -88,7 +89,8 @@ final class Trace: @unchecked Sendable {
     }
     var writes: [CellWrite] = []
     var sharing: [(output: Int, input: Int)] = []
-    for use in recorder.cells.sorted(by: { $0.cell.sequence < $1.cell.sequence }) where use.wasWritten {
+    for use in recorder.cells.sorted(by: { $0.cell.sequence < $1.cell.sequence })
+    where use.wasWritten {
       if let current = use.current, let alias = use.initialAlias, alias.body === current.body {
         continue  // written back unchanged
       }

@@ -113,7 +113,8 @@ final class GraphRecorder: Recorder {
 
   override func reasonNotToRead(_ tensor: Tensor) -> String? {
     guard knownValue(of: tensor) != nil else { return nil }
-    return "a tensor's value was read while a function is being traced, where it is only known at a call; "
+    return
+      "a tensor's value was read while a function is being traced, where it is only known at a call; "
       + "use which(condition, a, b), or read it outside of the traced function"
   }
 
