@@ -1,6 +1,5 @@
+import DuetCompiler
 import DuetRuntime
-
-@testable import DuetCompiler
 
 /// Random programs that type-check, with the arrays to run them on.
 struct GraphGenerator {

@@ -1,7 +1,6 @@
+import DuetCompiler
 import DuetRuntime
 import Testing
-
-@testable import DuetCompiler
 
 @Suite struct GraphTests {
   @Test("every operation's text, with all attributes, reads back")

@@ -1,7 +1,6 @@
+import DuetCompiler
 import DuetRuntime
 import Testing
-
-@testable import DuetCompiler
 
 @Suite struct PassTests {
   private func expect(

@@ -1,11 +1,10 @@
 // Unsafe: runs one plan on several threads, with the addresses of arrays that are held meanwhile.
 
+import DuetCompiler
 import DuetKernels
 import DuetRuntime
 import Foundation
 import Testing
-
-@testable import DuetCompiler
 
 @Suite(.serialized) struct PlanTests {
   private static func inputs(_ graph: Graph, seed: Int = 3) -> [ConstantArray] {

@@ -1,8 +1,7 @@
+import DuetCompiler
 import DuetRuntime
 import Foundation
 import Testing
-
-@testable import DuetCompiler
 
 @Suite struct PropertyTests {
   @Test(

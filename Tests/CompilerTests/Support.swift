@@ -1,9 +1,8 @@
 // Unsafe: passes the addresses of arrays' elements to plans, while the arrays are held.
 
+import DuetCompiler
 import DuetRuntime
 import Testing
-
-@testable import DuetCompiler
 
 /// Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
 struct SplitMix64: RandomNumberGenerator {

@@ -174,7 +174,7 @@ struct RandomProgram {
       case 0: return x.transposed()
       case 1: return x.flattened()
       case 2: return x.flipped(axis: axis)
-      case 3: return x.expandedDimensions(axis: axis)[0]
+      case 3: return x.expandedDimensions(axis: axis).squeezed(axis: axis)
       case 4: return concatenated([x, x.flipped(axis: axis)], axis: axis)
       case 5: return stacked([x, x], axis: axis)
       case 6: return x.dim(axis) > 1 ? x.movedAxis(from: axis, to: 0)[1...] : x

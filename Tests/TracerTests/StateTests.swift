@@ -49,6 +49,23 @@ import Testing
     }
   }
 
+  @Test func viewsOfAVariableKeepTheirElementsThoughNobodyHoldsTheValue() {
+    let v = Variable(arange(1000).asType(.float32), name: "v")
+    let w = Parameter(arange(1000).asType(.float32), name: "w")
+    let f = traced {
+      v.value = v.value * 2 + 1
+      noGrad { w.value = w.value * 2 + 1 }
+    }
+    f()
+    for _ in 0..<3 {
+      let views = [v.value[10..<20], v.value.reshaped(10, 100).T, w.value.detached()]
+      let before = views.map(Bits.init)
+      f()
+      for (view, bits) in zip(views, before) { expectSame(Bits(view), bits) }
+    }
+    expectSame(v.value, w.value.detached())
+  }
+
   @Test func resultsKeepTheirElementsWhenTheFunctionIsCalledAgain() {
     let v = Variable(zeros([500]), name: "v")
     let f = traced { (x: Tensor) in

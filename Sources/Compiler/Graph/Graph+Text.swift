@@ -102,7 +102,7 @@ extension OpAttribute {
 extension Element {
   /// The element as text that gives the same bits when read: the shortest decimal, or the bits themselves
   /// where no decimal stands for them.
-  func text(_ dtype: DType) -> String {
+  package func text(_ dtype: DType) -> String {
     switch dtype {
     case .bool: return bits & 0xFF == 0 ? "false" : bits & 0xFF == 1 ? "true" : hexadecimal(2)
     case .int64: return "\(Int64(bitPattern: bits))"

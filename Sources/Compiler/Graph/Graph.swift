@@ -26,6 +26,11 @@ public struct Graph: Sendable {
     public let kind: Kind
     /// The value's dtype and shape.
     public let type: TensorType
+
+    package init(kind: Kind, type: TensorType) {
+      self.kind = kind
+      self.type = type
+    }
   }
 
   public let nodes: [Node]

@@ -60,12 +60,12 @@ public func compile(_ graph: Graph, _ options: CompileOptions = CompileOptions()
 }
 
 /// A graph as steps with memory, before it is encoded.
-struct LoweredProgram {
-  let fusion: FusionPlan
-  let lowering: Lowering
-  let memory: MemoryPlan
+package struct LoweredProgram {
+  package let fusion: FusionPlan
+  package let lowering: Lowering
+  package let memory: MemoryPlan
 
-  init(_ graph: Graph, _ options: CompileOptions) {
+  package init(_ graph: Graph, _ options: CompileOptions) {
     fusion = options.fuse ? FusionPlan(graph) : FusionPlan()
     lowering = Lowering(graph, fusion, options.mayShare)
     memory = MemoryPlan(lowering.steps, lowering.buffers)
@@ -73,7 +73,7 @@ struct LoweredProgram {
 
   /// The outputs that may be written into the buffer of the input they are paired with: all steps that read
   /// the input come before the first that writes the output, or are that step and allow it.
-  func shareableOutputs(_ pairs: [(output: Int, input: Int)]) -> Set<Int> {
+  package func shareableOutputs(_ pairs: [(output: Int, input: Int)]) -> Set<Int> {
     var result: Set<Int> = []
     var inputs: Set<Int> = []
     for (output, input) in pairs

@@ -5,19 +5,19 @@ import DuetRuntime
 /// Members of a group are elementwise, have one result shape, and are joined by values that one member
 /// computes and another takes. No path leads from a group out and back in, so that a group can run as a whole.
 /// Nothing is computed twice: a value that is needed outside of its group is one of the group's results.
-struct FusionPlan {
+package struct FusionPlan {
   /// Members in the graph's order, at least two to a group.
-  let groups: [[ValueID]]
+  package let groups: [[ValueID]]
 
   /// More members than this make no tile cheaper, and need more scratch memory.
-  static let largestGroup = 64
+  package static let largestGroup = 64
   /// Inputs and results of a group.
-  static let mostExternals = 60
+  package static let mostExternals = 60
 
   /// No groups.
-  init() { groups = [] }
+  package init() { groups = [] }
 
-  init(_ graph: Graph) {
+  package init(_ graph: Graph) {
     var clusters = Clusters(graph)
     for (i, node) in graph.nodes.enumerated() where Self.canFuse(node) {
       for operand in Set(node.operands).sorted() {
@@ -31,7 +31,7 @@ struct FusionPlan {
       .sorted { $0[0] < $1[0] }
   }
 
-  static func canFuse(_ node: Graph.Node) -> Bool {
+  package static func canFuse(_ node: Graph.Node) -> Bool {
     node.operation?.opClass == .elementwise && node.type.shape.elementCount > 0
   }
 }

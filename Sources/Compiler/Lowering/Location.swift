@@ -1,18 +1,18 @@
 import DuetRuntime
 
 /// Where a value's elements lie: in the memory of another value, or in its own.
-struct Location: Hashable {
+package struct Location: Hashable {
   /// The node whose memory it is: an argument, a constant, a fill (one element) or an operation that
   /// computes.
-  var root: ValueID
+  package var root: ValueID
   /// Elements from the start of that memory.
-  var offset: Int
-  var layout: Layout
+  package var offset: Int
+  package var layout: Layout
 }
 
 extension Graph {
   /// The location of every value. Views take no memory and no step.
-  func locations() -> [Location] {
+  package func locations() -> [Location] {
     var result: [Location] = []
     result.reserveCapacity(nodes.count)
     for (i, node) in nodes.enumerated() {

@@ -1,8 +1,8 @@
 import DuetRuntime
 
 /// Memory that a step reads or writes.
-struct Buffer {
-  enum Kind: Hashable {
+package struct Buffer {
+  package enum Kind: Hashable {
     /// A value between steps.
     case arena
     case input(Int)
@@ -10,40 +10,40 @@ struct Buffer {
     case constant(Int)
   }
 
-  let kind: Kind
-  let byteCount: Int
+  package let kind: Kind
+  package let byteCount: Int
 }
 
 /// An operand of a step: elements in a buffer.
-struct StepOperand: Hashable {
+package struct StepOperand: Hashable {
   /// Index into the buffers.
-  var buffer: Int
-  var byteOffset: Int
-  var dtype: DType
-  var layout: Layout
+  package var buffer: Int
+  package var byteOffset: Int
+  package var dtype: DType
+  package var layout: Layout
 
   /// Whether the elements are all of a buffer that begins with them, in row-major order.
-  func isWhole(_ shape: Shape) -> Bool {
+  package func isWhole(_ shape: Shape) -> Bool {
     byteOffset == 0 && layout.isContiguous && layout.shape.elementCount == shape.elementCount
   }
 }
 
 /// One step of the program: an operation with its own kernels, or a tile program.
-struct LoweredStep {
-  enum Work {
+package struct LoweredStep {
+  package enum Work {
     case operation(Op)
     case tiles(TileGroup)
   }
 
-  let work: Work
-  let outputs: [StepOperand]
-  let inputs: [StepOperand]
+  package let work: Work
+  package let outputs: [StepOperand]
+  package let inputs: [StepOperand]
   /// The graph's nodes that the step computes; empty for a copy that the graph does not show.
-  let nodes: [ValueID]
+  package let nodes: [ValueID]
 
   /// Whether an output may lie in the memory of an input: every element is read from there before, or at the
   /// time when, it is overwritten.
-  func mayOverwrite(_ buffer: Int, with output: Int) -> Bool {
+  package func mayOverwrite(_ buffer: Int, with output: Int) -> Bool {
     let target = outputs[output]
     let shape = target.layout.shape
     switch work {

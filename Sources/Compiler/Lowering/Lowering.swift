@@ -2,19 +2,19 @@ import DuetRuntime
 
 /// Turns a graph into steps over buffers: views become layouts, groups become tile programs, results are
 /// written where the caller wants them.
-struct Lowering {
-  let graph: Graph
-  let locations: [Location]
-  private(set) var buffers: [Buffer] = []
+package struct Lowering {
+  package let graph: Graph
+  package let locations: [Location]
+  package private(set) var buffers: [Buffer] = []
   private(set) var constants: [ConstantArray] = []
-  private(set) var steps: [LoweredStep] = []
+  package private(set) var steps: [LoweredStep] = []
   /// The buffer of every value that has memory.
   private var bufferOfRoot: [ValueID: Int] = [:]
   /// Row-major copies of views, made for operations that take no strides.
   private var copies: [ValueID: StepOperand] = [:]
   private let users: [[Int]]
 
-  init(_ graph: Graph, _ fusion: FusionPlan, _ mayShare: [(output: Int, input: Int)]) {
+  package init(_ graph: Graph, _ fusion: FusionPlan, _ mayShare: [(output: Int, input: Int)]) {
     self.graph = graph
     locations = graph.locations()
     users = graph.consumers()

@@ -2,26 +2,26 @@
 ///
 /// A result takes over the memory of an operand that is read for the last time where the step allows it.
 /// What remains is placed by size, largest first, at the lowest offset that is free during its life.
-struct MemoryPlan {
+package struct MemoryPlan {
   /// Memory in the arena and the steps during which it holds values.
-  struct Allocation {
-    let buffer: Int
-    let byteCount: Int
-    var firstStep: Int
-    var lastStep: Int
-    var offset = 0
+  package struct Allocation {
+    package let buffer: Int
+    package let byteCount: Int
+    package var firstStep: Int
+    package var lastStep: Int
+    package var offset = 0
   }
 
   /// For every buffer the one whose memory it lies in: itself, unless it took over another's.
-  private(set) var owner: [Int]
+  package private(set) var owner: [Int]
   private(set) var allocations: [Allocation] = []
-  private(set) var arenaByteCount = 0
+  package private(set) var arenaByteCount = 0
   private(set) var byteCountBeforeReuse = 0
   private var place: [Int: Int] = [:]
 
-  static let alignment = 64
+  package static let alignment = 64
 
-  init(_ steps: [LoweredStep], _ buffers: [Buffer]) {
+  package init(_ steps: [LoweredStep], _ buffers: [Buffer]) {
     owner = Array(buffers.indices)
     var first = [Int?](repeating: nil, count: buffers.count)
     var last = [Int](repeating: -1, count: buffers.count)
@@ -49,7 +49,7 @@ struct MemoryPlan {
   }
 
   /// The offset in the arena of a buffer that is its own owner; 0 for one without bytes.
-  func offset(of buffer: Int) -> Int { place[buffer] ?? 0 }
+  package func offset(of buffer: Int) -> Int { place[buffer] ?? 0 }
 
   private static func aligned(_ byteCount: Int) -> Int {
     (byteCount + alignment - 1) / alignment * alignment

@@ -1,16 +1,16 @@
 import DuetRuntime
 
 /// A part of the program that is scheduled as a whole: a group, or one operation.
-struct ScheduleUnit {
-  let members: [ValueID]
+package struct ScheduleUnit {
+  package let members: [ValueID]
 }
 
 /// The order of the units: as in the program, but that units which overwrite an input come after those that
 /// read it, where dependencies allow.
-struct Schedule {
-  let units: [ScheduleUnit]
+package struct Schedule {
+  package let units: [ScheduleUnit]
 
-  init(
+  package init(
     _ graph: Graph, _ locations: [Location], _ fusion: FusionPlan,
     _ mayShare: [(output: Int, input: Int)]
   ) {

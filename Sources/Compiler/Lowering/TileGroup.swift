@@ -1,33 +1,33 @@
 import DuetRuntime
 
 /// A fused group as a list of instructions over arrays outside and values that live in tile registers only.
-struct TileGroup {
+package struct TileGroup {
   /// Where an operand of an instruction is.
-  enum Slot: Hashable {
+  package enum Slot: Hashable {
     /// The result of that instruction.
     case register(Int)
     case output(Int)
     case input(Int)
   }
 
-  struct Instruction {
-    let op: Op
-    let loop: LoopKey
-    let dtype: DType
+  package struct Instruction {
+    package let op: Op
+    package let loop: LoopKey
+    package let dtype: DType
     /// `.register(own index)` or `.output`.
-    let result: Slot
-    let operands: [Slot]
+    package let result: Slot
+    package let operands: [Slot]
   }
 
   /// The iteration space: the shape of every result.
-  let shape: Shape
-  let instructions: [Instruction]
+  package let shape: Shape
+  package let instructions: [Instruction]
 
   /// Makes the instructions of a group.
   /// - Parameters:
   ///   - outputs: The members that are needed outside, in the order of the step's outputs.
   ///   - input: Gives the index of the step's input for a value from outside.
-  init(
+  package init(
     _ graph: Graph, members: [ValueID], outputs: [ValueID], input: (ValueID) -> Int
   ) {
     shape = graph.type(of: members[0]).shape
@@ -49,7 +49,7 @@ struct TileGroup {
 
   /// Whether an output may lie in the memory of an input: the input is laid out as the iteration space and
   /// no instruction reads it after the one that writes the output.
-  func mayOverwrite(_ buffer: Int, with output: Int, _ inputs: [StepOperand]) -> Bool {
+  package func mayOverwrite(_ buffer: Int, with output: Int, _ inputs: [StepOperand]) -> Bool {
     guard let write = instructions.firstIndex(where: { $0.result == .output(output) }) else {
       return false
     }
@@ -65,7 +65,7 @@ struct TileGroup {
   }
 
   /// The instructions as text, one per line.
-  func text(inputs: [String], outputs: [String]) -> String {
+  package func text(inputs: [String], outputs: [String]) -> String {
     func name(_ slot: Slot) -> String {
       switch slot {
       case .register(let i): "r\(i)"

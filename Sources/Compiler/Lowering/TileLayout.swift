@@ -2,25 +2,25 @@ import DuetRuntime
 
 /// How a tile program walks its arrays: the iteration space with neighbouring axes merged, the tile's extent,
 /// how each array is reached, and where registers and expanded tiles lie in the scratch memory.
-struct TileLayout {
-  enum Access: Int32 {
+package struct TileLayout {
+  package enum Access: Int32 {
     case contiguous, scalar, direct, expanded
   }
 
-  struct External {
-    var access: Access
-    var elementSize: Int
+  package struct External {
+    package var access: Access
+    package var elementSize: Int
     /// The byte offset of the expanded tile.
-    var scratch = 0
+    package var scratch = 0
     /// Bytes, over the merged axes.
-    var strides: [Int]
+    package var strides: [Int]
     /// Bytes between the elements of a tile as a loop sees it.
-    var innerStride: Int
+    package var innerStride: Int
   }
 
   private(set) var shape: [Int]
   /// Outputs first, then inputs.
-  private(set) var externals: [External]
+  package private(set) var externals: [External]
   private(set) var tileAxis = 0
   private(set) var tileStep = 1
   private(set) var scratchByteCount = 0
@@ -35,7 +35,7 @@ struct TileLayout {
     (32, 64 << 10, false),
   ]
 
-  init(_ group: TileGroup, outputs: [StepOperand], inputs: [StepOperand]) {
+  package init(_ group: TileGroup, outputs: [StepOperand], inputs: [StepOperand]) {
     shape = Array(group.shape)
     externals = (outputs + inputs).map { operand in
       let size = operand.dtype.size
@@ -59,11 +59,11 @@ struct TileLayout {
     }
   }
 
-  var elementCount: Int { shape.reduce(1, *) }
-  var innerCount: Int { shape[(tileAxis + 1)...].reduce(1, *) }
-  var tileElements: Int { tileStep * innerCount }
-  var tilesPerRun: Int { (shape[tileAxis] + tileStep - 1) / tileStep }
-  var tileCount: Int { shape[..<tileAxis].reduce(1, *) * tilesPerRun }
+  package var elementCount: Int { shape.reduce(1, *) }
+  package var innerCount: Int { shape[(tileAxis + 1)...].reduce(1, *) }
+  package var tileElements: Int { tileStep * innerCount }
+  package var tilesPerRun: Int { (shape[tileAxis] + tileStep - 1) / tileStep }
+  package var tileCount: Int { shape[..<tileAxis].reduce(1, *) * tilesPerRun }
 
   /// Merges axes that lie one behind the other in every array; leaves at least one axis.
   private mutating func mergeAxes() {
