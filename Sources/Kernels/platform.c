@@ -6,7 +6,7 @@
 
 #include "duet_types.h"
 
-_Thread_local duet_thread_state duet_this_thread;
+__attribute__((tls_model("initial-exec"))) _Thread_local duet_thread_state duet_this_thread;
 
 static void serial_for(int64_t tasks, duet_task body, void *context) {
   for (int64_t i = 0; i < tasks; i++) body(context, i);

@@ -4,7 +4,7 @@ import Synchronization
 /// A tensor's place in the autograd graph: a leaf with a gradient, or the result of a recorded operation.
 package final class AutogradMeta: Sendable {
   /// The operation that gave the tensor; nil for a leaf. Changes only in the hands of the last owner.
-  nonisolated(unsafe) package private(set) var function: GradientFunction?
+  @exclusivity(unchecked) nonisolated(unsafe) package private(set) var function: GradientFunction?
   /// Where `backward` accumulates the gradient, if it is kept.
   private let kept: Mutex<StateCell?>
 

@@ -6,14 +6,19 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   /// Counts recorded operations; `backward` visits them in descending order.
   package let sequence: Int
   package let op: Op
-  /// The inputs' places in the graph, nil for inputs that need no gradient.
-  private let state: Mutex<State>
   package let outputType: TensorType
-  package let inputTypes: [TensorType]
+  private let state: Mutex<State>
+
+  private struct Input {
+    let type: TensorType
+    /// The input's place in the graph; nil if it needs no gradient.
+    var edge: AutogradMeta?
+    /// The input itself, if the gradient reads it.
+    var saved: Tensor?
+  }
 
   private struct State {
-    var edges: [AutogradMeta?]
-    var inputs: [Tensor?]
+    var inputs: [Input]
     var output: Tensor?
     var isReleased = false
     var isFinished = false
@@ -21,18 +26,28 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
 
   private static let counter = Atomic<Int>(0)
 
-  init(_ op: Op, _ inputs: [Tensor], output: Tensor) {
+  init(_ op: Op, _ inputs: UnsafeBufferPointer<Tensor>, outputType: TensorType) {
     sequence = Self.counter.add(1, ordering: .relaxed).newValue
     self.op = op
-    outputType = output.type
-    inputTypes = inputs.map(\.type)
-    let needs = op.gradientNeeds
+    self.outputType = outputType
+    let needs = op.gradientNeeds.inputs
     state = Mutex(
       State(
-        edges: inputs.map(\.body.autograd),
-        inputs: inputs.enumerated().map { i, input in needs.inputs >> i & 1 == 1 ? input : nil },
-        output: needs.output ? output : nil))
+        inputs: [Input](unsafeUninitializedCapacity: inputs.count) { buffer, count in
+          for i in inputs.indices {
+            let body = inputs[i].body
+            buffer.initializeElement(
+              at: i,
+              to: Input(
+                type: body.type, edge: body.autograd,
+                saved: i < 8 && needs >> i & 1 == 1 ? inputs[i] : nil))
+          }
+          count = inputs.count
+        }, output: nil))
   }
+
+  /// Keeps the result, without its place in the graph, for the gradient to read.
+  func save(output: Tensor) { state.withLock { $0.output = output } }
 
   deinit {
     // A long chain would otherwise be released recursively, one stack frame per operation.
@@ -45,8 +60,7 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
 
   private func takeEdges() -> [AutogradMeta] {
     let old = state.withLock { state in
-      let old = (state.edges.compactMap { $0 }, state.inputs, state.output)
-      state.edges = []
+      let old = (state.inputs.compactMap(\.edge), state.inputs, state.output)
       state.inputs = []
       state.output = nil
       return old
@@ -61,7 +75,8 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   /// The operations that gave the inputs; nil where an input is a leaf or needs no gradient.
   public var nextFunctions: [GradientFunction?] { edges.map { $0?.function } }
 
-  package var edges: [AutogradMeta?] { state.withLock { $0.edges } }
+  package var edges: [AutogradMeta?] { state.withLock { $0.inputs.map(\.edge) } }
+  var inputTypes: [TensorType] { state.withLock { $0.inputs.map(\.type) } }
 
   /// What was saved for the gradient.
   struct Saved {
@@ -72,7 +87,9 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   }
 
   var saved: Saved {
-    state.withLock { Saved(inputs: $0.inputs, output: $0.output, isReleased: $0.isReleased) }
+    state.withLock {
+      Saved(inputs: $0.inputs.map(\.saved), output: $0.output, isReleased: $0.isReleased)
+    }
   }
 
   /// Whether `backward` has come through and will not again.
@@ -82,8 +99,8 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   func release() {
     let needs = op.gradientNeeds
     let old = state.withLock { state in
-      let old = (state.inputs, state.output)
-      state.inputs = state.inputs.map { _ in nil }
+      let old = (state.inputs.map(\.saved), state.output)
+      for i in state.inputs.indices { state.inputs[i].saved = nil }
       state.output = nil
       state.isReleased = needs.inputs != 0 || needs.output
       state.isFinished = true

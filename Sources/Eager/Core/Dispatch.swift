@@ -6,7 +6,7 @@ import DuetRuntime
 /// Does an operation on one input: the result's type, the kernel, the autograd graph and the recorder.
 package func apply(_ op: Op, _ a: Tensor) -> Tensor {
   if case .unary(let unary) = op, let result = fastUnary(unary, a.body) { return Tensor(result) }
-  return dispatch(op, [a])
+  return withUnsafePointer(to: a) { dispatch(op, UnsafeBufferPointer(start: $0, count: 1)) }
 }
 
 /// Does an operation on two inputs, whose dtypes the caller has made equal where the operation asks for it.
@@ -14,74 +14,87 @@ package func apply(_ op: Op, _ a: Tensor, _ b: Tensor) -> Tensor {
   if case .binary(let binary) = op, let result = fastBinary(binary, a.body, b.body) {
     return Tensor(result)
   }
-  return dispatch(op, [a, b])
+  return withUnsafeTemporaryAllocation(of: Tensor.self, capacity: 2) { inputs in
+    inputs.initializeElement(at: 0, to: a)
+    inputs.initializeElement(at: 1, to: b)
+    defer { inputs.deinitialize() }
+    return dispatch(op, UnsafeBufferPointer(inputs))
+  }
 }
 
 /// Does an operation on any number of inputs.
-package func apply(_ op: Op, _ inputs: [Tensor]) -> Tensor { dispatch(op, inputs) }
+package func apply(_ op: Op, _ inputs: [Tensor]) -> Tensor {
+  inputs.withUnsafeBufferPointer { dispatch(op, $0) }
+}
 
 /// The general path.
-private func dispatch(_ op: Op, _ inputs: [Tensor]) -> Tensor {
+private func dispatch(_ op: Op, _ inputs: UnsafeBufferPointer<Tensor>) -> Tensor {
   let flags = ThreadContext.state.pointee.flags
-  for input in inputs where input.body.storage == nil {
-    return dispatchWithoutElements(op, inputs)
+  var isDifferentiable = false
+  for input in inputs {
+    if input.body.storage == nil { return dispatchWithoutElements(op, inputs) }
+    if input.body.autograd != nil { isDifferentiable = true }
   }
+  if flags & ThreadContext.Flags.noGrad != 0 { isDifferentiable = false }
   do throws(OpError) {
-    let result = try compute(op, inputs)
-    return finish(op, inputs, result, flags)
+    let type = try resultType(op, inputs)
+    let function =
+      isDifferentiable && type.dtype.isFloatingPoint
+      ? GradientFunction(op, inputs, outputType: type) : nil
+    let body = try compute(op, inputs, type, function.map { AutogradMeta($0) })
+    finish(op, inputs, body, function, flags)
+    return Tensor(body)
   } catch {
     return fail(error)
   }
 }
 
-/// The elements of the result, without a place in the autograd graph.
-private func compute(_ op: Op, _ inputs: [Tensor]) throws(OpError) -> TensorBody {
-  var types: [TensorType] = []
-  types.reserveCapacity(inputs.count)
-  for input in inputs { types.append(input.body.type) }
-  let type = try op.resultType(for: types)
+private func resultType(
+  _ op: Op, _ inputs: UnsafeBufferPointer<Tensor>
+) throws(OpError) -> TensorType {
+  try withUnsafeTemporaryAllocation(of: TensorType.self, capacity: inputs.count) { types in
+    for i in inputs.indices { types.initializeElement(at: i, to: inputs[i].body.type) }
+    return Result { () throws(OpError) in try op.resultType(for: UnsafeBufferPointer(types)) }
+  }.get()
+}
+
+/// The result's elements: a view of the input, or fresh memory that the kernel fills.
+private func compute(
+  _ op: Op, _ inputs: UnsafeBufferPointer<Tensor>, _ type: TensorType, _ autograd: AutogradMeta?
+) throws(OpError) -> TensorBody {
   if inputs.count == 1, let (layout, offset) = op.view(of: inputs[0].body.layout) {
-    return TensorBody(viewOf: inputs[0].body, layout: layout, offset: offset)
+    return TensorBody(viewOf: inputs[0].body, layout: layout, offset: offset, autograd: autograd)
   }
-  let result = TensorBody(allocating: type)
-  let failure: OpError? = withUnsafeTemporaryAllocation(of: TensorView.self, capacity: inputs.count)
-  {
-    buffer in
-    for (i, input) in inputs.enumerated() { buffer.initializeElement(at: i, to: input.body.view) }
-    do throws(OpError) {
-      try op.execute(output: result.view, inputs: UnsafeBufferPointer(buffer))
-      return nil
-    } catch {
-      return error
+  let result = TensorBody(allocating: type, autograd: autograd)
+  try withUnsafeTemporaryAllocation(of: TensorView.self, capacity: inputs.count) { views in
+    for i in inputs.indices { views.initializeElement(at: i, to: inputs[i].body.view) }
+    return Result { () throws(OpError) in
+      try op.execute(output: result.view, inputs: UnsafeBufferPointer(views))
     }
-  }
-  withExtendedLifetime(inputs) {}
-  if let failure { throw failure }
+  }.get()
   return result
 }
 
-/// Gives the result its place in the autograd graph and tells the recorder.
-private func finish(_ op: Op, _ inputs: [Tensor], _ body: TensorBody, _ flags: Int32) -> Tensor {
-  let plain = Tensor(body)
-  var result = plain
-  if flags & ThreadContext.Flags.noGrad == 0, body.dtype.isFloatingPoint,
-    inputs.contains(where: { $0.body.autograd != nil })
-  {
-    let node = GradientFunction(op, inputs, output: plain)
-    result = Tensor(TensorBody(body, autograd: AutogradMeta(node)))
+/// Completes the result's place in the autograd graph and tells the recorder.
+private func finish(
+  _ op: Op, _ inputs: UnsafeBufferPointer<Tensor>, _ body: TensorBody,
+  _ function: GradientFunction?,
+  _ flags: Int32
+) {
+  let isRecording = flags & ThreadContext.Flags.recording != 0
+  if isRecording { ThreadContext.recorder?.record(op, Array(inputs), Tensor(body)) }
+  if let function, op.gradientNeeds.output {
+    // Without its place in the graph, which would hold the function in a circle.
+    let plain = Tensor(TensorBody(body, autograd: nil))
+    function.save(output: plain)
+    if isRecording { ThreadContext.recorder?.recordAlias(plain, of: Tensor(body)) }
   }
-  if flags & ThreadContext.Flags.anomaly != 0 { AnomalyDetector.check(op, result) }
-  if flags & ThreadContext.Flags.recording != 0 {
-    ThreadContext.recorder?.record(op, inputs, result)
-    // What the gradient function has saved is the result, too.
-    if result.body !== body { ThreadContext.recorder?.recordAlias(plain, of: result) }
-  }
-  return result
+  if flags & ThreadContext.Flags.anomaly != 0 { AnomalyDetector.check(op, Tensor(body)) }
 }
 
 /// Operations on failed tensors fail; on symbolic ones they only go into the graph.
 @inline(never)
-private func dispatchWithoutElements(_ op: Op, _ inputs: [Tensor]) -> Tensor {
+private func dispatchWithoutElements(_ op: Op, _ inputs: UnsafeBufferPointer<Tensor>) -> Tensor {
   if inputs.contains(where: \.isFailed) { return Tensor(FailedTensor.body) }
   guard ThreadContext.recorder != nil else {
     return fail(
@@ -89,10 +102,17 @@ private func dispatchWithoutElements(_ op: Op, _ inputs: [Tensor]) -> Tensor {
         op.name,
         "a symbolic tensor was used outside the function whose tracing made it; return it instead"))
   }
+  let flags = ThreadContext.state.pointee.flags
+  let isDifferentiable =
+    flags & ThreadContext.Flags.noGrad == 0 && inputs.contains { $0.body.autograd != nil }
   do throws(OpError) {
-    let type = try op.resultType(for: inputs.map(\.type))
-    return finish(
-      op, inputs, TensorBody(withoutElements: type), ThreadContext.state.pointee.flags)
+    let type = try resultType(op, inputs)
+    let function =
+      isDifferentiable && type.dtype.isFloatingPoint
+      ? GradientFunction(op, inputs, outputType: type) : nil
+    let body = TensorBody(withoutElements: type, autograd: function.map { AutogradMeta($0) })
+    finish(op, inputs, body, function, flags)
+    return Tensor(body)
   } catch {
     return fail(error)
   }
@@ -142,6 +162,8 @@ private func fastBinary(_ op: BinaryOp, _ a: TensorBody, _ b: TensorBody) -> Ten
     (like, aStep, bStep) = (a, size, 0)
   } else if a.layout.shape.rank == 0 {
     (like, aStep, bStep) = (b, 0, size)
+  } else if a.count == b.count, a.layout.shape.isOnes(before: b.layout.shape) {
+    (like, aStep, bStep) = (a, size, size)
   } else {
     return nil
   }

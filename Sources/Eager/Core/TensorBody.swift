@@ -8,7 +8,7 @@ package final class TensorBody: @unchecked Sendable {
   // Sendable: all properties are constant, and the elements are written only by the only owner.
 
   /// Nil for a tensor without elements of its own: symbolic or failed.
-  package var storage: Storage?
+  @exclusivity(unchecked) package var storage: Storage?
   /// The first element.
   package let pointer: UnsafeMutableRawPointer
   package let dtype: DType

@@ -42,7 +42,10 @@ extension Tensor {
 
   /// The axes in reverse order.
   // swift-format-ignore: AlwaysUseLowerCamelCase
-  public var T: Tensor { transposed() }
+  public var T: Tensor {
+    // Weights of linear layers come this way on every call.
+    ndim == 2 ? apply(.transpose([1, 0]), self) : transposed()
+  }
 
   /// Two axes exchanged.
   public func swappedAxes(_ a: Int, _ b: Int) -> Tensor {

@@ -12,7 +12,7 @@ public final class StateCell: @unchecked Sendable {
   // Sendable: `content` and `label` are touched only by the holder of the lock.
 
   private let isHeld = Atomic<Bool>(false)
-  private var content: Tensor?
+  @exclusivity(unchecked) private var content: Tensor?
   private var label: String
   /// Cells in the order of their making: plans take several locks in this order.
   package let sequence: Int

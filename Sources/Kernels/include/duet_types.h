@@ -66,7 +66,8 @@ enum {
   DUET_THREAD_NO_TRACING = 32,
 };
 
-extern _Thread_local duet_thread_state duet_this_thread;
+// The initial-exec model makes reading it one instruction instead of a call.
+__attribute__((tls_model("initial-exec"))) extern _Thread_local duet_thread_state duet_this_thread;
 
 static inline duet_thread_state *duet_thread(void) { return &duet_this_thread; }
 

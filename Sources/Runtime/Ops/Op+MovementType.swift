@@ -1,6 +1,6 @@
 extension Op {
   /// Result types of movement operations.
-  func movementType(_ inputs: [TensorType]) throws(OpError) -> TensorType {
+  func movementType(_ inputs: UnsafeBufferPointer<TensorType>) throws(OpError) -> TensorType {
     let input = inputs[0]
     switch self {
     case .reshape(let shape):
@@ -10,10 +10,12 @@ extension Op {
       }
       return TensorType(input.dtype, shape)
     case .transpose(let permutation):
-      guard permutation.sorted() == Array(0..<input.shape.rank) else {
+      guard permutation.rank == input.shape.rank, isPermutation(permutation) else {
         throw fail("\(permutation) is not a permutation of the axes of \(input.shape)")
       }
-      return TensorType(input.dtype, Shape(permutation.map { input.shape[$0] }))
+      var shape = input.shape
+      for axis in 0..<permutation.rank { shape[axis] = input.shape[permutation[axis]] }
+      return TensorType(input.dtype, shape)
     case .broadcast(let shape):
       guard Shape.broadcast(input.shape, shape) == shape else {
         throw fail("\(input.shape) does not broadcast to \(shape)")
@@ -51,6 +53,15 @@ extension Op {
     }
   }
 
+  private func isPermutation(_ axes: Shape) -> Bool {
+    var seen = AxisSet(bits: 0)
+    for axis in axes {
+      guard axis >= 0 && axis < axes.rank && !seen.contains(axis) else { return false }
+      seen.bits |= AxisSet(axis).bits
+    }
+    return true
+  }
+
   private func check(_ slice: Slice, of shape: Shape) throws(OpError) {
     guard
       slice.starts.rank == shape.rank && slice.sizes.rank == shape.rank
@@ -70,7 +81,7 @@ extension Op {
   }
 
   /// Result types of indexing operations.
-  func indexingType(_ inputs: [TensorType]) throws(OpError) -> TensorType {
+  func indexingType(_ inputs: UnsafeBufferPointer<TensorType>) throws(OpError) -> TensorType {
     let (source, indices) = (inputs[0], inputs[1])
     guard indices.dtype == .int32 || indices.dtype == .int64 else {
       throw fail("indices must be int32 or int64, not \(indices.dtype)")
@@ -113,7 +124,7 @@ extension Op {
     }
   }
 
-  private func checkUpdates(_ inputs: [TensorType]) throws(OpError) {
+  private func checkUpdates(_ inputs: UnsafeBufferPointer<TensorType>) throws(OpError) {
     guard inputs[2].dtype == inputs[0].dtype else {
       throw fail("dtypes differ: \(inputs[0].dtype) and \(inputs[2].dtype)")
     }

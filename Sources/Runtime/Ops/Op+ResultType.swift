@@ -4,6 +4,14 @@ extension Op {
   /// Inputs of elementwise operations must have been promoted to one dtype; they broadcast here.
   /// - Throws: `OpError`, which says what does not fit.
   public func resultType(for inputs: [TensorType]) throws(OpError) -> TensorType {
+    try inputs.withUnsafeBufferPointer { buffer in
+      Result { () throws(OpError) in try resultType(for: buffer) }
+    }.get()
+  }
+
+  /// As the form that takes an array, for inputs that lie elsewhere.
+  package func resultType(for inputs: UnsafeBufferPointer<TensorType>) throws(OpError) -> TensorType
+  {
     try check(count: inputs.count)
     switch self {
     case .unary(let op):
@@ -120,7 +128,7 @@ extension Op {
     }
   }
 
-  private func requireEqualDTypes(_ inputs: [TensorType]) throws(OpError) {
+  private func requireEqualDTypes(_ inputs: UnsafeBufferPointer<TensorType>) throws(OpError) {
     guard inputs[0].dtype == inputs[1].dtype else {
       throw fail("dtypes differ: \(inputs[0].dtype) and \(inputs[1].dtype)")
     }
@@ -130,7 +138,7 @@ extension Op {
     guard shape == expected else { throw fail("\(what) has shape \(shape), expected \(expected)") }
   }
 
-  private func selectType(_ inputs: [TensorType]) throws(OpError) -> TensorType {
+  private func selectType(_ inputs: UnsafeBufferPointer<TensorType>) throws(OpError) -> TensorType {
     guard inputs[0].dtype == .bool else {
       throw fail("the condition must be bool, not \(inputs[0].dtype)")
     }

@@ -79,6 +79,14 @@ extension Shape: ExpressibleByArrayLiteral, CustomStringConvertible {
 }
 
 extension Shape {
+  /// Whether this is the other shape with axes of one element in front.
+  @inlinable public func isOnes(before other: Shape) -> Bool {
+    let lead = rank - other.rank
+    guard lead >= 0 else { return false }
+    for axis in 0..<rank where self[axis] != (axis < lead ? 1 : other[axis - lead]) { return false }
+    return true
+  }
+
   /// The shape without that axis.
   public func removing(axis: Int) -> Shape {
     var result = Shape()
