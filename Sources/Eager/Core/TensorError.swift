@@ -44,15 +44,22 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
   /// Slow (it reads line tables): for messages only.
   package static func ofCaller() -> SourceLocation? {
     #if canImport(Runtime)
-      guard let trace = try? Backtrace.capture(limit: 64, top: 0),
-        let symbolicated = trace.symbolicated(options: [.showInlineFrames, .showSourceLocations])
-      else { return nil }
-      for frame in symbolicated.frames {
-        guard let symbol = frame.symbol, let source = symbol.sourceLocation, source.line > 0,
-          !isOwn(symbol.rawName), !source.path.isEmpty, source.path != "<compiler-generated>"
-        else { continue }
-        return SourceLocation(
-          file: String(source.path.split(separator: "/").last ?? ""), line: source.line)
+      // A few frames at a time, since each takes milliseconds and the user's is usually close.
+      let step = 4
+      for offset in stride(from: 2, to: 60, by: step) {
+        guard let trace = try? Backtrace.capture(limit: step, offset: offset, top: 0),
+          let symbolicated = trace.symbolicated(options: [.showInlineFrames, .showSourceLocations])
+        else { return nil }
+        var count = 0
+        for frame in symbolicated.frames {
+          count += 1
+          guard let symbol = frame.symbol, let source = symbol.sourceLocation, source.line > 0,
+            source.path.hasSuffix(".swift"), !isOwn(symbol.rawName)
+          else { continue }
+          return SourceLocation(
+            file: String(source.path.split(separator: "/").last ?? ""), line: source.line)
+        }
+        if count < step { return nil }
       }
     #endif
     return nil
@@ -70,7 +77,8 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
       // The standard library and its extensions in between (withUnsafe..., map).
       return rest.first == "S" || rest.first == "s"
     }
-    return true  // C functions and thunks
+    // The top level of a main.swift has a plain name.
+    return false
   }
 }
 
