@@ -44,10 +44,11 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
   /// Slow (it reads line tables): for messages only.
   package static func ofCaller() -> SourceLocation? {
     #if canImport(Runtime)
-      // A few frames at a time, since each takes milliseconds and the user's is usually close.
+      // A few frames at a time, since each takes milliseconds and the user's is usually close. One more is
+      // asked for because the last one stands for those left out.
       let step = 4
       for offset in stride(from: 2, to: 60, by: step) {
-        guard let trace = try? Backtrace.capture(limit: step, offset: offset, top: 0),
+        guard let trace = try? Backtrace.capture(limit: step + 1, offset: offset, top: 0),
           let symbolicated = trace.symbolicated(options: [.showInlineFrames, .showSourceLocations])
         else { return nil }
         var count = 0

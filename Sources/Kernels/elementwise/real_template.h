@@ -3,7 +3,6 @@
 #include "../math/math_f64.h"
 #include "half_conversion.h"
 #include "loops.h"
-#include "part.h"
 #include "real_operations.h"
 
 typedef DUET_LANES(int8_t, 16) i8x16;

@@ -6,14 +6,14 @@
 #define JOIN_2(a, b) a##b
 #define JOIN(a, b) JOIN_2(a, b)
 
-DUET_INLINE void store_part_f32x16(void *p, f32x16 v, int64_t n) { store_f32_part(p, v, n); }
+DUET_INLINE void store_part_f32x16(void *p, f32x16 v, int64_t n) { store_part_f32(p, v, n); }
 DUET_INLINE void store_part_f64x16(void *p, f64x16 v, int64_t n) {
   if (n < 8) {
-    store_f64_part(p, v.lo, n);
+    store_part_f64(p, v.lo, n);
     return;
   }
   store_f64(p, v.lo);
-  if (n > 8) store_f64_part((double *)p + 8, v.hi, n - 8);
+  if (n > 8) store_part_f64((double *)p + 8, v.hi, n - 8);
 }
 
 DUET_INLINE f32x16 exp_f32x16(f32x16 x) { return math_exp_f32(x); }

@@ -75,38 +75,7 @@ DUET_INLINE void store_f32(void *p, f32x16 v) { *(f32x16_any *)p = v; }
 DUET_INLINE f64x8 load_f64(const void *p) { return *(const f64x8_any *)p; }
 DUET_INLINE void store_f64(void *p, f64x8 v) { *(f64x8_any *)p = v; }
 
-// The first n lanes (0 < n < 16 or 8); the others are zero. Never touches memory behind them.
-#if defined(DUET_ISA_AVX512)
-DUET_INLINE f32x16 load_f32_part(const void *p, int64_t n) {
-  return (f32x16)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-}
-DUET_INLINE void store_f32_part(void *p, f32x16 v, int64_t n) {
-  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
-}
-DUET_INLINE f64x8 load_f64_part(const void *p, int64_t n) {
-  return (f64x8)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
-}
-DUET_INLINE void store_f64_part(void *p, f64x8 v, int64_t n) {
-  _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
-}
-#else
-DUET_INLINE f32x16 load_f32_part(const void *p, int64_t n) {
-  f32x16 v = 0;
-  for (int64_t i = 0; i < n; i++) v[i] = ((const float *)p)[i];
-  return v;
-}
-DUET_INLINE void store_f32_part(void *p, f32x16 v, int64_t n) {
-  for (int64_t i = 0; i < n; i++) ((float *)p)[i] = v[i];
-}
-DUET_INLINE f64x8 load_f64_part(const void *p, int64_t n) {
-  f64x8 v = 0;
-  for (int64_t i = 0; i < n; i++) v[i] = ((const double *)p)[i];
-  return v;
-}
-DUET_INLINE void store_f64_part(void *p, f64x8 v, int64_t n) {
-  for (int64_t i = 0; i < n; i++) ((double *)p)[i] = v[i];
-}
-#endif
+#include "part.h"
 
 // a * b + c with one rounding, on every set (the scalar one calls the C library's fma).
 DUET_INLINE f32x16 fma_f32(f32x16 a, f32x16 b, f32x16 c) { return __builtin_elementwise_fma(a, b, c); }

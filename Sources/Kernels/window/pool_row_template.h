@@ -63,9 +63,9 @@ DUET_INLINE void max_sixteen(float *y, int32_t *slot, const float *plane, const 
       if (slot) at = better ? (i32x16)(int32_t)(ky * c->kernel_width + kx) : at;
     }
   if (y && n == 16) store_f32(y + ow, m);
-  if (y && n < 16) store_f32_part(y + ow, m, n);
+  if (y && n < 16) store_part_f32(y + ow, m, n);
   if (slot && n == 16) store_f32(slot, (f32x16)at);
-  if (slot && n < 16) store_f32_part(slot, (f32x16)at, n);
+  if (slot && n < 16) store_part_f32(slot, (f32x16)at, n);
 }
 
 static void max_row(float *y, int32_t *slot, const float *plane, const float *end,
@@ -117,7 +117,7 @@ static void average_row(float *y, const float *plane, const float *end, const du
     if (n == 16)
       store_f32(y + ow, sum);
     else
-      store_f32_part(y + ow, sum, n);
+      store_part_f32(y + ow, sum, n);
     ow += n;
   }
   for (; ow < c->out_width; ow++) average_single(y, plane, c, rows, ow);

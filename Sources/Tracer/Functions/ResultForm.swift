@@ -6,21 +6,21 @@ struct ResultForm<Result> {
   let tensors: (Result) -> [Tensor]
   /// A result of the same form with other tensors.
   let rebuilt: (Result, ArraySlice<Tensor>) -> Result
-  /// Whether a form is needed: false where tensors alone make the result.
-  let isPlain: Bool
+  /// Makes the result where it is a tensor and nothing else; nil for other results.
+  var ofTensor: ((Tensor) -> Result)?
 }
 
 extension ResultForm where Result: TensorTree {
   static var tree: ResultForm {
     ResultForm(
       tensors: { collectTensors($0) }, rebuilt: { rebuild($0, with: $1) },
-      isPlain: Result.self == Tensor.self)
+      ofTensor: Result.self == Tensor.self ? { unsafeBitCast($0, to: Result.self) } : nil)
   }
 }
 
 extension ResultForm where Result == Void {
   static var nothing: ResultForm {
-    ResultForm(tensors: { [] }, rebuilt: { _, _ in }, isPlain: true)
+    ResultForm(tensors: { [] }, rebuilt: { _, _ in })
   }
 }
 

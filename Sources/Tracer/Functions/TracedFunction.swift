@@ -47,7 +47,7 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
   }
 
   private func result(_ tensors: [Tensor], _ trace: Trace) -> Result {
-    if let tensor = tensors.first as? Result, form.isPlain { return tensor }
+    if let ofTensor = form.ofTensor { return ofTensor(tensors[0]) }
     return form.rebuilt(trace.form as! Result, tensors[...])
   }
 
@@ -193,7 +193,7 @@ public func traced<A: TensorTree, B: TensorTree, each Argument: TensorTree>(
     rebuilt: { form, tensors in
       var parts = Splitter(rest: tensors)
       return (parts.next(form.0), parts.next(form.1))
-    }, isPlain: false)
+    })
   return TracedFunction(maximumTraces: maximumTraces, form: form, body: body)
 }
 
@@ -206,7 +206,7 @@ public func traced<A: TensorTree, B: TensorTree, C: TensorTree, each Argument: T
     rebuilt: { form, tensors in
       var parts = Splitter(rest: tensors)
       return (parts.next(form.0), parts.next(form.1), parts.next(form.2))
-    }, isPlain: false)
+    })
   return TracedFunction(maximumTraces: maximumTraces, form: form, body: body)
 }
 
@@ -223,7 +223,7 @@ public func traced<
     rebuilt: { form, tensors in
       var parts = Splitter(rest: tensors)
       return (parts.next(form.0), parts.next(form.1), parts.next(form.2), parts.next(form.3))
-    }, isPlain: false)
+    })
   return TracedFunction(maximumTraces: maximumTraces, form: form, body: body)
 }
 

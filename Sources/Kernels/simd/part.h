@@ -1,13 +1,21 @@
-// Loads and stores of the first n lanes, 0 < n < 16 or 8. Where there are no masked accesses the
-// lanes go through memory.
-#ifndef DUET_ELEMENTWISE_PART_H
-#define DUET_ELEMENTWISE_PART_H
+// Loads and stores of the first n lanes, 0 < n < 16 or 8; the other lanes of a load are zero. Memory
+// behind them is not touched. Where there are no masked accesses the lanes go through memory.
+#ifndef DUET_PART_H
+#define DUET_PART_H
 
 #if defined(DUET_ISA_AVX512)
-DUET_INLINE f32x16 load_part_f32(const void *p, int64_t n) { return load_f32_part(p, n); }
-DUET_INLINE void store_part_f32(void *p, f32x16 v, int64_t n) { store_f32_part(p, v, n); }
-DUET_INLINE f64x8 load_part_f64(const void *p, int64_t n) { return load_f64_part(p, n); }
-DUET_INLINE void store_part_f64(void *p, f64x8 v, int64_t n) { store_f64_part(p, v, n); }
+DUET_INLINE f32x16 load_part_f32(const void *p, int64_t n) {
+  return (f32x16)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+DUET_INLINE void store_part_f32(void *p, f32x16 v, int64_t n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+DUET_INLINE f64x8 load_part_f64(const void *p, int64_t n) {
+  return (f64x8)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+DUET_INLINE void store_part_f64(void *p, f64x8 v, int64_t n) {
+  _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
 #elif defined(DUET_ISA_AVX2)
 DUET_INLINE __m256i mask_32(int64_t n, int first) {
   __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
