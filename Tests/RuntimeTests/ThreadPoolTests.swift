@@ -42,6 +42,18 @@ import Testing
     }
   }
 
+  /// A worker that is late for one job must not take a task of the next, which may have more.
+  @Test func jobsOfDifferentSizesDoNotMix() {
+    let sizes = [2, 9, 3, 64, 5, 17, 4, 33]
+    ProcessSettings.with(threads: 4) {
+      var wrong = 0
+      for _ in 0..<5000 {
+        for tasks in sizes where Self.run(tasks).contains(where: { $0 != 1 }) { wrong += 1 }
+      }
+      #expect(wrong == 0)
+    }
+  }
+
   @Test func tasksMayAskForTasks() {
     final class Outer: Sendable { let inner = (0..<8).map { _ in Counts(20) } }
     ProcessSettings.with(threads: 4) {

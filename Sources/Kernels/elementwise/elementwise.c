@@ -80,7 +80,8 @@ static int is_element_size(int64_t size) {
 }
 
 // The size of an element is not known here. A stride of 1, 2, 4 or 8 bytes is as good where the
-// address is aligned to it: reading that many bytes stays inside one aligned word.
+// address is aligned to it: reading that many bytes stays inside one aligned word, and storage is
+// made of whole words.
 static int is_unit(const void *operand, int64_t stride) {
   return is_element_size(stride) && (uintptr_t)operand % (uintptr_t)stride == 0;
 }
@@ -119,7 +120,9 @@ static int run_short_rows(const plane *p, char *const *operand) {
 // so that every cache line of theirs is read once.
 static int runs_down(const plane *p, const char *operand, int32_t k) {
   int64_t inner = p->stride[k] < 0 ? -p->stride[k] : p->stride[k];
-  return k > 0 && inner >= 64 && is_unit(operand, p->row_stride[k]);
+  // The pitch is a multiple of the unit, or only some columns would begin aligned to it.
+  return k > 0 && inner >= 64 && is_unit(operand, p->row_stride[k]) &&
+         inner % p->row_stride[k] == 0;
 }
 
 static void run_columns(const plane *p, char *const *operand) {

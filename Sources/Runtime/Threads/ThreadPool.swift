@@ -74,11 +74,15 @@ package final class ThreadPool: @unchecked Sendable {
     }
     start(workers: helpers)
     thread.pointee.in_parallel = 1
-    taskCount.store(tasks, ordering: .relaxed)
+    // Closes the last job: a worker that looked at its ticket before and sees the new number of tasks from here on
+    // would claim a task that neither job has.
+    let last = ticket.load(ordering: .relaxed) >> 32
+    ticket.store(last << 32 | 0xFFFF_FFFF, ordering: .relaxed)
+    taskCount.store(tasks, ordering: .releasing)
     self.body.store(UInt(bitPattern: unsafeBitCast(body, to: Int.self)), ordering: .relaxed)
     self.context.store(UInt(bitPattern: context), ordering: .relaxed)
     completed.store(0, ordering: .relaxed)
-    let epoch = (ticket.load(ordering: .relaxed) >> 32) &+ 1
+    let epoch = last &+ 1
     ticket.store(epoch << 32, ordering: .sequentiallyConsistent)
     if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
       condition.lock()
@@ -102,7 +106,7 @@ package final class ThreadPool: @unchecked Sendable {
       let current = ticket.load(ordering: .acquiring)
       guard current >> 32 == epoch else { return }
       let index = Int(current & 0xFFFF_FFFF)
-      guard index < taskCount.load(ordering: .relaxed) else { return }
+      guard index < taskCount.load(ordering: .acquiring) else { return }
       let task = unsafeBitCast(
         Int(bitPattern: body.load(ordering: .relaxed)),
         to: (@convention(c) (UnsafeMutableRawPointer?, Int64) -> Void).self)
