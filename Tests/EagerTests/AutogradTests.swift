@@ -160,4 +160,16 @@ struct Named: CustomTestStringConvertible, Sendable {
       message { _ = try detectAnomaly { log(Tensor([-1.0])) } }
         == "log: the result of shape [1] holds a NaN")
   }
+
+  @Test func gradientsAtKinksAreFinite() {
+    func gradient(_ values: [Float], _ f: (Tensor) -> Tensor) -> [Float] {
+      let x = Tensor(values, requiresGrad: true)
+      f(x).sum().backward()
+      return x.grad!.asArray(Float.self)
+    }
+    #expect(gradient([0, 0]) { $0.norm() } == [0, 0])
+    #expect(gradient([3, 4]) { $0.norm() } == [0.6, 0.8])
+    #expect(gradient([2, 2]) { $0.std() } == [0, 0])
+    #expect(gradient([0, 1]) { elu($0) } == [1, 1])
+  }
 }

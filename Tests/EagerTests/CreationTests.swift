@@ -51,7 +51,7 @@ import Testing
       message { _ = Tensor([1, 2, 3], [2, 2]) } == "Tensor: 3 elements do not fit the shape [2, 2]")
     #expect(
       message { _ = zeros([2, -1]) }
-        == "full: [2, -1] is not a shape: at most 8 axes, sizes from 0 up that fit in memory")
+        == "zeros: [2, -1] is not a shape: at most 8 axes, sizes from 0 up that fit in memory")
   }
 
   @Test func filledTensors() {

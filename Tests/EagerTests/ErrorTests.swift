@@ -118,4 +118,44 @@ struct Mistake: CustomTestStringConvertible, Sendable {
       #expect("\(bad)" == "Tensor(failed)")
     }
   }
+
+  @Test(arguments: [
+    Mistake("zeros: [-1] is not a shape") { _ = zeros([-1]) },
+    Mistake("ones: [4611686018427387904] is not a shape") { _ = ones([1 << 62]) },
+    Mistake("repeated: [9223372036854775807] is not a shape") {
+      _ = ones([3]).repeated(count: .max)
+    },
+    Mistake("tiled: [9223372036854775807] is not a shape") { _ = ones([3]).tiled([.max]) },
+    Mistake("padded: impossible widths") { _ = ones([3]).padded(widths: [(.max, .max)]) },
+    Mistake("arange: 0.0 to ") { _ = arange(0.0, .greatestFiniteMagnitude) },
+    Mistake("diag: [") { _ = diag(ones([3]), k: .min) },
+    Mistake("split: axis 0") { _ = ones([3]).split(parts: .max) },
+    Mistake("expandedDimensions: shape [1, 1, 1, 1, 1, 1, 1, 1] has no room") {
+      _ = zeros([1, 1, 1, 1, 1, 1, 1, 1]).expandedDimensions(axis: 0)
+    },
+    Mistake("Random.randInt: int8 does not hold") {
+      _ = Random.randInt(0..<1000, [3], dtype: .int8)
+    },
+  ]) func hugeAndImpossibleSizesAreErrors(_ mistake: Mistake) {
+    do {
+      try checked(mistake.body)
+      Issue.record("no error")
+    } catch {
+      #expect("\(error)".hasPrefix(mistake.message))
+    }
+  }
+
+  @Test func extremeNumbersAreNoTrouble() {
+    #expect(arange(0.0, -1e300).size == 0)
+    #expect(arange(Int.min, Int.min + 2).asArray(Int.self) == [.min, .min + 1])
+    #expect(arange(3).rolled(.min).asArray(Int.self) == [2, 0, 1])
+    let last = Int.max
+    #expect(arange(3)[1...last].asArray(Int.self) == [1, 2])
+    #expect(arange(3)[...last].asArray(Int.self) == [0, 1, 2])
+    #expect(eye(2, k: .max).sum().item() == 0)
+    #expect(tri(2, k: .max).sum().item() == 4)
+    #expect(ones([2, 2]).triu(k: .min).sum().item() == 4)
+    #expect(ones([2, 2]).triu(k: .max).sum().item() == 0)
+    #expect(ones([2, 2]).diagonal(offset: .min).size == 0)
+  }
 }

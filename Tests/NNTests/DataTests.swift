@@ -22,6 +22,20 @@ import Testing
     #expect(labels(DataLoader(numbers(0), batchSize: 3, workers: 2)).isEmpty)
   }
 
+  @Test func unusualSizesAreNoTrouble() {
+    #expect(labels(DataLoader(numbers(3), batchSize: .max)) == [[0, 1, 2]])
+    #expect(labels(DataLoader(numbers(3), batchSize: 2, workers: .max)) == [[0, 1], [2]])
+    let loader = DataLoader(numbers(3), batchSize: 5, shuffle: true, workers: 2)
+    loader.epoch = -7
+    #expect(labels(loader)[0].sorted() == [0, 1, 2])
+    #expect(throws: TensorError.self) { try checked { DataLoader(numbers(3), batchSize: 0) } }
+    #expect(throws: TensorError.self) {
+      try checked {
+        labels(DataLoader(TensorDataset(ones([4]), arange(3)), batchSize: 9, workers: 2))
+      }
+    }
+  }
+
   @Test func orderDependsOnSeedAndEpochOnly() {
     func epochs(_ workers: Int, _ seed: Int) -> [[[Int]]] {
       let loader = DataLoader(

@@ -168,4 +168,15 @@ import Testing
       message { _ = crossEntropy(ones([2, 5]), Tensor([1, 2, 3])) }.contains("crossEntropy"))
     #expect(message { _ = crossEntropy(ones([2, 5]), Tensor([1, 7])) }.contains("7"))
   }
+
+  @Test func normalizedAxesMustHaveTheLayersShape() {
+    for layer in [LayerNorm(4), LayerNorm(4, affine: false), RMSNorm(4)] as [any UnaryLayer] {
+      #expect(throws: TensorError.self) { try checked { layer(ones([2, 1])) } }
+      #expect(throws: TensorError.self) { try checked { layer(ones([4, 2])) } }
+    }
+    #expect(throws: TensorError.self) { try checked { layerNorm(ones([2]), axes: -1) } }
+    #expect(throws: TensorError.self) {
+      try checked { StepLR(SGD(Linear(1, 1).parameters, learningRate: 1), stepSize: 0) }
+    }
+  }
 }

@@ -83,4 +83,21 @@ import Testing
     let logits = Tensor([[1.0, 2.0], [3.0, 0.0], [0.0, 1.0], [5.0, 4.0]])
     #expect(accuracy(logits, Tensor([1, 0, 0, 0])).item(Double.self) == 0.75)
   }
+
+  @Test func binaryTargetsMustHaveTheShapeOfTheScores() {
+    #expect(throws: TensorError.self) {
+      try checked { binaryCrossEntropy(full([4, 1], 0.5), ones([4])) }
+    }
+    #expect(throws: TensorError.self) {
+      try checked { binaryCrossEntropyWithLogits(ones([4, 1]), ones([4])) }
+    }
+  }
+
+  @Test func certainProbabilitiesHaveFiniteGradients() {
+    let x = Tensor([0.0, 0.0, 1.0, 1.0], requiresGrad: true)
+    let losses = binaryCrossEntropy(x, Tensor([0.0, 1.0, 0.0, 1.0]), reduction: .none)
+    #expect(losses.asArray(Float.self) == [0, 100, 100, 0])
+    losses.sum().backward()
+    #expect(x.grad!.isFinite().all().item())
+  }
 }

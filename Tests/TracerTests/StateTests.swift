@@ -203,4 +203,38 @@ import Testing
       expectSame(x.grad!, Tensor([2.0 * Double(i)]), "call \(i)")
     }
   }
+
+  @Test func gradientsGoToTheArgumentsOfTheCall() {
+    let f = traced { (x: Tensor) in
+      let loss = (x * x).sum()
+      loss.backward()
+      return loss
+    }
+    let leaves = (1...20).map { Tensor([Float($0)], requiresGrad: true) }
+    for _ in 0..<2 { for leaf in leaves { _ = f(leaf) } }
+    for (i, leaf) in leaves.enumerated() {
+      #expect(leaf.grad?.asArray(Float.self) == [Float(4 * (i + 1))])
+    }
+    #expect(f.traceCount < leaves.count)
+  }
+
+  @Test func gradientsGoThroughArgumentsThatWereComputed() {
+    let f = traced { (x: Tensor) in (x * x).sum().backward() }
+    for i in 1...4 {
+      let leaf = Tensor([Float(i)], requiresGrad: true)
+      f(leaf * 3)
+      #expect(leaf.grad?.asArray(Float.self) == [Float(18 * i)])
+    }
+  }
+
+  @Test func aTraceFromTypesLeavesNoGradientsBehind() {
+    let f = traced { (x: Tensor) in (x * x).sum().backward() }
+    let leaf = Tensor([3.0], requiresGrad: true)
+    _ = f.graph(for: leaf)
+    f(leaf)
+    #expect(leaf.grad?.asArray(Float.self) == [6])
+    #expect(throws: TensorError.self) { try f.lower(TensorSpec([1]), TensorSpec([1])) }
+    #expect(throws: TensorError.self) { try f.lower() }
+    #expect(throws: TensorError.self) { try checked { TensorSpec([-1]) } }
+  }
 }

@@ -2,22 +2,29 @@ import DuetRuntime
 
 /// A tensor of zeros.
 public func zeros(_ shape: [Int], dtype: DType = .float32) -> Tensor {
-  full(shape, 0, dtype: dtype)
+  filled(shape, 0, dtype, "zeros")
 }
 
 /// A tensor of ones.
-public func ones(_ shape: [Int], dtype: DType = .float32) -> Tensor { full(shape, 1, dtype: dtype) }
+public func ones(_ shape: [Int], dtype: DType = .float32) -> Tensor {
+  filled(shape, 1, dtype, "ones")
+}
 
 /// A tensor of one value. Without a dtype, fractions give `float32`, integers `int64` and booleans
 /// `bool`.
 public func full<S: TensorScalar>(_ shape: [Int], _ value: S, dtype: DType? = nil) -> Tensor {
   let own: DType = S.self == Double.self ? .float32 : S.dtype
-  let target = dtype ?? own
+  return filled(shape, value, dtype ?? own, "full")
+}
+
+private func filled<S: TensorScalar>(
+  _ shape: [Int], _ value: S, _ dtype: DType, _ operation: String
+) -> Tensor {
   let element =
     S.dtype.isFloatingPoint
-    ? Element(value.tensorValue, target) : Element(integer: Int(value.tensorInteger), target)
-  guard let checked = Shape(checking: shape, for: "full") else { return fail(shape, "full") }
-  return apply(.fill(TensorType(target, checked), element), [])
+    ? Element(value.tensorValue, dtype) : Element(integer: Int(value.tensorInteger), dtype)
+  guard let checked = Shape(checking: shape, for: operation) else { return fail(shape, operation) }
+  return apply(.fill(TensorType(dtype, checked), element), [])
 }
 
 /// Zeros of another tensor's shape and dtype.

@@ -18,6 +18,8 @@ private func grid(
 ) -> Tensor {
   let sizes = [rows, columns ?? rows]
   guard Shape(checking: sizes, for: operation) != nil else { return fail(sizes, operation) }
+  // Beyond the matrix's corners all diagonals are alike.
+  let k = Swift.min(Swift.max(k, -sizes[0]), sizes[1])
   let row = arange(k, k + sizes[0]).reshaped(sizes[0], 1)
   let column = arange(sizes[1]).reshaped(1, sizes[1])
   return condition(row, column).asType(dtype)
@@ -41,7 +43,11 @@ extension Tensor {
   public func triu(k: Int = 0) -> Tensor {
     guard requireMatrix("triu") else { return .failed }
     return apply(
-      .select, [tri(dim(-2), dim(-1), k: k - 1, dtype: .bool), zeros([], dtype: dtype), self])
+      .select,
+      [
+        tri(dim(-2), dim(-1), k: k == .min ? k : k - 1, dtype: .bool), zeros([], dtype: dtype),
+        self,
+      ])
   }
 
   /// The diagonals of two axes as the last axis of the result; `offset` > 0 is above the main
@@ -55,7 +61,8 @@ extension Tensor {
     let others = (0..<ndim).filter { $0 != first && $0 != second }
     var matrices = transposed(axes: others + [first, second])
     // The square part of the matrices that begins where the diagonal does.
-    let (top, left) = (Swift.max(0, -offset), Swift.max(0, offset))
+    let top = Swift.min(Int(clamping: offset < 0 ? offset.magnitude : 0), matrices.dim(-2))
+    let left = Swift.max(0, offset)
     let n = Swift.max(0, Swift.min(matrices.dim(-2) - top, matrices.dim(-1) - left))
     let shape = matrices.body.layout.shape
     var slice = Slice(all: shape)
@@ -83,7 +90,8 @@ public func diag(_ x: Tensor, k: Int = 0) -> Tensor {
   if x.isFailed { return x }
   switch x.ndim {
   case 1:
-    let n = x.size + Swift.abs(k)
+    let n = x.size + Int(clamping: Swift.min(k.magnitude, 1 << 44))
+    guard Shape(checking: [n, n], for: "diag") != nil else { return fail([n, n], "diag") }
     let vector = k == 0 ? x : padded(x, widths: [k > 0 ? (k, 0) : (0, -k)])
     // Column j of row i holds element j of the vector, where j = i + k.
     return apply(

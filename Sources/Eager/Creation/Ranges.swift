@@ -15,7 +15,7 @@ public func arange(_ start: Int, _ stop: Int, step: Int = 1, dtype: DType = .int
     distance == 0 || (distance > 0) != (step > 0)
     ? 0 : 1 + (distance - step.signum()) / step
   guard Shape(checking: [count], for: "arange") != nil else { return fail([count], "arange") }
-  if abs(start) > 1 << 53 || abs(stop) > 1 << 53 {
+  if start.magnitude > 1 << 53 || stop.magnitude > 1 << 53 {
     // Beyond what a Double holds exactly.
     return Tensor(filling: TensorType(dtype, [count])) {
       Element(integer: start &+ $0 &* step, dtype)
@@ -33,10 +33,10 @@ public func arange(
     return fail(OpError("arange", "cannot go from \(start) to \(stop) in steps of \(step)"))
   }
   let steps = ((stop - start) / step).rounded(.up)
-  guard steps < 0x1p40 else {
+  guard !(steps >= 0x1p40 || steps.isNaN) else {
     return fail(OpError("arange", "\(start) to \(stop) in steps of \(step) are too many"))
   }
-  return apply(.iota(dtype, count: Swift.max(0, Int(steps)), start: start, step: step), [])
+  return apply(.iota(dtype, count: Int(Swift.max(0, steps)), start: start, step: step), [])
 }
 
 /// `count` numbers from `start` to `stop`, both included, at equal distances.

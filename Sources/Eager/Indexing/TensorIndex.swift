@@ -115,7 +115,9 @@ extension ClosedRange<Int>: TensorIndex {
   /// Every `step`-th element of the range.
   public func by(_ step: Int) -> TensorSlice {
     step > 0
-      ? TensorSlice(from: lowerBound, to: upperBound == -1 ? nil : upperBound + 1, by: step)
+      ? TensorSlice(
+        from: lowerBound, to: upperBound == -1 || upperBound == .max ? nil : upperBound + 1,
+        by: step)
       : TensorSlice.backwards(lowerBound, upperBound, step)
   }
 }
@@ -147,7 +149,7 @@ extension PartialRangeThrough<Int>: TensorIndex {
   /// Every `step`-th element of the range.
   public func by(_ step: Int) -> TensorSlice {
     step > 0
-      ? TensorSlice(to: upperBound == -1 ? nil : upperBound + 1, by: step)
+      ? TensorSlice(to: upperBound == -1 || upperBound == .max ? nil : upperBound + 1, by: step)
       : TensorSlice.backwards(0, upperBound, step)
   }
 }

@@ -66,7 +66,8 @@ public func leakyRelu(_ x: Tensor, negativeSlope: Double = 0.01) -> Tensor {
 /// x above 0, `alpha` (eˣ - 1) below. Floating point.
 public func elu(_ x: Tensor, alpha: Double = 1) -> Tensor {
   // The branch that is not taken must not overflow: its gradient would be 0 · ∞.
-  which(x .> 0, x, minimum(x, 0).expm1() * alpha)
+  let isPositive = x .> 0
+  return which(isPositive, x, which(isPositive, 0, x).expm1() * alpha)
 }
 
 /// The self-normalising `elu` (Klambauer and others, 2017). Floating point.

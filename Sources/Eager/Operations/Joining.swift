@@ -42,13 +42,13 @@ private func promoted(_ tensors: [Tensor], _ operation: String) -> [Tensor]? {
 extension Tensor {
   /// Parts of equal size along an axis, whose size they must divide.
   public func split(parts: Int, axis: Int = 0) -> [Tensor] {
-    guard let axis = checkedAxis(axis, "split") else {
-      return .init(repeating: .failed, count: Swift.max(parts, 0))
-    }
+    // After a mistake as many as were asked for, within reason, so that a program can go on in `checked`.
+    let failed = Array(repeating: Tensor.failed, count: Swift.min(Swift.max(parts, 0), 1 << 16))
+    guard let axis = checkedAxis(axis, "split") else { return failed }
     guard parts > 0, dim(axis) % parts == 0 else {
-      let failed = fail(
+      note(
         OpError("split", "axis \(axis) of shape \(shape) does not divide into \(parts) parts"))
-      return .init(repeating: failed, count: Swift.max(parts, 0))
+      return failed
     }
     let size = dim(axis) / parts
     return (0..<parts).map { part(along: axis, $0 * size, size) }
@@ -85,7 +85,12 @@ extension Tensor {
     }
     let rank = Swift.max(ndim, counts.count)
     let counts = Array(repeating: 1, count: rank - counts.count) + counts
-    var result = reshaped(Array(repeating: 1, count: rank - ndim) + shape)
+    let sizes = Array(repeating: 1, count: rank - ndim) + shape
+    let target = zip(sizes, counts).map(saturatingProduct)
+    guard Shape(checking: target, for: "tiled") != nil else {
+      return DuetEager.fail(target, "tiled")
+    }
+    var result = reshaped(sizes)
     for (axis, count) in counts.enumerated() where count != 1 {
       result = result.repeatedBlock(count, axis)
     }
@@ -105,6 +110,11 @@ extension Tensor {
     guard count >= 0 else { return fail(OpError("repeated", "a negative count: \(count)")) }
     guard let axis else { return flattened().repeated(count: count, axis: 0) }
     guard let axis = checkedAxis(axis, "repeated") else { return .failed }
+    var sizes = self.shape
+    sizes[axis] = saturatingProduct(sizes[axis], count)
+    guard Shape(checking: sizes, for: "repeated") != nil else {
+      return DuetEager.fail(sizes, "repeated")
+    }
     // Copies along a new axis behind this one, which then join.
     let shape = body.layout.shape
     if shape.rank < Shape.maximumRank {
@@ -129,8 +139,9 @@ extension Tensor {
       return fail(
         OpError("padded", "\(widths.count) widths for the \(ndim) axes of shape \(shape)"))
     }
-    guard widths.allSatisfy({ $0.0 >= 0 && $0.1 >= 0 }) else {
-      return fail(OpError("padded", "negative widths: \(widths)"))
+    let possible = 0...(1 << 44)
+    guard widths.allSatisfy({ possible.contains($0.0) && possible.contains($0.1) }) else {
+      return fail(OpError("padded", "impossible widths: \(widths)"))
     }
     var slice = Slice(all: body.layout.shape)
     var sizes = shape
@@ -170,9 +181,15 @@ extension Tensor {
     guard let axis = checkedAxis(axis, "rolled") else { return .failed }
     let count = dim(axis)
     guard count > 1 else { return self }
-    let cut = ((-shift % count) + count) % count
+    let cut = (count - shift % count) % count
     if cut == 0 { return self }
     return concatenated(
       [part(along: axis, cut, count - cut), part(along: axis, 0, cut)], axis: axis)
   }
+}
+
+/// The product of two sizes, or the largest integer if that is too large.
+private func saturatingProduct(_ a: Int, _ b: Int) -> Int {
+  let (product, overflow) = a.multipliedReportingOverflow(by: b)
+  return overflow ? .max : product
 }

@@ -20,6 +20,7 @@ extension Tensor {
         sizes[open] = -1
       }
     }
+    if sizes.count > Shape.maximumRank { return DuetEager.fail(sizes, "reshaped") }
     guard let target = Shape(checking: sizes, for: "reshaped"), target.elementCount == size else {
       return fail(OpError("reshaped", "\(shape) has \(size) elements, which do not fit \(sizes)"))
     }
@@ -102,7 +103,9 @@ extension Tensor {
   /// With a new axis of one element at that place; negative places count from the end of the
   /// result.
   public func expandedDimensions(axis: Int) -> Tensor {
-    guard let axis = checkedAxis(axis, "expandedDimensions", rank: ndim + 1) else { return .failed }
+    guard let axis = checkedAxis(axis, "expandedDimensions", rank: ndim + 1),
+      hasRoom(for: 1, "expandedDimensions")
+    else { return .failed }
     var sizes = shape
     sizes.insert(1, at: axis)
     return reshaped(sizes)
@@ -120,9 +123,18 @@ extension Tensor {
     guard Set(places).count == axes.count else {
       return fail(OpError("expandedDimensions", "\(axes) names an axis twice"))
     }
+    guard hasRoom(for: axes.count, "expandedDimensions") else { return .failed }
     var sizes = shape
     for place in places.sorted() { sizes.insert(1, at: place) }
     return reshaped(sizes)
+  }
+
+  /// Whether so many more axes are possible; notes the mistake if not.
+  private func hasRoom(for count: Int, _ operation: String) -> Bool {
+    if ndim + count <= Shape.maximumRank { return true }
+    note(
+      OpError(operation, "shape \(shape) has no room for \(count) more of at most 8 axes"))
+    return false
   }
 
   /// The elements repeated along axes of one element, and along new leading axes, to fill a shape.

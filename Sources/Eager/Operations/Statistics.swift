@@ -16,12 +16,12 @@ extension Tensor {
 
   /// The standard deviation: the root of the variance. Floating point.
   public func std(axis: Int? = nil, keepDims: Bool = false, ddof: Int = 0) -> Tensor {
-    variance(axis.map { [$0] }, keepDims, ddof, "std").sqrt()
+    variance(axis.map { [$0] }, keepDims, ddof, "std").rootFlatAtZero()
   }
 
   /// The standard deviation over several axes. Floating point.
   public func std(axes: [Int], keepDims: Bool = false, ddof: Int = 0) -> Tensor {
-    variance(axes, keepDims, ddof, "std").sqrt()
+    variance(axes, keepDims, ddof, "std").rootFlatAtZero()
   }
 
   private func variance(
@@ -66,7 +66,14 @@ extension Tensor {
 
   private func norm(_ axes: [Int]?, _ keepDims: Bool) -> Tensor {
     guard let set = checkedAxes(axes, "norm"), requireFloatingPoint("norm") else { return .failed }
-    return apply(.reduce(.sum, axes: set, keepDims: keepDims), square()).sqrt()
+    return apply(.reduce(.sum, axes: set, keepDims: keepDims), square()).rootFlatAtZero()
+  }
+
+  /// The square root, whose gradient at 0 counts as 0: behind a square the true one would give 0 · ∞.
+  private func rootFlatAtZero() -> Tensor {
+    guard requiresGrad, isGradEnabled else { return sqrt() }
+    let isZero = self .== 0
+    return which(isZero, 0, which(isZero, 1, self).sqrt())
   }
 
   /// Whether the elements are floating-point numbers; notes the mistake if not.

@@ -40,6 +40,9 @@ public enum Random {
       return fail(OpError("Random.randInt", "the range \(range) is empty"))
     }
     guard let shape = checked(shape, "Random.randInt") else { return .failed }
+    guard dtype.holds(range.lowerBound), dtype.holds(range.upperBound - 1) else {
+      return fail(OpError("Random.randInt", "\(dtype) does not hold all of the range \(range)"))
+    }
     let bounds = Distribution.integer(low: range.lowerBound, high: range.upperBound)
     return draw(bounds, TensorType(dtype, shape), generator)
   }
@@ -104,5 +107,18 @@ public enum Random {
     if let shape = Shape(checking: shape, for: operation) { return shape }
     _ = fail(shape, operation)
     return nil
+  }
+}
+
+extension DType {
+  /// Whether this integer dtype has that number.
+  fileprivate func holds(_ value: Int) -> Bool {
+    switch self {
+    case .uint8: UInt8(exactly: value) != nil
+    case .int8: Int8(exactly: value) != nil
+    case .int16: Int16(exactly: value) != nil
+    case .int32: Int32(exactly: value) != nil
+    case .int64, .bool, .float16, .bfloat16, .float32, .float64: true
+    }
   }
 }

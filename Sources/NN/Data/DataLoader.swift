@@ -24,20 +24,25 @@ public final class DataLoader<Source: Dataset>: Sequence, Sendable {
     _ dataset: Source, batchSize: Int, shuffle: Bool = false, dropLast: Bool = false,
     workers: Int = 0, seed: Int? = nil
   ) {
-    precondition(batchSize >= 1, "DataLoader: batchSize must be at least 1")
-    precondition(workers >= 0, "DataLoader: workers cannot be negative")
+    if batchSize < 1 || workers < 0 {
+      note(
+        OpError(
+          "DataLoader",
+          "needs a batchSize from 1 up and workers from 0 up, not \(batchSize) and \(workers)"))
+    }
     self.dataset = dataset
-    self.batchSize = batchSize
+    self.batchSize = Swift.max(batchSize, 1)
     self.shuffle = shuffle
     self.dropLast = dropLast
-    self.workers = workers
+    self.workers = Swift.max(workers, 0)
     self.seed =
       shuffle ? seed ?? Random.randInt(0..<Int.max, []).item(Int.self) : seed ?? 0
   }
 
   /// The number of batches in an epoch.
   public var batchCount: Int {
-    dropLast ? dataset.count / batchSize : (dataset.count + batchSize - 1) / batchSize
+    let (whole, rest) = dataset.count.quotientAndRemainder(dividingBy: batchSize)
+    return dropLast || rest == 0 ? whole : whole + 1
   }
 
   /// The number of the epoch that the next iteration is, from 0. Set it to go on where a run was interrupted.
@@ -55,7 +60,8 @@ public final class DataLoader<Source: Dataset>: Sequence, Sendable {
     let count = dataset.count
     let (dataset, batchSize) = (dataset, batchSize)
     let make: @Sendable (Int) -> (Tensor, Tensor) = { batch in
-      let range = (batch * batchSize)..<Swift.min((batch + 1) * batchSize, count)
+      let start = batch * batchSize
+      let range = start..<(start + Swift.min(batchSize, count - start))
       return dataset.batch(order.map { Array($0[range]) } ?? Array(range))
     }
     let batches = batchCount
@@ -74,7 +80,9 @@ public final class DataLoader<Source: Dataset>: Sequence, Sendable {
 
   private func shuffled(_ epoch: Int) -> [Int] {
     // A seed of its own for each epoch, by the finaliser of SplitMix64 (Steele and others, 2014).
-    var mixed = UInt64(bitPattern: Int64(seed)) &+ UInt64(epoch + 1) &* 0x9E37_79B9_7F4A_7C15
+    var mixed =
+      UInt64(bitPattern: Int64(seed)) &+ UInt64(bitPattern: Int64(epoch) &+ 1)
+      &* 0x9E37_79B9_7F4A_7C15
     mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
     mixed ^= mixed >> 31

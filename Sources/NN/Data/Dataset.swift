@@ -22,11 +22,11 @@ extension Dataset {
 public struct TensorDataset: Dataset {
   public let inputs: Tensor
   public let targets: Tensor
+  public let count: Int
 
   public init(_ inputs: Tensor, _ targets: Tensor) {
-    if !inputs.isFailed, !targets.isFailed,
-      inputs.ndim == 0 || targets.ndim == 0 || inputs.dim(0) != targets.dim(0)
-    {
+    let fits = inputs.ndim > 0 && targets.ndim > 0 && inputs.dim(0) == targets.dim(0)
+    if !inputs.isFailed, !targets.isFailed, !fits {
       note(
         OpError(
           "TensorDataset",
@@ -34,9 +34,8 @@ public struct TensorDataset: Dataset {
     }
     self.inputs = inputs
     self.targets = targets
+    count = fits ? inputs.dim(0) : 0
   }
-
-  public var count: Int { inputs.ndim == 0 ? 0 : inputs.dim(0) }
 
   public subscript(index: Int) -> (Tensor, Tensor) {
     let place = Tensor(index)

@@ -8,7 +8,7 @@ final class Prefetcher<Element: Sendable>: Sendable {
   private let queue: Queue
 
   init(count: Int, workers: Int, _ make: @escaping @Sendable (Int) -> Element) {
-    queue = Queue(count: count, workers: min(workers, count), capacity: 2 * workers)
+    queue = Queue(count: count, workers: min(workers, count), capacity: 2 * min(workers, count))
     for _ in 0..<min(workers, count) {
       // Holds the queue, not the prefetcher.
       let thread = Thread { [queue] in queue.work(make) }

@@ -152,10 +152,22 @@ private func perClass(_ weight: Tensor, _ rank: Int, _ axis: Int) -> Tensor {
 public func binaryCrossEntropy(
   _ probabilities: Tensor, _ targets: Tensor, weight: Tensor? = nil, reduction: Reduction = .mean
 ) -> Tensor {
-  let hit = maximum(log(probabilities), -100)
-  let miss = maximum(log1p(-probabilities), -100)
+  if let error = mistake("binaryCrossEntropy", probabilities, targets) { return error }
+  // 0 and 1 are kept from the logarithms, whose gradients there would give 0 · ∞; theirs count as 0.
+  let (isZero, isOne) = (probabilities .== 0, probabilities .== 1)
+  let hit = which(isZero, -100, maximum(log(which(isZero, 1, probabilities)), -100))
+  let miss = which(isOne, -100, maximum(log1p(-which(isOne, 0, probabilities)), -100))
   let losses = -(targets * hit + (1 - targets) * miss)
   return reduction(weight.map { losses * $0 } ?? losses)
+}
+
+/// A failed tensor if scores and targets differ in shape: `[N, 1]` and `[N]` would broadcast to `[N, N]`.
+private func mistake(_ operation: String, _ scores: Tensor, _ targets: Tensor) -> Tensor? {
+  if scores.isFailed || targets.isFailed { return scores.isFailed ? scores : targets }
+  if scores.shape == targets.shape { return nil }
+  return fail(
+    OpError(
+      operation, "scores \(scores.shape) need targets of the same shape, not \(targets.shape)"))
 }
 
 /// The cross entropy of sigmoid(logits) and targets in 0 ... 1, without overflow.
@@ -167,6 +179,7 @@ public func binaryCrossEntropyWithLogits(
   _ logits: Tensor, _ targets: Tensor, weight: Tensor? = nil, positiveWeight: Tensor? = nil,
   reduction: Reduction = .mean
 ) -> Tensor {
+  if let error = mistake("binaryCrossEntropyWithLogits", logits, targets) { return error }
   // (1 - t) x + softplus(-x), the second term times 1 + (w - 1) t
   let negative = softplus(-logits)
   let scaled = positiveWeight.map { negative * (($0 - 1) * targets + 1) } ?? negative

@@ -8,7 +8,7 @@ public struct LayerNorm: UnaryLayer {
   /// Of the normalised axes' shape, beginning as zeros.
   public let bias: Parameter?
   public let eps: Double
-  let rank: Int
+  let shape: [Int]
 
   /// - Parameters:
   ///   - shape: The sizes of the axes that are normalised, the last ones of what comes in.
@@ -21,7 +21,7 @@ public struct LayerNorm: UnaryLayer {
     weight = affine ? Parameter(ones(shape, dtype: dtype), name: "weight") : nil
     self.bias = affine && bias ? Parameter(zeros(shape, dtype: dtype), name: "bias") : nil
     self.eps = eps
-    rank = shape.count
+    self.shape = shape
   }
 
   /// Normalises over the last axis, which has that size.
@@ -33,14 +33,24 @@ public struct LayerNorm: UnaryLayer {
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    layerNorm(x, weight: weight?.value, bias: bias?.value, axes: rank, eps: eps)
+    if let error = mistake("LayerNorm", x, shape) { return error }
+    return layerNorm(x, weight: weight?.value, bias: bias?.value, axes: shape.count, eps: eps)
   }
+}
+
+/// A failed tensor if the last axes of `x` are not of that shape. Else they might broadcast.
+private func mistake(_ operation: String, _ x: Tensor, _ shape: [Int]) -> Tensor? {
+  if x.isFailed { return x }
+  if x.shape.suffix(shape.count) == shape[...] { return nil }
+  return fail(
+    OpError(operation, "expects last axes \(shape), not shape \(x.shape)"))
 }
 
 /// Elements with mean 0 and variance 1 over the last `axes` axes, then scaled and moved.
 public func layerNorm(
   _ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, axes: Int = 1, eps: Double = 1e-5
 ) -> Tensor {
+  guard axes >= 0 else { return fail(OpError("layerNorm", "cannot be over \(axes) axes")) }
   let last = (0..<axes).map { $0 - axes }
   let centred = x - x.mean(axes: last, keepDims: true)
   let variance = centred.square().mean(axes: last, keepDims: true)
@@ -55,7 +65,7 @@ public struct RMSNorm: UnaryLayer {
   /// Of the normalised axes' shape, beginning as ones.
   public let weight: Parameter?
   public let eps: Double?
-  let rank: Int
+  let shape: [Int]
 
   /// - Parameters:
   ///   - shape: The sizes of the axes that are normalised, the last ones of what comes in.
@@ -63,7 +73,7 @@ public struct RMSNorm: UnaryLayer {
   public init(_ shape: [Int], eps: Double? = nil, affine: Bool = true, dtype: DType = .float32) {
     weight = affine ? Parameter(ones(shape, dtype: dtype), name: "weight") : nil
     self.eps = eps
-    rank = shape.count
+    self.shape = shape
   }
 
   /// Normalises over the last axis, which has that size.
@@ -72,7 +82,8 @@ public struct RMSNorm: UnaryLayer {
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    let last = (0..<rank).map { $0 - rank }
+    if let error = mistake("RMSNorm", x, shape) { return error }
+    let last = shape.indices.map { $0 - shape.count }
     let meanSquare = x.square().mean(axes: last, keepDims: true)
     let result = x * rsqrt(meanSquare + (eps ?? x.dtype.epsilon))
     return weight.map { result * $0.value } ?? result

@@ -1,3 +1,5 @@
+import DuetEager
+import DuetRuntime
 import Foundation
 
 /// Changes an optimiser's learning rate as training goes on: call `step()` after each epoch, or each batch.
@@ -23,14 +25,19 @@ open class LearningRateScheduler {
   }
 }
 
+/// The number, or 1 after noting that it is less.
+private func atLeastOne(_ count: Int, _ scheduler: String, _ name: String) -> Int {
+  if count < 1 { note(OpError(scheduler, "\(name) must be at least 1, not \(count)")) }
+  return max(count, 1)
+}
+
 /// Multiplies the rate by `gamma` every `stepSize` steps.
 public final class StepLR: LearningRateScheduler {
   public let stepSize: Int
   public let gamma: Double
 
   public init(_ optimizer: any Optimizer, stepSize: Int, gamma: Double = 0.1) {
-    precondition(stepSize > 0, "StepLR: stepSize must be at least 1")
-    self.stepSize = stepSize
+    self.stepSize = atLeastOne(stepSize, "StepLR", "stepSize")
     self.gamma = gamma
     super.init(optimizer)
   }
@@ -47,8 +54,7 @@ public final class CosineAnnealingLR: LearningRateScheduler {
   public let minimum: Double
 
   public init(_ optimizer: any Optimizer, steps: Int, minimum: Double = 0) {
-    precondition(steps > 0, "CosineAnnealingLR: steps must be at least 1")
-    self.steps = steps
+    self.steps = atLeastOne(steps, "CosineAnnealingLR", "steps")
     self.minimum = minimum
     super.init(optimizer)
   }
@@ -67,8 +73,7 @@ public final class LinearWarmup: LearningRateScheduler {
 
   /// - Parameter next: Made for the same optimiser before this one; nil: the rate stays.
   public init(_ optimizer: any Optimizer, steps: Int, then next: LearningRateScheduler? = nil) {
-    precondition(steps > 0, "LinearWarmup: steps must be at least 1")
-    self.steps = steps
+    self.steps = atLeastOne(steps, "LinearWarmup", "steps")
     self.next = next
     super.init(optimizer)
     optimizer.learningRate = rate(at: 0)

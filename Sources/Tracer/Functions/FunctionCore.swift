@@ -28,12 +28,19 @@ final class FunctionCore: @unchecked Sendable {
 
   /// The trace that a call with these arguments would use now.
   func trace(for visitor: borrowing TensorVisitor) -> Trace? {
-    traces.first { $0.signature.matches(visitor) && $0.matchesState() }
+    traces.first {
+      $0.signature.matches(visitor) && $0.ownsGradients(of: visitor.tensors) && $0.matchesState()
+    }
   }
 
   /// Looks for a trace of this signature and replays it.
   func attempt(_ visitor: borrowing TensorVisitor) throws(OpError) -> Decision {
+    var forOtherGradients = 0
     for trace in traces where trace.signature.matches(visitor) {
+      guard trace.ownsGradients(of: visitor.tensors) else {
+        forOtherGradients += 1
+        continue
+      }
       if trace.reasonForEager != nil {
         if trace.matchesState() {
           trace.callCount.add(1, ordering: .relaxed)
@@ -46,7 +53,8 @@ final class FunctionCore: @unchecked Sendable {
         return .results(results, trace)
       }
     }
-    return .record
+    // A few leaves that come again deserve a trace each; a new leaf on every call does not.
+    return forOtherGradients < 8 ? .record : .runEagerly
   }
 
   /// Runs a body once while recording it, and keeps the trace.
@@ -73,7 +81,8 @@ final class FunctionCore: @unchecked Sendable {
     keep(
       try Trace(
         recorder, signature: signature, paths: visitor.paths,
-        reason: reason(for: signature, visitor.paths), results: results, form: form()))
+        reason: reason(for: signature, visitor.paths), arguments: arguments, results: results,
+        form: form()))
   }
 
   /// Traces from types alone.
@@ -95,8 +104,8 @@ final class FunctionCore: @unchecked Sendable {
     }
     let trace = try Trace(
       recorder, signature: signature, paths: paths,
-      reason: "lowered from types: " + reason(for: signature, paths), results: results, form: form()
-    )
+      reason: "lowered from types: " + reason(for: signature, paths), arguments: arguments,
+      results: results, form: form())
     keep(trace)
     return trace
   }
@@ -139,7 +148,8 @@ final class FunctionCore: @unchecked Sendable {
     let differences = existing.map { signature.differences(from: $0.signature, paths: paths) }
     let closest = differences.min { $0.count < $1.count }!
     return closest.isEmpty
-      ? "the state that the function reads changed its form (dtype, shape, or whether it was there)"
+      ? "the state that the function reads changed its form (dtype, shape, or whether it was there), "
+        + "or gradients go to other arguments"
       : closest.joined(separator: "; ")
   }
 }

@@ -88,9 +88,15 @@ struct Signature: Hashable {
 public struct TensorSpec: Sendable, Hashable {
   public let type: TensorType
 
-  /// - Parameter shape: Sizes of the axes.
+  /// - Parameter shape: Sizes of the axes, at most eight.
   public init(_ shape: [Int], _ dtype: DType = .float32) {
-    precondition(shape.count <= Shape.maximumRank, "TensorSpec: at most \(Shape.maximumRank) axes")
-    type = TensorType(dtype, Shape(shape))
+    let isShape = shape.count <= Shape.maximumRank && shape.allSatisfy { $0 >= 0 }
+    if !isShape {
+      note(
+        OpError(
+          "TensorSpec",
+          "\(shape) is not a shape: at most \(Shape.maximumRank) axes, sizes from 0 up"))
+    }
+    type = TensorType(dtype, isShape ? Shape(shape) : [])
   }
 }

@@ -54,17 +54,20 @@ final class Trace: @unchecked Sendable {
   }
 
   private let inputs: [GraphRecorder.InputSource]
+  /// Arguments whose own gradients the closure reads or writes, with where those lie.
+  private let ownGradients: [(argument: Int, cell: StateCell)]
   private let reads: [CellRead]
   private let writes: [CellWrite]  // in the order of the cells' making
   private let results: [Source]
   private let outputTypes: [TensorType]
 
   /// Compiles what a recorder has seen.
-  /// - Parameter results: The tensors that the closure returned.
+  /// - Parameters:
+  ///   - arguments: The tensors that the closure was given.
+  ///   - results: The tensors that the closure returned.
   init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
-    results: [Tensor],
-    form: Any?
+    arguments: [Tensor], results: [Tensor], form: Any?
   ) throws(OpError) {
     self.form = form
     self.signature = signature
@@ -123,11 +126,28 @@ final class Trace: @unchecked Sendable {
         cell: use.cell, type: use.initial?.type, requiresGrad: use.initial?.requiresGrad ?? false,
         input: use.inputIndex, isWritten: written.contains(ObjectIdentifier(use.cell)))
     }
-    let open = results.contains { $0.body.autograd?.leadsToSavedValues ?? false }
-    reasonForEager =
-      open
-      ? "a result can still be differentiated outside (call backward inside, or wrap the call in noGrad)"
-      : nil
+    let used = Set(recorder.cells.map { ObjectIdentifier($0.cell) })
+    ownGradients = arguments.enumerated().compactMap { i, argument in
+      argument.body.autograd?.gradientCell.flatMap {
+        used.contains(ObjectIdentifier($0)) ? (argument: i, cell: $0) : nil
+      }
+    }
+    if results.contains(where: { $0.body.autograd?.leadsToSavedValues ?? false }) {
+      reasonForEager =
+        "a result can still be differentiated outside (call backward inside, or wrap the call in noGrad)"
+    } else if arguments.contains(where: { !($0.body.autograd?.leadsToSavedValues ?? true) }) {
+      reasonForEager =
+        "backward went through an argument into operations outside (detach it, or call backward outside)"
+    } else {
+      reasonForEager = nil
+    }
+  }
+
+  /// Whether these are the arguments whose gradients the trace reads and writes.
+  func ownsGradients(of arguments: [Tensor]) -> Bool {
+    for (argument, cell) in ownGradients
+    where arguments[argument].body.autograd?.gradientCell !== cell { return false }
+    return true
   }
 
   /// The names of the cells that the trace reads, writes, or both.

@@ -141,20 +141,25 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
   @discardableResult
   public func lower(_ specs: TensorSpec...) throws -> LoweredFunction {
     var produced: Result?
+    var count = 0
+    var takesTensors = true
+    func look<Part: TensorTree>(at type: Part.Type) {
+      count += 1
+      if type != Tensor.self { takesTensors = false }
+    }
+    repeat look(at: (each Argument).self)
     return try checked {
+      guard takesTensors, count == specs.count else {
+        throw TensorError(
+          OpError("lower", "takes one TensorSpec per argument, and tensors as arguments"),
+          location: .ofCaller())
+      }
       let trace = try core.lower(
         Signature(specs: specs), specs.indices.map { "argument \($0)" },
         form: { self.emptied(produced!) },
         { tensors in
           var rest = tensors[...]
-          func taken<Part: TensorTree>(_ type: Part.Type) -> Part {
-            guard let tensor = rest.popFirst() as? Part else {
-              return fail(
-                OpError("lower", "takes one TensorSpec per argument, and tensors as arguments"))
-                as! Part
-            }
-            return tensor
-          }
+          func taken<Part: TensorTree>(_ type: Part.Type) -> Part { rest.removeFirst() as! Part }
           produced = self.body(repeat taken((each Argument).self))
           return self.form.tensors(produced!)
         })
