@@ -161,6 +161,23 @@ struct Named: CustomTestStringConvertible, Sendable {
         == "log: the result of shape [1] holds a NaN")
   }
 
+  @Test func anomaliesOfGradientsNameTheOperationTheyBelongTo() throws {
+    let line = #line + 4
+    do {
+      try detectAnomaly {
+        let x = Tensor([0.0], requiresGrad: true)
+        let root = sqrt(x)
+        (root * 0).sum().backward()
+      }
+      Issue.record("no error")
+    } catch let error as TensorError {
+      #expect(error.reason.contains("holds a NaN, in the gradient of sqrt"))
+      if error.location != nil {
+        #expect(error.reason.hasSuffix("done at AutogradTests.swift:\(line)"))
+      }
+    }
+  }
+
   @Test func gradientsAtKinksAreFinite() {
     func gradient(_ values: [Float], _ f: (Tensor) -> Tensor) -> [Float] {
       let x = Tensor(values, requiresGrad: true)

@@ -37,6 +37,41 @@ struct Mistake: CustomTestStringConvertible, Sendable {
     Mistake("matmul: inner dimensions differ: [3] × [4] (3 ≠ 4)") {
       _ = matmul(zeros([3]), zeros([4]))
     },
+    Mistake(
+      "multiply: a result of shape [8589934592, 8589934592] has more elements than any memory"
+    ) {
+      let column = ones([1, 1]).broadcast(to: [1 << 33, 1])
+      _ = column * column.transposed()
+    },
+    Mistake(
+      "matmul: a result of shape [8589934592, 8589934592] has more elements than any memory"
+    ) {
+      let column = ones([1, 1]).broadcast(to: [1 << 33, 1])
+      _ = matmul(column, column.transposed())
+    },
+    Mistake(
+      "broadcast: a result of shape [4611686018427387904, 4] has more elements than any memory"
+    ) {
+      _ = ones([1, 1]).broadcast(to: [1 << 62, 4])
+    },
+    Mistake(
+      "negate: out of memory: the result float64[35184372088832] takes 281474976710656 bytes"
+    ) { _ = -ones([1], dtype: .float64).broadcast(to: [1 << 45]) },
+    Mistake(
+      "conv2d: stride 9223372036854775807×1, dilation 1×1, padding 0×0 and groups 1 must be at most 16777216"
+    ) {
+      _ = conv2d(ones([1, 1, 4, 4]), ones([1, 1, 3, 3]), stride: [Int.max, 1])
+    },
+    Mistake(
+      "conv2d: stride 1×1, dilation 1×1, padding 8589934592×0 and groups 1 must be at most 16777216"
+    ) {
+      _ = conv2d(ones([1, 1, 4, 4]), ones([1, 1, 3, 3]), padding: [1 << 33, 0])
+    },
+    Mistake(
+      "maxPool2d: kernel 2×2, stride 9223372036854775807×1 and dilation 1×1 must be at most 16777216"
+    ) {
+      _ = maxPool2d(ones([1, 1, 4, 4]), kernelSize: 2, stride: [Int.max, 1])
+    },
     Mistake("matmul: needs at least one axis each: [] × [4]") { _ = matmul(zeros([]), zeros([4])) },
     Mistake("reshaped: [6] has 6 elements, which do not fit [4, -1]") {
       _ = zeros([6]).reshaped(4, -1)

@@ -36,6 +36,21 @@ import Testing
     }
   }
 
+  @Test(arguments: [0, 2]) func mistakesInADatasetReachTheOneWhoAsksForTheBatch(workers: Int) {
+    struct Faulty: Dataset {
+      let count = 5
+      subscript(index: Int) -> (Tensor, Tensor) { (zeros([]), zeros([])) }
+      func batch(_ indices: [Int]) -> (Tensor, Tensor) {
+        (ones([2]) + ones([3]), arange(indices.count))
+      }
+    }
+    #expect {
+      try checked { for _ in DataLoader(Faulty(), batchSize: 2, workers: workers) {} }
+    } throws: { error in
+      (error as? TensorError)?.reason == "shapes [2] and [3] do not broadcast"
+    }
+  }
+
   @Test func orderDependsOnSeedAndEpochOnly() {
     func epochs(_ workers: Int, _ seed: Int) -> [[[Int]]] {
       let loader = DataLoader(

@@ -60,6 +60,13 @@ import Testing
     expectSame(v.value, Tensor([31.0, 32.0]))
   }
 
+  @Test func lookingAtAFaultyFunctionIsAnErrorThatCanBeCaught() {
+    let f = traced { (a: Tensor) in a + ones([3]) }
+    #expect(throws: TensorError.self) { try checked { _ = f.graph(for: ones([2])) } }
+    #expect(throws: TensorError.self) { try checked { _ = f.plan(for: ones([2])) } }
+    #expect(f.traceCount == 0)
+  }
+
   @Test func failedArgumentsRecordNothing() {
     let f = traced { (x: Tensor) in x + 1 }
     #expect(throws: TensorError.self) {

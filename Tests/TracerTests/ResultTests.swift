@@ -38,6 +38,16 @@ import Testing
     for _ in 0..<3 { expectSame(f(x), [x + 1, x + 1, (x + 1) * 2]) }
   }
 
+  @Test func resultsAreTheSameOnEveryCallAfterBackwardInside() {
+    let weight = Parameter(ones([3]))
+    let f = traced { (a: Tensor) in
+      let loss = (a * weight.value).sum()
+      loss.backward()
+      return loss
+    }
+    for _ in 0..<3 { #expect(!f(x).requiresGrad) }
+  }
+
   @Test func viewsMayBeReturned() {
     let f = traced { (a: Tensor) in
       [a.T, a[0], a.reshaped(3, 2), a.broadcast(to: [4, 2, 3]), (a * 2).T]

@@ -173,6 +173,9 @@ private struct GraphParser {
       guard shape.rank < Shape.maximumRank else { throw GraphError("more than 8 axes") }
       shape.append(size)
     }
+    guard shape.isRepresentable else {
+      throw GraphError("\(shape) has more elements than any memory")
+    }
     return TensorType(dtype, shape)
   }
 

@@ -117,7 +117,9 @@ enum Backward {
       // A rule that reads the result must be differentiable through it.
       if ThreadContext.isGradEnabled { saved.output = saved.output?.attached(to: meta) }
       let edges = function.edges
-      let results = function.gradients(of: gradient, saved, wanted: edges.map { $0 != nil })
+      let results = AnomalyDetector.gradients(of: function) {
+        function.gradients(of: gradient, saved, wanted: edges.map { $0 != nil })
+      }
       for (edge, result) in zip(edges, results) {
         if let edge, let result { accumulate(edge, result) }
       }

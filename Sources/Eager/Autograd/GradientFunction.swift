@@ -7,6 +7,8 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   package let sequence: Int
   package let op: Op
   package let outputType: TensorType
+  /// Where the operation was done, if `detectAnomaly` wants to know.
+  let callSite: CallSite?
   private let state: Mutex<State>
 
   private struct Input {
@@ -30,6 +32,7 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
     sequence = Self.counter.add(1, ordering: .relaxed).newValue
     self.op = op
     self.outputType = outputType
+    callSite = ThreadContext.has(ThreadContext.Flags.anomaly) ? CallSite() : nil
     let needs = op.gradientNeeds.inputs
     state = Mutex(
       State(

@@ -65,7 +65,10 @@ private func compute(
   if inputs.count == 1, let (layout, offset) = op.view(of: inputs[0].body.layout) {
     return TensorBody(viewOf: inputs[0].body, layout: layout, offset: offset, autograd: autograd)
   }
-  let result = TensorBody(allocating: type, autograd: autograd)
+  guard let storage = Storage.allocateIfPossible(byteCount: type.byteCount) else {
+    throw OpError(op.name, "out of memory: the result \(type) takes \(type.byteCount) bytes")
+  }
+  let result = TensorBody(owning: storage, type, autograd: autograd)
   try withUnsafeTemporaryAllocation(of: TensorView.self, capacity: inputs.count) { views in
     for i in inputs.indices { views.initializeElement(at: i, to: inputs[i].body.view) }
     return Result { () throws(OpError) in

@@ -33,11 +33,17 @@ package final class TensorBody: @unchecked Sendable {
 
   /// Fresh memory for a result, with arbitrary contents.
   package convenience init(allocating type: TensorType, autograd: AutogradMeta? = nil) {
-    let count = type.shape.elementCount
-    let storage = Storage.allocate(byteCount: count &* type.dtype.size)
+    self.init(
+      owning: Storage.allocate(byteCount: type.shape.elementCount &* type.dtype.size), type,
+      autograd: autograd)
+  }
+
+  /// All of a storage's memory as a contiguous tensor.
+  package convenience init(owning storage: Storage, _ type: TensorType, autograd: AutogradMeta?) {
     self.init(
       storage: storage, pointer: storage.base, dtype: type.dtype,
-      layout: Layout(contiguous: type.shape), isContiguous: true, count: count, autograd: autograd)
+      layout: Layout(contiguous: type.shape), isContiguous: true, count: type.shape.elementCount,
+      autograd: autograd)
   }
 
   /// Another view of the same memory, `offset` elements further on.

@@ -54,17 +54,23 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
         var count = 0
         for frame in symbolicated.frames {
           count += 1
-          guard let symbol = frame.symbol, let source = symbol.sourceLocation, source.line > 0,
-            source.path.hasSuffix(".swift"), !isOwn(symbol.rawName)
-          else { continue }
-          return SourceLocation(
-            file: String(source.path.split(separator: "/").last ?? ""), line: source.line)
+          if let location = SourceLocation(ofUser: frame) { return location }
         }
         if count < step { return nil }
       }
     #endif
     return nil
   }
+
+  #if canImport(Runtime)
+    /// The source line of a frame, if it is known and not the framework's own.
+    fileprivate init?(ofUser frame: SymbolicatedBacktrace.Frame) {
+      guard let symbol = frame.symbol, let source = symbol.sourceLocation, source.line > 0,
+        source.path.hasSuffix(".swift"), !Self.isOwn(symbol.rawName)
+      else { return nil }
+      self.init(file: String(source.path.split(separator: "/").last ?? ""), line: source.line)
+    }
+  #endif
 
   // Mangled names begin with the module: "$s9DuetEager...". Closures that the user wrote carry the user's.
   private static func isOwn(_ symbol: String) -> Bool {
@@ -80,6 +86,31 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
     }
     // The top level of a main.swift has a plain name.
     return false
+  }
+}
+
+/// A point in the program's run, whose source line is looked up only when it is asked for.
+package final class CallSite: Sendable {
+  #if canImport(Runtime)
+    private let stack: Backtrace?
+  #endif
+
+  /// The call that is under way.
+  package init() {
+    #if canImport(Runtime)
+      stack = try? Backtrace.capture(limit: 48, offset: 1, top: 0)
+    #endif
+  }
+
+  /// The innermost line that is not the framework's own. Slow, as ``SourceLocation/ofCaller()``.
+  package var location: SourceLocation? {
+    #if canImport(Runtime)
+      stack?.symbolicated(options: [.showInlineFrames, .showSourceLocations]).flatMap {
+        $0.frames.lazy.compactMap(SourceLocation.init(ofUser:)).first
+      }
+    #else
+      nil
+    #endif
   }
 }
 
@@ -122,8 +153,13 @@ package func fail(_ error: OpError) -> Tensor {
 /// Reports a mistake whose result is not a tensor.
 @inline(never)
 package func note(_ error: OpError) {
+  report(TensorError(error, location: .ofCaller()))
+}
+
+/// As `note`, for a mistake whose place is known: made on another thread, for example.
+@inline(never)
+package func report(_ located: TensorError) {
   let state = duet_thread()!
-  let located = TensorError(error, location: .ofCaller())
   guard state.pointee.flags & ThreadContext.Flags.checked != 0, let pointer = state.pointee.checked
   else {
     FileHandle.standardError.write(Data("Fatal error: \(located)\n".utf8))

@@ -41,13 +41,8 @@ extension Shape {
   /// A shape that a user gave, if it can be one.
   init?(checking sizes: [Int], for operation: String) {
     guard sizes.count <= Shape.maximumRank, sizes.allSatisfy({ $0 >= 0 }) else { return nil }
-    var count = 1
-    for size in sizes {
-      let (product, overflow) = count.multipliedReportingOverflow(by: Swift.max(size, 1))
-      if overflow || product > 1 << 44 { return nil }
-      count = product
-    }
     self.init(sizes)
+    guard isRepresentable else { return nil }
   }
 }
 

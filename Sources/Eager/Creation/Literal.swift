@@ -150,7 +150,7 @@ extension Shape {
 
 extension Tensor {
   /// The result of an operation that was already reported as a mistake.
-  static var failed: Tensor { Tensor(FailedTensor.body) }
+  package static var failed: Tensor { Tensor(FailedTensor.body) }
 
   /// A tensor whose elements are given one by one.
   init(filling type: TensorType, _ element: (Int) -> Element) {

@@ -74,8 +74,20 @@ public final class DataLoader<Source: Dataset>: Sequence, Sendable {
       }
     }
     // The closure alone holds the prefetcher: its threads end when the iterator goes away.
-    let prefetcher = Prefetcher(count: batches, workers: workers, make)
-    return AnyIterator { prefetcher.next() }
+    // A mistake in a worker becomes one of the thread that asks for the batch, which may be inside `checked`.
+    let prefetcher = Prefetcher(count: batches, workers: workers) { batch in
+      Result { try checked { make(batch) } }
+    }
+    return AnyIterator {
+      switch prefetcher.next() {
+      case .success(let batch): return batch
+      case .failure(let error as TensorError):
+        report(error)
+        return (.failed, .failed)
+      case .failure(let error): fatalError("\(error)")
+      case nil: return nil
+      }
+    }
   }
 
   private func shuffled(_ epoch: Int) -> [Int] {

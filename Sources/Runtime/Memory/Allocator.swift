@@ -87,9 +87,9 @@ public enum Allocator {
     return (shift - smallestShift) * 4 + ((top >> (shift - 2)) & 3) + 1
   }
 
-  /// A block of at least that many bytes, aligned to 64, with arbitrary contents.
-  static func allocate(_ byteCount: Int, _ index: Int) -> UnsafeMutableRawPointer {
-    precondition(index < classes.count, "a tensor of \(byteCount) bytes is larger than any memory")
+  /// A block of at least that many bytes, aligned to 64, with arbitrary contents; nil where the system has none.
+  static func allocate(_ byteCount: Int, _ index: Int) -> UnsafeMutableRawPointer? {
+    guard index < classes.count else { return nil }
     let sizeClass = classes[index]
     let found = sizeClass.lock.withLock { head -> UInt in
       let block = head
@@ -103,8 +103,9 @@ public enum Allocator {
       noteLive(sizeClass.byteCount)
       return block
     }
+    guard let block = systemBlock(sizeClass.byteCount) else { return nil }
     noteLive(sizeClass.byteCount)
-    return systemBlock(sizeClass.byteCount)
+    return block
   }
 
   static func release(_ block: UnsafeMutableRawPointer, _ index: Int) {
@@ -129,15 +130,18 @@ public enum Allocator {
 
   static func noteDead(_ byteCount: Int) { live.subtract(byteCount, ordering: .relaxed) }
 
-  private static func systemBlock(_ byteCount: Int) -> UnsafeMutableRawPointer {
+  private static func systemBlock(_ byteCount: Int) -> UnsafeMutableRawPointer? {
     // Work worth sharing between threads has operands of this kind, so the pool is there before it.
     ThreadPool.install()
     var block: UnsafeMutableRawPointer?
     let huge = byteCount >= hugePage
-    let status = posix_memalign(&block, huge ? hugePage : 64, byteCount)
-    guard status == 0, let block else {
-      fatalError("out of memory: could not get \(byteCount) bytes for a tensor")
+    let alignment = huge ? hugePage : 64
+    if posix_memalign(&block, alignment, byteCount) != 0 {
+      // What is kept for later use may be what is missing now.
+      trim()
+      guard posix_memalign(&block, alignment, byteCount) == 0 else { return nil }
     }
+    guard let block else { return nil }
     #if os(Linux)
       if huge { madvise(block, byteCount, MADV_HUGEPAGE) }
     #endif

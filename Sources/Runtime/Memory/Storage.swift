@@ -16,8 +16,16 @@ public final class Storage: ManagedBuffer<Storage.Header, UInt64> {
 
   private static let largestInline = 960
 
-  /// Memory for that many bytes, with arbitrary contents.
+  /// Memory for that many bytes, with arbitrary contents. Ends the program where the system has no more.
   package static func allocate(byteCount: Int) -> Storage {
+    guard let storage = allocateIfPossible(byteCount: byteCount) else {
+      fatalError("out of memory: could not get \(byteCount) bytes for a tensor")
+    }
+    return storage
+  }
+
+  /// Memory for that many bytes, with arbitrary contents, or nil where the system has no more.
+  package static func allocateIfPossible(byteCount: Int) -> Storage? {
     if byteCount <= largestInline {
       let buffer = Storage.create(minimumCapacity: (byteCount + 7) / 8) { buffer in
         Header(
@@ -28,7 +36,7 @@ public final class Storage: ManagedBuffer<Storage.Header, UInt64> {
       return unsafeDowncast(buffer, to: Storage.self)
     }
     let sizeClass = Allocator.sizeClass(for: byteCount)
-    let block = Allocator.allocate(byteCount, sizeClass)
+    guard let block = Allocator.allocate(byteCount, sizeClass) else { return nil }
     let buffer = Storage.create(minimumCapacity: 0) { _ in
       Header(base: block, byteCount: byteCount, sizeClass: sizeClass, owner: nil)
     }

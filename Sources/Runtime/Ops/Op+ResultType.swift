@@ -10,9 +10,21 @@ extension Op {
   }
 
   /// As the form that takes an array, for inputs that lie elsewhere.
-  package func resultType(for inputs: UnsafeBufferPointer<TensorType>) throws(OpError) -> TensorType
-  {
+  package func resultType(
+    for inputs: UnsafeBufferPointer<TensorType>
+  ) throws(OpError) -> TensorType {
     try check(count: inputs.count)
+    let type = try uncheckedResultType(inputs)
+    guard type.shape.isRepresentable else {
+      throw fail("a result of shape \(type.shape) has more elements than any memory")
+    }
+    return type
+  }
+
+  /// The result's type without a look at how many elements it has.
+  private func uncheckedResultType(
+    _ inputs: UnsafeBufferPointer<TensorType>
+  ) throws(OpError) -> TensorType {
     switch self {
     case .unary(let op):
       return TensorType(try op.resultDType(for: inputs[0].dtype), inputs[0].shape)

@@ -1,8 +1,13 @@
 extension Convolution {
+  /// Largest stride, padding, dilation, number of groups and kernel size: what they are multiplied and added to
+  /// stays far from overflow, in kernels too.
+  static let largestAttribute = 1 << 24
+
   /// Output elements along one axis, or nil if the kernel does not fit.
   static func outputSize(_ size: Int, _ kernel: Int, _ stride: Int, _ padding: Int, _ dilation: Int)
     -> Int?
   {
+    guard size >= 0, size <= 1 << 46, kernel <= largestAttribute else { return nil }
     let room = size + 2 * padding - dilation * (kernel - 1) - 1
     return room < 0 ? nil : room / stride + 1
   }
@@ -15,6 +20,15 @@ extension Convolution {
         name,
         "stride \(stride), dilation \(dilation) and groups \(groups) must be positive, "
           + "padding \(padding) not negative")
+    }
+    let largest = max(
+      stride.height, stride.width, dilation.height, dilation.width, padding.height, padding.width,
+      groups)
+    guard largest <= Self.largestAttribute else {
+      throw OpError(
+        name,
+        "stride \(stride), dilation \(dilation), padding \(padding) and groups \(groups) must be "
+          + "at most \(Self.largestAttribute)")
     }
   }
 
@@ -35,11 +49,11 @@ extension Convolution {
     guard weight.shape.rank == 4 else {
       throw OpError(name, "needs a weight [out, in / groups, kh, kw], not \(weight.shape)")
     }
-    guard weight.shape[1] * groups == input.shape[1] else {
+    guard input.shape[1] % groups == 0, weight.shape[1] == input.shape[1] / groups else {
       throw OpError(
         name,
         "input \(input.shape) has \(input.shape[1]) channels, weight \(weight.shape) with "
-          + "\(groups) groups takes \(weight.shape[1] * groups)")
+          + "\(groups) groups takes \(weight.shape[1] &* groups)")
     }
     guard weight.shape[0] % groups == 0 else {
       throw OpError(name, "\(weight.shape[0]) output channels do not divide into \(groups) groups")
@@ -66,7 +80,7 @@ extension Convolution {
     }
     let input = TensorType(
       cotangent.dtype,
-      [cotangent.shape[0], weight.shape[1] * groups, size.height, size.width])
+      [cotangent.shape[0], weight.shape[1] &* groups, size.height, size.width])
     let output = try resultType(input: input, weight: weight, "conv2dInputGradient")
     guard output == cotangent else {
       throw OpError(
@@ -107,7 +121,18 @@ extension Pooling {
         name, "kernel \(kernelSize), stride \(stride) and dilation \(dilation) must be positive")
     }
     // A window that holds nothing but padding would have no value.
-    guard padding.height >= 0, padding.width >= 0, padding.height * 2 <= kernelSize.height,
+    guard
+      max(
+        kernelSize.height, kernelSize.width, stride.height, stride.width, dilation.height,
+        dilation.width) <= Convolution.largestAttribute
+    else {
+      throw OpError(
+        name,
+        "kernel \(kernelSize), stride \(stride) and dilation \(dilation) must be at most "
+          + "\(Convolution.largestAttribute)")
+    }
+    guard padding.height >= 0, padding.width >= 0, padding.height <= kernelSize.height,
+      padding.width <= kernelSize.width, padding.height * 2 <= kernelSize.height,
       padding.width * 2 <= kernelSize.width
     else {
       throw OpError(name, "padding \(padding) must be at most half of the kernel \(kernelSize)")

@@ -8,9 +8,9 @@ import Synchronization
 /// Sets how many threads a kernel may use, the calling one included. Results do not depend on it.
 ///
 /// Starts at the number in the environment variable `DUET_NUM_THREADS`, or else at the number of processors
-/// that this process may use.
+/// that this process may use. A number below 1 stops the program.
 public func setThreadCount(_ count: Int) {
-  precondition(count >= 1, "setThreadCount: at least one thread")
+  guard count >= 1 else { fatalError("setThreadCount: needs at least one thread, not \(count)") }
   ThreadPool.shared.resize(to: min(count, ThreadPool.maximumThreads))
 }
 

@@ -56,6 +56,18 @@
     return n
   }
 
+  /// Whether tensors of that shape can exist: the product of all sizes but zeros is at most 2^46, so that no
+  /// count of elements or bytes and no stride overflows.
+  @inlinable public var isRepresentable: Bool {
+    var n = 1
+    for axis in 0..<rank {
+      let (product, overflow) = n.multipliedReportingOverflow(by: Swift.max(self[axis], 1))
+      if overflow || product > 1 << 46 { return false }
+      n = product
+    }
+    return true
+  }
+
   @inlinable public static func == (a: Shape, b: Shape) -> Bool {
     a.rank == b.rank && a.words.0 == b.words.0 && a.words.1 == b.words.1 && a.words.2 == b.words.2
       && a.words.3 == b.words.3 && a.words.4 == b.words.4 && a.words.5 == b.words.5

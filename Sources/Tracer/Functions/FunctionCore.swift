@@ -63,9 +63,10 @@ final class FunctionCore: @unchecked Sendable {
   ///   - visitor: The arguments, collected with their paths.
   ///   - form: The result's form without its tensors, asked for after `body`.
   ///   - body: Calls the closure with these tensors in its arguments, and gives the tensors of its result.
+  /// - Returns: The trace, or nil after a mistake inside `checked`, which leaves nothing to keep.
   func record(
     _ visitor: TensorVisitor, form: () -> Any?, _ body: ([Tensor]) -> [Tensor]
-  ) throws(OpError) {
+  ) throws(OpError) -> Trace? {
     recording.lock()
     defer { recording.unlock() }
     let signature = Signature(visitor)
@@ -75,14 +76,14 @@ final class FunctionCore: @unchecked Sendable {
       recorder.addArgument(tensor, name: path)
     }
     let results = ThreadContext.withRecorder(recorder) { body(arguments) }
-    // After a mistake inside `checked` there is nothing to keep; the error is on its way.
-    if results.contains(where: \.isFailed) || recorder.sawFailure { return }
+    if results.contains(where: \.isFailed) || recorder.sawFailure { return nil }
     if let failure = recorder.failure { throw failure }
-    keep(
-      try Trace(
-        recorder, signature: signature, paths: visitor.paths,
-        reason: reason(for: signature, visitor.paths), arguments: arguments, results: results,
-        form: form()))
+    let trace = try Trace(
+      recorder, signature: signature, paths: visitor.paths,
+      reason: reason(for: signature, visitor.paths), arguments: arguments, results: results,
+      form: form())
+    keep(trace)
+    return trace
   }
 
   /// Traces from types alone.

@@ -143,6 +143,14 @@ final class Trace: @unchecked Sendable {
     }
   }
 
+  /// The trace of a function that does nothing.
+  static var empty: Trace {
+    // Nothing in an empty graph can fail to compile.
+    try! Trace(
+      GraphRecorder(isSymbolic: true), signature: Signature(specs: []), paths: [], reason: "",
+      arguments: [], results: [], form: nil)
+  }
+
   /// Whether these are the arguments whose gradients the trace reads and writes.
   func ownsGradients(of arguments: [Tensor]) -> Bool {
     for (argument, cell) in ownGradients

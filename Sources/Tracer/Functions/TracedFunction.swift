@@ -55,13 +55,17 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
     var produced: Result?
     var visitor = TensorVisitor(recordingPaths: true)
     Self.visit(&visitor, repeat each argument)
-    try core.record(
+    let trace = try core.record(
       visitor, form: { self.emptied(produced!) },
       { tensors in
         produced = self.run(with: tensors, repeat each argument)
         return self.form.tensors(produced!)
       })
-    return produced!
+    guard let trace, trace.reasonForEager == nil else { return produced! }
+    // As replays give them: without a place in an autograd graph that is used up.
+    let results = form.tensors(produced!)
+    guard results.contains(where: \.requiresGrad) else { return produced! }
+    return form.rebuilt(produced!, results.map { $0.detached() }[...])
   }
 
   /// The result's form alone, so that a trace does not keep its first results alive.
@@ -131,7 +135,9 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
           return self.form.tensors(produced!)
         })
     } catch {
-      fatalError("\(TensorError(error, location: .ofCaller()))")
+      // Inside `checked` the program goes on, with a graph in which nothing happens.
+      note(error)
+      return Trace.empty
     }
   }
 
