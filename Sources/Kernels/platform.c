@@ -12,9 +12,11 @@ static void serial_for(int64_t tasks, duet_task body, void *context) {
   for (int64_t i = 0; i < tasks; i++) body(context, i);
 }
 
-duet_parallel_for_fn duet_parallel_for = serial_for;
+duet_parallel_for_fn duet_installed_parallel_for = serial_for;
 
-void duet_set_parallel_for(duet_parallel_for_fn function) { duet_parallel_for = function; }
+void duet_set_parallel_for(duet_parallel_for_fn function) {
+  __atomic_store_n(&duet_installed_parallel_for, function, __ATOMIC_RELAXED);
+}
 
 int32_t duet_affinity_count(void) {
 #if defined(__linux__)

@@ -80,8 +80,12 @@ static inline duet_status duet_fail(duet_status status, int64_t value, int64_t l
 // are done. The task grid must be a function of shapes alone. Installed by the runtime; serial until then.
 typedef void (*duet_task)(void *context, int64_t index);
 typedef void (*duet_parallel_for_fn)(int64_t tasks, duet_task body, void *context);
-extern duet_parallel_for_fn duet_parallel_for;
+extern duet_parallel_for_fn duet_installed_parallel_for;  // read and written atomically
 void duet_set_parallel_for(duet_parallel_for_fn function);
+
+static inline void duet_parallel_for(int64_t tasks, duet_task body, void *context) {
+  __atomic_load_n(&duet_installed_parallel_for, __ATOMIC_RELAXED)(tasks, body, context);
+}
 
 // The processors that this process is allowed to run on; 0 where the system does not tell.
 int32_t duet_affinity_count(void);

@@ -43,7 +43,7 @@ package final class ThreadPool: @unchecked Sendable {
   private init() {
     let text = ProcessInfo.processInfo.environment["DUET_NUM_THREADS"]
     let count = text.flatMap { Int($0) }.map { max(1, min($0, Self.maximumThreads)) }
-    wanted.store(count ?? Self.availableProcessors(), ordering: .relaxed)
+    wanted.store(count ?? min(ProcessorCount.available, Self.maximumThreads), ordering: .relaxed)
     duet_set_parallel_for { tasks, body, context in
       ThreadPool.shared.run(tasks: Int(tasks), body!, context)
     }
@@ -162,21 +162,5 @@ package final class ThreadPool: @unchecked Sendable {
   @inline(__always)
   private static func pause() {
     duet_pause()
-  }
-
-  /// The processors that this process may use: its affinity, and the share that its control group allows.
-  private static func availableProcessors() -> Int {
-    var count = ProcessInfo.processInfo.activeProcessorCount
-    let allowed = Int(duet_affinity_count())
-    if allowed > 0 { count = allowed }
-    #if os(Linux)
-      if let text = try? String(contentsOfFile: "/sys/fs/cgroup/cpu.max", encoding: .utf8) {
-        let parts = text.split(whereSeparator: \.isWhitespace).map { Double($0) }
-        if parts.count == 2, let quota = parts[0], let period = parts[1], period > 0 {
-          count = min(count, max(1, Int((quota / period).rounded(.up))))
-        }
-      }
-    #endif
-    return max(1, min(count, maximumThreads))
   }
 }
