@@ -113,6 +113,7 @@ struct CaseGenerator {
   }
 
   private mutating func convolution() -> (Convolution, input: [Int], weight: [Int]) {
+    if random.chance(0.4) { return tiledConvolution() }
     let groups = random.pick([1, 1, 2, 3])
     let perGroup = size == .small ? random.int(1...4) : 8
     let out = groups * (size == .small ? random.int(1...5) : 8)
@@ -124,6 +125,21 @@ struct CaseGenerator {
     let batch = size == .small ? random.int(0...3) : 4
     return (
       convolution, [batch, groups * perGroup, height, width], [out, perGroup, h.kernel, w.kernel]
+    )
+  }
+
+  /// 3 x 3 with enough channels to be computed in tiles (`duet_contraction.h`), by chance just not.
+  private mutating func tiledConvolution() -> (Convolution, input: [Int], weight: [Int]) {
+    let groups = random.pick([1, 1, 1, 2])
+    let (input, output) = (random.int(15...35), random.int(15...50))
+    let padding = Extent(random.int(0...3), random.int(0...3))
+    // With more columns of tiles than a block takes, by chance.
+    let height = size == .small ? random.int(3...9) : random.int(20...40)
+    let width = size == .small ? random.int(3...11) : random.pick([29, 30, 131, 260])
+    let batch = size == .small ? random.int(0...2) : 2
+    return (
+      Convolution(stride: Extent(1, 1), padding: padding, dilation: Extent(1, 1), groups: groups),
+      [batch, groups * input, height, width], [groups * output, input, 3, 3]
     )
   }
 

@@ -255,6 +255,12 @@ case("linspace", lambda: torch.linspace(-1, 2, 7, dtype=torch.float64), low=-1.0
 case("eye", lambda: torch.eye(3, 5), rows=3, columns=5, differentiable=False)
 case("tri", lambda: torch.tril(torch.ones(4, 5), 1), rows=4, columns=5, k=1, differentiable=False)
 
+# Convolutions that are computed in tiles (duet_contraction.h).
+for x, w, attributes in [((2, 16, 6, 7), (17, 16, 3, 3), dict(padding=[1, 1])), ((1, 19, 7, 4), (16, 19, 3, 3), {}),
+                         ((1, 32, 5, 5), (32, 16, 3, 3), dict(groups=2, padding=[2, 0]))]:
+    torch_attributes = {k: (v if k == "groups" else tuple(v)) for k, v in attributes.items()}
+    case("conv2d", lambda x, w: F.conv2d(x, w, **torch_attributes), tensor(x), tensor(w), **attributes)
+
 with open("Fixtures/reference.json", "w") as file:
     json.dump({"torch": torch.__version__, "cases": cases}, file, separators=(",", ":"))
 with open("Fixtures/reference.bin", "wb") as file:

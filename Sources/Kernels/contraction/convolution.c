@@ -1,6 +1,7 @@
 // Convolution, forward.
 #include "convolve.h"
 #include "image.h"
+#include "winograd.h"
 
 #include <string.h>
 
@@ -114,6 +115,7 @@ duet_status duet_conv2d(const void *argument) {
     memset(c->operand[0], 0, c->batch * c->out_channels * plane * w.es);
     return DUET_OK;
   }
+  if (duet_winograd_applies(c)) return duet_winograd_conv2d(c);
   w.packs = duet_convolve_packs(w.engine, w.out, c->out_width);
 
   char *packed = duet_scratch(0, (c->out_channels * depth + 16) * w.es);

@@ -2,6 +2,7 @@
 // of (row, column) by the stride, with the taps that fall on the stride's grid there.
 #include "convolve.h"
 #include "image.h"
+#include "winograd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -191,6 +192,7 @@ duet_status duet_conv2d_input_gradient(const void *argument) {
     memset(c->operand[0], 0, c->batch * c->in_channels * plane * w.es);
     return DUET_OK;
   }
+  if (duet_winograd_applies(c)) return duet_winograd_input_gradient(c);
 
   int64_t phases = c->stride_height * c->stride_width;
   size_t axis_bytes = duet_round_up((c->stride_height + c->stride_width) * sizeof(phase_axis), 64);

@@ -2,6 +2,7 @@
 // read in place by broadcast; columns are output channels, of which dy is transposed a band at a
 // time.
 #include "image.h"
+#include "winograd.h"
 
 #include <string.h>
 
@@ -170,6 +171,7 @@ duet_status duet_conv2d_weight_gradient(const void *argument) {
     memset(c->operand[0], 0, c->out_channels * depth * w.es);
     return DUET_OK;
   }
+  if (duet_winograd_applies(c)) return duet_winograd_weight_gradient(c);
 
   int64_t unit = w.engine->half_lanes ? w.engine->half_lanes : w.engine->lanes;
   int64_t full = 2 * w.engine->lanes;

@@ -1,6 +1,7 @@
 // Matrix products and convolutions: one packed, blocked engine. Every element of a result is one
 // chain of fused multiply-adds in ascending k that starts at +0, whatever the blocking, packing,
-// threads, strides and instruction set. Where an operand holds NaNs, which NaN a result holds is
+// threads, strides and instruction set; convolutions that go by Winograd's algorithm (see below)
+// make a few such chains into a result. Where an operand holds NaNs, which NaN a result holds is
 // left open.
 #ifndef DUET_CONTRACTION_H
 #define DUET_CONTRACTION_H
@@ -34,6 +35,29 @@ typedef struct {
   int64_t in_height, in_width, out_height, out_width, kernel_height, kernel_width;
   int64_t stride_height, stride_width, pad_top, pad_left, dilation_height, dilation_width;
 } duet_conv2d_call;
+//
+// Winograd's algorithm F(2 x 2, 3 x 3) computes the convolution and both its gradients where
+//   - the type is float32, the kernel 3 x 3, strides and dilations are 1,
+//   - a group has at least 16 input and 16 output channels, and all groups together at most 2^22
+//     pairs of them,
+//   - results have at least 2 rows and 2 columns.
+// Results are cut into tiles of 2 x 2 from the first row and column on; pixels outside are +0. Per
+// tile, with k a channel of x, m the sum and y the result:
+//     y = A' (sum over k ascending of (G w G') * (B' x B)) A
+//     B' = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1]   A' = [1 1 1 0; 0 1 -1 -1]
+//     G  = [1 0 0; 1/2 1/2 1/2; 1/2 -1/2 1/2; 0 0 1]
+// where each of the 16 sums is one chain of fused multiply-adds from +0, columns are transformed
+// before rows, and (a + b) + c, (b - c) - d, ((a + c) + b) / 2, ((a + c) - b) / 2 are the orders of
+// what has three terms. The gradient by x is the same with dy, the weights turned by 180 degrees and
+// the padding 2 - p. The gradient by w is
+//     dw = G' (sum over tiles ascending of (A dy A') * (B' x B)) G
+// with a + (b + c) / 2, (b - c) / 2, (b + c) / 2 + d, and tiles in the order image, part, row,
+// column, where parts are as few equal runs of at most 56 columns of tiles as there can be.
+// Differences from the direct form: errors are smaller (chains are a ninth as long); integers stay
+// exact below 2^22 instead of 2^24; a NaN or infinity of x reaches the whole tile, as NaN, and one
+// of w all results of its channel; sums of four pixels, or of nine weights, may overflow.
+//
+// The direct forms:
 // k runs over (channel of the group, kh, kw); taps that fall on the padding multiply by +0, so that
 // an infinite or NaN weight gives NaN there.
 duet_status duet_conv2d(const void *call);                  // y, x, w
