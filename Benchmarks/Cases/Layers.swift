@@ -12,7 +12,7 @@ struct Dense {
 
   var parameters: [Parameter] { [weight, bias] }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { matmul(x, weight.value.T) + bias.value }
+  func callAsFunction(_ x: Tensor) -> Tensor { linear(x, weight.value, bias.value) }
 }
 
 /// Dense layers with relu between them.

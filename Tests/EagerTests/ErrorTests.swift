@@ -73,6 +73,21 @@ struct Mistake: CustomTestStringConvertible, Sendable {
       _ = maxPool2d(ones([1, 1, 4, 4]), kernelSize: 2, stride: [Int.max, 1])
     },
     Mistake("matmul: needs at least one axis each: [] × [4]") { _ = matmul(zeros([]), zeros([4])) },
+    Mistake(
+      "linear: the input's last axis and the weight's differ: [2, 3] and [5, 4] (3 ≠ 4)"
+    ) { _ = linear(zeros([2, 3]), zeros([5, 4])) },
+    Mistake("linear: a weight [out, in], not [3]") { _ = linear(zeros([2, 3]), zeros([3])) },
+    Mistake("linear: an input [..., in], not []") { _ = linear(zeros([]), zeros([2, 3])) },
+    Mistake("linear: bias has shape [4], expected [5]") {
+      _ = linear(zeros([2, 3]), zeros([5, 3]), zeros([4]))
+    },
+    Mistake("wideMatmul: sums of int8 products are kept in int32, not float32") {
+      let a = zeros([2, 2], dtype: .int8)
+      _ = matmul(a, a, dtype: .float32)
+    },
+    Mistake("wideMatmul: sums of float32 products are kept in no wider dtype, not float64") {
+      _ = matmul(zeros([2, 2]), zeros([2, 2]), dtype: .float64)
+    },
     Mistake("reshaped: [6] has 6 elements, which do not fit [4, -1]") {
       _ = zeros([6]).reshaped(4, -1)
     },

@@ -100,6 +100,19 @@ extension GradientCase {
       product(sample([2, 1, 2, 3]), sample([3, 3, 2], seed: 1)),
       product(sample([2, 2, 3]), sample([3, 2], seed: 1)),
     ]
+    for shape in [[3], [1, 3], [4, 3], [2, 1, 3], [2, 4, 3]] {
+      let (x, weight, bias) = (sample(shape), sample([2, 3], seed: 1), sample([2], seed: 2))
+      cases += [
+        GradientCase("linear \(shape)", [x, weight]) { linear($0[0], $0[1]) },
+        GradientCase("linear \(shape) with a bias", [x, weight, bias]) {
+          linear($0[0], $0[1], $0[2])
+        },
+      ]
+    }
+    cases.append(
+      GradientCase("linear of views", [sample([3, 4]), sample([3, 2], seed: 1)]) {
+        linear($0[0].T, $0[1].T, $0[1][0])
+      })
     let image = sample([2, 4, 5, 4], seed: 5)
     for (stride, padding, dilation, groups) in [
       (1, 0, 1, 1), (2, 1, 1, 2), (1, 2, 2, 1), (1, 1, 1, 4),

@@ -93,7 +93,7 @@ import Testing
     expected.formUnion(BinaryOp.allCases.filter { $0.gives(.float64) }.map { "\($0)" })
     expected.formUnion([
       "which", "sum", "mean", "product", "max", "min", "softmax", "logSoftmax", "cumulativeSum",
-      "cumulativeProduct", "matmul", "conv2d", "conv2dInputGradient", "conv2dWeightGradient",
+      "cumulativeProduct", "matmul", "linear", "conv2d", "conv2dInputGradient", "conv2dWeightGradient",
       "maxPool2d", "maxPool2dSelect", "maxPool2dGradient", "averagePool2d", "averagePool2dGradient",
       "reshape", "transpose", "broadcast", "slice", "copy", "concatenate", "updateSlice", "take",
       "takeAlong", "scatterAdd", "scatterAddAlong", "scatterSet",

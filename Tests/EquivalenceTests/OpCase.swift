@@ -159,6 +159,23 @@ struct CaseGenerator {
     return (batch + [m, k], left + [k, n])
   }
 
+  /// Input, weight and bias of a linear layer.
+  private mutating func linearShapes() -> [[Int]] {
+    if size == .large {
+      return random.pick([
+        [[1, 784], [256, 784], [256]], [[4096], [500, 4096]], [[128, 300], [257, 300], [257]],
+        [[7, 1, 2000], [300, 2000], [300]], [[5, 100, 64], [192, 64], [192]],
+        [[300, 700], [1, 700], [1]], [[400, 300], [400, 300], [400]],
+      ])
+    }
+    func dimension() -> Int {
+      random.chance(0.05) ? 0 : random.pick([1, 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 48, 65])
+    }
+    let (n, k) = (dimension(), dimension())
+    let leading = random.chance(0.5) ? [dimension()] : random.shape(rank: 0...3, atMost: 6)
+    return [leading + [k], [n, k]] + (random.chance(0.7) ? [[n]] : [])
+  }
+
   private mutating func randomState() -> Tensor {
     Tensor(
       [Int(truncatingIfNeeded: random.next()), random.pick([0, 1, 5, (1 << 32) - 3, 1 << 40])], [2])
@@ -210,6 +227,12 @@ struct CaseGenerator {
     case .matmul:
       let (a, b) = matmulShapes()
       return OpCase(op: .matmul, inputs: [tensor(dtype, a), tensor(dtype, b)])
+    case .wideMatmul:
+      let (a, b) = matmulShapes()
+      return OpCase(
+        op: .wideMatmul(dtype.productSums!), inputs: [tensor(dtype, a), tensor(dtype, b)])
+    case .linear:
+      return OpCase(op: .linear, inputs: linearShapes().map { tensor(dtype, $0) })
     case .conv2d:
       let (convolution, input, weight) = convolution()
       return OpCase(

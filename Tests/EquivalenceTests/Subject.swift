@@ -13,7 +13,7 @@ enum Subject: Hashable, Sendable {
   case softmax, logSoftmax
   case cumulative(CumulativeOp)
   case argSort
-  case matmul
+  case matmul, wideMatmul, linear
   case conv2d, conv2dInputGradient, conv2dWeightGradient
   case maxPool2d, maxPool2dSelect, maxPool2dGradient, averagePool2d, averagePool2dGradient
   case reshape, transpose, broadcast, slice, copy, concatenate, updateSlice
@@ -38,6 +38,8 @@ enum Subject: Hashable, Sendable {
     case .cumulative(let op, _): self = .cumulative(op)
     case .argSort: self = .argSort
     case .matmul: self = .matmul
+    case .wideMatmul: self = .wideMatmul
+    case .linear: self = .linear
     case .conv2d: self = .conv2d
     case .conv2dInputGradient: self = .conv2dInputGradient
     case .conv2dWeightGradient: self = .conv2dWeightGradient
@@ -71,8 +73,8 @@ enum Subject: Hashable, Sendable {
     + ComparisonOp.allCases.map { .compare($0) } + DType.allCases.map { .cast($0) }
     + ReductionOp.allCases.map { .reduce($0) } + CumulativeOp.allCases.map { .cumulative($0) }
     + [
-      .select, .fill, .iota, .softmax, .logSoftmax, .argSort, .matmul, .conv2d,
-      .conv2dInputGradient,
+      .select, .fill, .iota, .softmax, .logSoftmax, .argSort, .matmul, .wideMatmul, .linear,
+      .conv2d, .conv2dInputGradient,
       .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,
       .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy, .concatenate,
       .updateSlice, .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet, .randomUniform,
@@ -119,7 +121,8 @@ enum Subject: Hashable, Sendable {
     case .softmax, .logSoftmax, .maxPool2dGradient, .averagePool2d, .averagePool2dGradient,
       .randomUniform, .randomNormal:
       return floating
-    case .matmul: return integers + floating
+    case .matmul, .linear: return integers + floating
+    case .wideMatmul: return all.filter { $0.productSums != nil }
     case .conv2d, .conv2dInputGradient, .conv2dWeightGradient: return [.float32, .float64]
     case .maxPool2dSelect: return integers + floating
     case .randomInteger: return integers

@@ -15,7 +15,7 @@ extension Op {
   /// Everything that sets two operations of one name apart, but for what the result's type tells.
   var attributes: [(label: String, value: OpAttribute)] {
     switch self {
-    case .unary, .binary, .compare, .select, .matmul, .copy: []
+    case .unary, .binary, .compare, .select, .matmul, .wideMatmul, .linear, .copy: []
     case .cast(let dtype): [("to", .dtype(dtype))]
     case .fill(_, let element): [("value", .element(element))]
     case .iota(_, _, let start, let step): [("start", .number(start)), ("step", .number(step))]
@@ -60,6 +60,7 @@ extension Op {
     }
     func axis() throws(GraphError) -> Int { try attributes.integer("axis") }
     switch name {
+    case "wideMatmul": self = .wideMatmul(result.dtype)
     case "cast": self = .cast(try attributes.dtype("to"))
     case "fill": self = .fill(result, try attributes.element("value"))
     case "iota":
@@ -115,7 +116,7 @@ extension Op {
   }
 
   private static let withoutAttributes: [String: Op] = {
-    var ops: [Op] = [.select, .matmul, .copy]
+    var ops: [Op] = [.select, .matmul, .linear, .copy]
     ops += UnaryOp.allCases.map(Op.unary)
     ops += BinaryOp.allCases.map(Op.binary)
     ops += ComparisonOp.allCases.map(Op.compare)

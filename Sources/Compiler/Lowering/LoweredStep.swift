@@ -55,8 +55,8 @@ package struct LoweredStep {
         switch op {
         case .unary, .binary, .compare, .select, .cast, .copy, .reshape: continue
         case .updateSlice, .scatterAdd, .scatterAddAlong: if i > 0 { return false }
-        case .fill, .iota, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .matmul, .conv2d,
-          .conv2dInputGradient, .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect,
+        case .fill, .iota, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .matmul,
+          .wideMatmul, .linear, .conv2d, .conv2dInputGradient, .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect,
           .maxPool2dGradient, .averagePool2d, .averagePool2dGradient, .transpose, .broadcast,
           .slice,
           .concatenate, .take, .takeAlong, .scatterSet, .random, .advanceRandom:

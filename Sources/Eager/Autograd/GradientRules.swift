@@ -46,6 +46,8 @@ struct GradientRule {
     case .cumulative(.product, let axis):
       return [runningProductGradient(axis, dy)]
     case .matmul: return matmul(dy)
+    case .wideMatmul: return wideMatmul(dy)
+    case .linear: return linear(dy)
     case .conv2d, .conv2dInputGradient, .conv2dWeightGradient: return convolution(op, dy)
     case .maxPool2d(let pooling): return [apply(.maxPool2dGradient(pooling), x(0), dy)]
     case .maxPool2dSelect(let pooling):
@@ -281,6 +283,37 @@ struct GradientRule {
       wanted[0] ? unbroadcast(apply(.matmul, dy, swapped(x(1))), 0) : nil,
       wanted[1] ? unbroadcast(apply(.matmul, swapped(x(0)), dy), 1) : nil,
     ]
+  }
+
+  /// The cotangent has the dtype of the sums; so do the products with it, before they are rounded.
+  private func wideMatmul(_ dy: Tensor) -> [Tensor?] {
+    func narrowed(_ gradient: Tensor, _ i: Int) -> Tensor {
+      unbroadcast(gradient, i).asType(inputTypes[i].dtype)
+    }
+    return [
+      wanted[0] ? narrowed(apply(.matmul, dy, swapped(x(1).asType(dy.dtype))), 0) : nil,
+      wanted[1] ? narrowed(apply(.matmul, swapped(x(0).asType(dy.dtype)), dy), 1) : nil,
+    ]
+  }
+
+  /// With Y = X Wᵀ + b over all rows: dX = dY W, dW = dYᵀ X, db the sum of dY's rows.
+  private func linear(_ dy: Tensor) -> [Tensor?] {
+    func matrix(_ tensor: Tensor) -> Tensor {
+      if tensor.ndim == 2 { return tensor }
+      let shape = tensor.body.layout.shape
+      let rows = shape.dropLast().reduce(1, *)
+      return apply(.reshape([rows, shape[shape.rank - 1]]), tensor)
+    }
+    let rows = wanted[0] || wanted[1] ? matrix(dy) : dy
+    var gradients: [Tensor?] = [nil, nil]
+    if wanted[0] {
+      let dx = apply(.matmul, rows, x(1))
+      gradients[0] =
+        inputTypes[0].shape.rank == 2 ? dx : apply(.reshape(inputTypes[0].shape), dx)
+    }
+    if wanted[1] { gradients[1] = apply(.matmul, swapped(rows), matrix(x(0))) }
+    if wanted.count == 3 { gradients.append(wanted[2] ? unbroadcast(dy, 2) : nil) }
+    return gradients
   }
 
   private func convolution(_ op: Op, _ d: Tensor) -> [Tensor?] {

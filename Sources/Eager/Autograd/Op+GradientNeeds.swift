@@ -16,7 +16,7 @@ extension Op {
     case .softmax, .logSoftmax: (0, true)
     case .cumulative(.sum, _): (0, false)
     case .cumulative(.product, _): (1, false)
-    case .matmul, .conv2d, .conv2dInputGradient, .conv2dWeightGradient: (0b11, false)
+    case .matmul, .wideMatmul, .linear, .conv2d, .conv2dInputGradient, .conv2dWeightGradient: (0b11, false)
     case .maxPool2d, .maxPool2dSelect, .maxPool2dGradient: (1, false)
     case .averagePool2d, .averagePool2dGradient: (0, false)
     case .take, .takeAlong: (0b10, false)

@@ -22,6 +22,17 @@ package func apply(_ op: Op, _ a: Tensor, _ b: Tensor) -> Tensor {
   }
 }
 
+/// Does an operation on three inputs, of one dtype where the operation asks for it.
+package func apply(_ op: Op, _ a: Tensor, _ b: Tensor, _ c: Tensor) -> Tensor {
+  withUnsafeTemporaryAllocation(of: Tensor.self, capacity: 3) { inputs in
+    inputs.initializeElement(at: 0, to: a)
+    inputs.initializeElement(at: 1, to: b)
+    inputs.initializeElement(at: 2, to: c)
+    defer { inputs.deinitialize() }
+    return dispatch(op, UnsafeBufferPointer(inputs))
+  }
+}
+
 /// Does an operation on any number of inputs.
 package func apply(_ op: Op, _ inputs: [Tensor]) -> Tensor {
   inputs.withUnsafeBufferPointer { dispatch(op, $0) }

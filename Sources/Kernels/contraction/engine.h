@@ -5,6 +5,7 @@
 #define DUET_CONTRACTION_ENGINE_H
 
 #include "duet_contraction.h"
+#include "duet_elementwise.h"
 #include "duet_isa.h"
 
 // A micro-kernel computes a tile of up to DUET_TILE_ROWS rows and two vectors of columns:
@@ -150,11 +151,13 @@ static inline size_t duet_round_up(size_t n, size_t multiple) {
 typedef struct {
   const duet_contraction_table *table;
   const duet_engine *engine;
-  duet_dtype dtype;
+  duet_dtype dtype, result_dtype;
   const char *a, *b;
   char *c;
   int64_t m, n, k;
   int64_t a_row, a_k, b_k, b_column, c_row, c_column;  // strides in elements
+  const char *bias;  // NULL: none; one element per column of c
+  int64_t bias_step;
 } duet_product;
 
 void duet_multiply(const duet_product *product);
@@ -162,5 +165,9 @@ void duet_multiply(const duet_product *product);
 // The same for a large product, with all threads and scratch slot 0: outside of tasks, not for
 // types that are widened, rows of c contiguous.
 void duet_multiply_large(const duet_product *product);
+
+// Adds the bias to rows m0 ..< m0 + m and columns n0 ..< n0 + n of a product whose rows are
+// contiguous.
+void duet_add_bias(const duet_product *product, int64_t m0, int64_t m, int64_t n0, int64_t n);
 
 #endif

@@ -1,8 +1,6 @@
 // The matmul kernel: batches, the task grid, and products with a vector.
 #include "engine.h"
 
-#include <string.h>
-
 #pragma STDC FP_CONTRACT OFF
 
 enum {
@@ -23,7 +21,7 @@ typedef struct {
   int64_t batches, batches_per_task;
   int64_t m, m_parts, n_parts;  // m with the batch axes that were merged into it
   int32_t batch_rank;
-  int64_t es;
+  int64_t es, rs;  // bytes of an operand's element and of a result's
 } matmul_work;
 
 // Element offsets of the operands of a batch.
@@ -45,6 +43,7 @@ static duet_product product_of(const matmul_work *w) {
   return (duet_product){.table = w->table,
                         .engine = w->engine,
                         .dtype = call->dtype,
+                        .result_dtype = call->result_dtype,
                         .m = w->m,
                         .n = call->n,
                         .k = call->k,
@@ -53,7 +52,9 @@ static duet_product product_of(const matmul_work *w) {
                         .b_k = call->right_stride[0],
                         .b_column = call->right_stride[1],
                         .c_row = call->n,
-                        .c_column = 1};
+                        .c_column = 1,
+                        .bias = call->has_bias ? call->operand[3] : NULL,
+                        .bias_step = call->bias_stride};
 }
 
 static void matrix_task(void *context, int64_t index) {
@@ -75,12 +76,13 @@ static void matrix_task(void *context, int64_t index) {
   duet_product p = product_of(w);
   p.m = m1 - m0;
   p.n = n1 - n0;
+  if (p.bias) p.bias += n0 * p.bias_step * w->rs;
   for (int64_t batch = first; batch < last; batch++) {
     const char *left, *right;
     locate(w, batch, &left, &right);
     p.a = left + m0 * p.a_row * w->es;
     p.b = right + n0 * p.b_column * w->es;
-    p.c = (char *)call->operand[0] + ((batch * w->m + m0) * call->n + n0) * w->es;
+    p.c = (char *)call->operand[0] + ((batch * w->m + m0) * call->n + n0) * w->rs;
     duet_multiply(&p);
   }
 }
@@ -104,7 +106,7 @@ static duet_status multiply_matrices(matmul_work *w) {
     for (int64_t batch = 0; batch < w->batches; batch++) {
       duet_product p = product_of(w);
       locate(w, batch, &p.a, &p.b);
-      p.c = (char *)call->operand[0] + batch * w->m * call->n * w->es;
+      p.c = (char *)call->operand[0] + batch * w->m * call->n * w->rs;
       duet_multiply_large(&p);
     }
     return DUET_OK;
@@ -144,8 +146,8 @@ static void vector_task(void *context, int64_t index) {
   const vector_work *v = context;
   const matmul_work *w = v->work;
   const duet_engine *engine = w->engine;
-  duet_dtype dtype = w->call->dtype;
-  void (*widen)(void *, const void *, int64_t, int64_t) = w->table->widen[dtype];
+  void (*widen)(void *, const void *, int64_t, int64_t) = w->table->widen[w->call->dtype];
+  void (*narrow)(void *, const void *, int64_t) = w->table->narrow[w->call->result_dtype];
   int64_t batch = index / v->parts, begin = index % v->parts * v->rows_per_task;
   int64_t rows = v->rows - begin < v->rows_per_task ? v->rows - begin : v->rows_per_task;
   int64_t k = w->call->k, es = engine->element_size, storage = w->es;
@@ -153,7 +155,7 @@ static void vector_task(void *context, int64_t index) {
   locate(w, batch, &left, &right);
   const char *matrix = (v->matrix_is_left ? left : right) + begin * v->row_stride * storage;
   const char *vector = v->matrix_is_left ? right : left;
-  char *result = (char *)w->call->operand[0] + (batch * v->rows + begin) * storage;
+  char *result = (char *)w->call->operand[0] + (batch * v->rows + begin) * w->rs;
 
   // Rows of the matrix are copied, 16 at a time, where they are neither contiguous along k nor next
   // to each other, or are stored in a narrower type.
@@ -171,11 +173,8 @@ static void vector_task(void *context, int64_t index) {
   else
     x = (char *)vector;
 
-  if (in_place) {
-    engine->matvec(result, matrix, x, rows, k, v->row_stride, v->k_stride, lanes);
-    return;
-  }
-  for (int64_t i = 0; i < rows; i += 16) {
+  if (in_place) engine->matvec(result, matrix, x, rows, k, v->row_stride, v->k_stride, lanes);
+  for (int64_t i = 0; i < rows && !in_place; i += 16) {
     int64_t count = rows - i < 16 ? rows - i : 16, row_stride = 1, k_stride = 16;
     const char *from = matrix + i * v->row_stride * storage;
     if (!widen) {
@@ -189,9 +188,16 @@ static void vector_task(void *context, int64_t index) {
       for (int64_t p = 0; p < k; p++)
         widen(copy + p * 16 * es, from + p * v->k_stride * storage, count, v->row_stride);
     }
-    char *to = widen ? wide_result : result + i * es;
+    char *to = narrow ? wide_result : result + i * es;
     engine->matvec(to, copy, x, count, k, row_stride, k_stride, lanes);
-    if (widen) w->table->narrow[dtype](result + i * storage, wide_result, count);
+    if (narrow) narrow(result + i * w->rs, wide_result, count);
+  }
+  if (w->call->has_bias) {
+    // The result is a part of one row, or of the only column.
+    duet_product p = product_of(w);
+    p.c = result;
+    if (!v->matrix_is_left) p.bias += begin * p.bias_step * w->rs;
+    duet_add_bias(&p, 0, v->matrix_is_left ? rows : 1, 0, v->matrix_is_left ? 1 : rows);
   }
 }
 
@@ -231,7 +237,8 @@ duet_status duet_matmul(const void *argument) {
                    .engine = table->engine[duet_compute_type(call->dtype)],
                    .m = call->m,
                    .batch_rank = call->batch_rank,
-                   .es = (int64_t)duet_dtype_size(call->dtype)};
-  if (w.engine->matvec && (call->m == 1 || call->n == 1)) return multiply_vector(&w);
+                   .es = (int64_t)duet_dtype_size(call->dtype),
+                   .rs = (int64_t)duet_dtype_size(call->result_dtype)};
+  if (w.engine->matvec && call->vector) return multiply_vector(&w);
   return multiply_matrices(&w);
 }

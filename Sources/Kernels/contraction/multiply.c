@@ -193,27 +193,40 @@ static void plan(multiplication *x) {
   if (x->b_direct && p->n > 4 * full) x->k_block /= 2;
 }
 
-void duet_multiply(const duet_product *product) {
+void duet_add_bias(const duet_product *p, int64_t m0, int64_t m, int64_t n0, int64_t n) {
+  int64_t size = (int64_t)duet_dtype_size(p->result_dtype);
+  duet_loop add = duet_binary_loop(DUET_ADD, p->result_dtype);
+  // Along the longer of the two: rows of one element are a column.
+  int64_t rows = n == 1 && p->c_row == 1 ? 1 : m;
+  int64_t stride[3] = {size, size, rows == m ? p->bias_step * size : 0};
+  for (int64_t i = m0; i < m0 + rows; i++) {
+    char *c = p->c + (i * p->c_row + n0) * size;
+    char *operand[3] = {c, c, (char *)p->bias + n0 * p->bias_step * size};
+    add(operand, stride, rows == m ? n : m);
+  }
+}
+
+static void multiply(const duet_product *product) {
   multiplication x = {.p = *product,
                       .es = product->engine->element_size,
                       .storage = (int64_t)duet_dtype_size(product->dtype)};
   duet_product *p = &x.p;
-  if (p->m == 0 || p->n == 0) return;
   if (p->k == 0) {
-    zero(p, x.storage);
+    zero(p, (int64_t)duet_dtype_size(p->result_dtype));
     return;
   }
   plan(&x);
 
-  void (*narrow)(void *, const void *, int64_t) = p->table->narrow[p->dtype];
+  void (*narrow)(void *, const void *, int64_t) = p->table->narrow[p->result_dtype];
   duet_parts k_parts = duet_split(p->k, x.k_block), m_parts = duet_split(p->m,
                                                                          p->engine->row_block);
   int64_t k_most = k_parts.base + 1, m_most = m_parts.base + 1, tile_columns = x.panel;
   size_t a_bytes = x.a_direct ? 0 : duet_round_up((m_most * k_most + 16) * x.es, 64);
   size_t b_bytes = duet_round_up((duet_round_up(p->n, x.panel) * k_most + 16) * x.es, 64);
   size_t tile_bytes = duet_round_up(DUET_TILE_ROWS * tile_columns * x.es, 64);
-  size_t wide_bytes = narrow ? duet_round_up(2 * p->engine->lanes * k_most * x.es, 64) : 0;
-  if (narrow && p->engine->rows > 2 * p->engine->lanes) wide_bytes *= 2;
+  int widens = p->table->widen[p->dtype] != NULL;
+  size_t wide_bytes = widens ? duet_round_up(2 * p->engine->lanes * k_most * x.es, 64) : 0;
+  if (widens && p->engine->rows > 2 * p->engine->lanes) wide_bytes *= 2;
   size_t c_bytes = narrow ? duet_round_up(p->m * p->n * x.es, 64) : 0;
   char *memory = duet_scratch(1, a_bytes + b_bytes + tile_bytes + wide_bytes + c_bytes);
   x.a_block = memory, memory += a_bytes;
@@ -232,4 +245,10 @@ void duet_multiply(const duet_product *product) {
   if (narrow)
     for (int64_t r = 0; r < p->m; r++)
       narrow(p->c + r * p->c_row * x.storage, x.wide_c + r * p->n * x.es, p->n);
+}
+
+void duet_multiply(const duet_product *p) {
+  if (p->m == 0 || p->n == 0) return;
+  multiply(p);
+  if (p->bias) duet_add_bias(p, 0, p->m, 0, p->n);
 }

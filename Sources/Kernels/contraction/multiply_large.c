@@ -75,6 +75,10 @@ static void multiply_task(void *context, int64_t index) {
       duet_choose_tile(engine, DUET_TILE_PACKED, rows, t.columns)(&t);
     }
   }
+  if (p->bias && x->k0 + x->k == p->k) {
+    int64_t begin = duet_part_begin(x->a_parts, first), end = duet_part_begin(x->a_parts, last);
+    duet_add_bias(p, x->m0 + begin, end - begin, x->n0 + j0, j1 - j0);
+  }
 }
 
 void duet_multiply_large(const duet_product *p) {

@@ -10,20 +10,28 @@
 
 // result[b, m, n] = sum over k of left[b, m, k] * right[b, k, n]. float32, float64; integers wrap;
 // bool is "or" of "and". float16 and bfloat16 inputs accumulate in float32 and round once, to even,
-// at the end. k == 0 gives +0.
+// at the end. k == 0 gives +0. Where the result's dtype is wider than the operands' (float32 for
+// float16 and bfloat16, int32 for int8, uint8 and int16), the sums are stored as they are.
 //
-// Products with a vector (m == 1 or n == 1, floating point) have a lane order of their own: 16
-// chains, chain l over k = l, l + 16, l + 32, ..., each from +0; then chain l += chain l + 8 for l
-// < 8, and the same with 4, 2 and 1; chain 0 is the result. This depends on m and n of the call
-// alone, so a batch of products with a vector is not the same, bit for bit, as one product of
-// matrices.
+// Products with a vector (`vector` set, floating point) have a lane order of their own: 16 chains,
+// chain l over k = l, l + 16, l + 32, ..., each from +0; then chain l += chain l + 8 for l < 8, and
+// the same with 4, 2 and 1; chain 0 is the result. They are those whose n is 1, or that have one
+// row: m is 1, and if the right operand has no batch axes, so are the batch axes of the left one.
+// This follows from the shapes alone, so a batch of products with a vector is not the same, bit
+// for bit, as one product of matrices.
+//
+// With a bias, result[b, m, n] + bias[n] is what is stored: the product, rounded to the result's
+// dtype as it would be without, and one addition in that dtype.
 typedef struct {
-  void *operand[DUET_MAX_OPERANDS];  // result (contiguous [batch..., m, n]), left, right
-  duet_dtype dtype;
+  void *operand[DUET_MAX_OPERANDS];  // result (contiguous [batch..., m, n]), left, right, bias
+  duet_dtype dtype, result_dtype;
+  int32_t vector;    // set: one of m (over all that shares a right operand) and n is 1
+  int32_t has_bias;
   int64_t m, n, k;
   int64_t left_stride[2], right_stride[2];  // elements: [m, k] and [k, n]; any sign, or 0
-  int32_t batch_rank;                       // 0 to 6
-  int64_t batch_shape[6], left_batch_stride[6], right_batch_stride[6];  // elements
+  int64_t bias_stride;
+  int32_t batch_rank;                       // 0 to 7
+  int64_t batch_shape[7], left_batch_stride[7], right_batch_stride[7];  // elements
 } duet_matmul_call;
 duet_status duet_matmul(const void *call);
 

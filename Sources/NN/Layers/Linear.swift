@@ -21,12 +21,6 @@ public struct Linear: UnaryLayer {
   public func callAsFunction(_ x: Tensor) -> Tensor { linear(x, weight.value, bias?.value) }
 }
 
-/// x Wᵀ + b: `[..., in]` with a weight `[out, in]` and a bias `[out]` gives `[..., out]`.
-public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tensor {
-  let product = matmul(x, weight.T)
-  return bias.map { product + $0 } ?? product
-}
-
 extension Parameter {
   /// Uniform in ±1/√fanIn.
   convenience init(uniform shape: [Int], fanIn: Int, _ dtype: DType, name: String) {

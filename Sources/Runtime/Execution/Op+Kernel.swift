@@ -70,8 +70,10 @@ struct KernelEncoder {
       (block.outer, block.axis, block.inner) = output.shape.split(at: axis)
       block.descending = descending ? 1 : 0
       emit(duet_arg_sort, block, output, inputs[0].pointer)
-    case .matmul:
+    case .matmul, .wideMatmul:
       matmul(output, inputs[0], inputs[1])
+    case .linear:
+      linear(output, inputs[0], weight: inputs[1], bias: inputs.count == 3 ? inputs[2] : nil)
     case .conv2d(let convolution):
       let block = convolution.block(
         input: inputs[0].shape, output: output.shape, inputs[1].shape, output.code)
@@ -236,7 +238,7 @@ struct KernelEncoder {
 
   private func matmul(_ output: TensorView, _ left: TensorView, _ right: TensorView) {
     var block = duet_matmul_call()
-    block.dtype = output.code
+    (block.dtype, block.result_dtype) = (left.code, output.code)
     let rank = output.shape.rank
     block.m = Int64(output.shape[rank - 2])
     block.n = Int64(output.shape[rank - 1])
@@ -248,6 +250,12 @@ struct KernelEncoder {
     block.left_stride = lastStrides(left)
     block.right_stride = lastStrides(right)
     block.batch_rank = Int32(rank - 2)
+    // The rows of a stack that meets one matrix count together.
+    let isShared = right.shape.dropLast(2).allSatisfy { $0 == 1 }
+    let hasOneRow =
+      output.shape[rank - 2] == 1
+      && (!isShared || output.shape.dropLast(2).allSatisfy { $0 == 1 })
+    block.vector = hasOneRow || output.shape[rank - 1] == 1 ? 1 : 0
     if rank == 2 { return emit(duet_matmul, block, output, left.pointer, right.pointer) }
     let batch = Shape(output.shape[..<(rank - 2)])
     func batchStrides(_ view: TensorView) -> Shape {
@@ -259,6 +267,50 @@ struct KernelEncoder {
     withUnsafeMutableBytes(of: &block.left_batch_stride) { $0.store(batchStrides(left)) }
     withUnsafeMutableBytes(of: &block.right_batch_stride) { $0.store(batchStrides(right)) }
     emit(duet_matmul, block, output, left.pointer, right.pointer)
+  }
+
+  private func linear(
+    _ output: TensorView, _ x: TensorView, weight: TensorView, bias: TensorView?
+  ) {
+    var block = duet_matmul_call()
+    (block.dtype, block.result_dtype) = (output.code, output.code)
+    let rank = x.shape.rank
+    block.n = Int64(weight.shape[0])
+    block.k = Int64(weight.shape[1])
+    // Leading axes that lie one behind the other are rows of one matrix; others are a batch.
+    var rows = 1
+    var rowStride = 0
+    var axis = rank - 1
+    while axis > 0 {
+      let (size, stride) = (x.shape[axis - 1], x.layout.strides[axis - 1])
+      if size != 1 {
+        if rows == 1 {
+          rowStride = stride
+        } else if stride != rows &* rowStride {
+          break
+        }
+        rows &*= size
+      }
+      axis -= 1
+    }
+    block.m = Int64(rows)
+    block.left_stride = (Int64(rowStride), Int64(x.layout.strides[rank - 1]))
+    block.right_stride = (Int64(weight.layout.strides[1]), Int64(weight.layout.strides[0]))
+    let batch = x.shape[..<axis].reduce(1, &*)
+    block.vector = (batch == 1 && rows == 1) || weight.shape[0] == 1 ? 1 : 0
+    if axis > 0 {
+      let leading = Shape(x.shape[..<axis])
+      block.batch_rank = Int32(axis)
+      withUnsafeMutableBytes(of: &block.batch_shape) { $0.store(leading) }
+      withUnsafeMutableBytes(of: &block.left_batch_stride) {
+        $0.store(Shape(x.layout.strides[..<axis]))
+      }
+    }
+    if let bias {
+      block.has_bias = 1
+      block.bias_stride = Int64(bias.layout.strides[0])
+    }
+    emit(duet_matmul, block, output, x.pointer, weight.pointer, bias?.pointer)
   }
 
   private func index(

@@ -11,7 +11,8 @@ extension Op {
     case .unary, .binary, .compare, .select, .cast: .elementwise
     case .fill, .iota: .creation
     case .reduce, .softmax, .logSoftmax, .cumulative, .argSort: .reduction
-    case .matmul, .conv2d, .conv2dInputGradient, .conv2dWeightGradient: .contraction
+    case .matmul, .wideMatmul, .linear, .conv2d, .conv2dInputGradient, .conv2dWeightGradient:
+      .contraction
     case .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d, .averagePool2dGradient:
       .window
     case .reshape, .transpose, .broadcast, .slice, .copy, .concatenate, .updateSlice: .movement
@@ -23,8 +24,8 @@ extension Op {
   /// Whether the kernel takes inputs of any strides. Others need contiguous ones.
   public var takesStridedInputs: Bool {
     switch self {
-    case .unary, .binary, .compare, .select, .cast, .reduce, .matmul, .copy, .concatenate,
-      .updateSlice, .reshape, .transpose, .broadcast, .slice:
+    case .unary, .binary, .compare, .select, .cast, .reduce, .matmul, .wideMatmul, .linear, .copy,
+      .concatenate, .updateSlice, .reshape, .transpose, .broadcast, .slice:
       true
     case .fill, .iota, .softmax, .logSoftmax, .cumulative, .argSort, .conv2d, .conv2dInputGradient,
       .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,

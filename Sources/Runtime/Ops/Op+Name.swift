@@ -16,6 +16,8 @@ extension Op {
     case .cumulative(.product, _): "cumulativeProduct"
     case .argSort: "argSort"
     case .matmul: "matmul"
+    case .wideMatmul: "wideMatmul"
+    case .linear: "linear"
     case .conv2d: "conv2d"
     case .conv2dInputGradient: "conv2dInputGradient"
     case .conv2dWeightGradient: "conv2dWeightGradient"

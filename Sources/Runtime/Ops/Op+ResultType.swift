@@ -56,6 +56,15 @@ extension Op {
       return TensorType(.int64, inputs[0].shape)
     case .matmul:
       return try matmulType(inputs[0], inputs[1])
+    case .wideMatmul(let dtype):
+      let narrow = inputs[0].dtype
+      guard let sums = narrow.productSums, sums == dtype else {
+        let others = narrow.productSums.map { "\($0)" } ?? "no wider dtype"
+        throw fail("sums of \(narrow) products are kept in \(others), not \(dtype)")
+      }
+      return TensorType(dtype, try matmulType(inputs[0], inputs[1]).shape)
+    case .linear:
+      return try linearType(inputs)
     case .conv2d(let convolution):
       return try convolution.resultType(input: inputs[0], weight: inputs[1])
     case .conv2dInputGradient(let convolution, let size):
@@ -101,7 +110,7 @@ extension Op {
     }
   }
 
-  /// How many inputs the operation takes; nil: one or more.
+  /// How many inputs the operation takes; nil: one or more, or as its result type says.
   public var inputCount: Int? {
     switch self {
     case .fill, .iota: 0
@@ -110,11 +119,11 @@ extension Op {
       .random,
       .advanceRandom:
       1
-    case .binary, .compare, .matmul, .conv2d, .conv2dInputGradient, .conv2dWeightGradient,
+    case .binary, .compare, .matmul, .wideMatmul, .conv2d, .conv2dInputGradient, .conv2dWeightGradient,
       .maxPool2dSelect, .maxPool2dGradient, .updateSlice, .take, .takeAlong:
       2
     case .select, .scatterAdd, .scatterAddAlong, .scatterSet: 3
-    case .concatenate: nil
+    case .concatenate, .linear: nil
     }
   }
 
@@ -184,6 +193,40 @@ extension Op {
     shape.append(m)
     shape.append(n)
     return TensorType(a.dtype, shape)
+  }
+
+  private func linearType(_ inputs: UnsafeBufferPointer<TensorType>) throws(OpError) -> TensorType {
+    guard inputs.count == 2 || inputs.count == 3 else {
+      throw fail("takes an input, a weight and perhaps a bias, not \(inputs.count) inputs")
+    }
+    let (x, weight) = (inputs[0], inputs[1])
+    for other in inputs.dropFirst() where other.dtype != x.dtype {
+      throw fail("dtypes differ: \(x.dtype) and \(other.dtype)")
+    }
+    guard x.dtype != .bool else { throw fail("bool has no arithmetic; cast it first") }
+    guard weight.shape.rank == 2 else { throw fail("a weight [out, in], not \(weight.shape)") }
+    guard x.shape.rank >= 1 else { throw fail("an input [..., in], not \(x.shape)") }
+    let (n, k) = (weight.shape[0], weight.shape[1])
+    var shape = x.shape
+    guard shape[shape.rank - 1] == k else {
+      throw fail(
+        "the input's last axis and the weight's differ: \(x.shape) and \(weight.shape) "
+          + "(\(shape[shape.rank - 1]) ≠ \(k))")
+    }
+    if inputs.count == 3 { try require(inputs[2].shape, is: [n], "bias") }
+    shape[shape.rank - 1] = n
+    return TensorType(x.dtype, shape)
+  }
+}
+
+extension DType {
+  /// What sums of products of this dtype fit into, where that is a wider dtype.
+  public var productSums: DType? {
+    switch self {
+    case .int8, .uint8, .int16: .int32
+    case .float16, .bfloat16: .float32
+    case .bool, .int32, .int64, .float32, .float64: nil
+    }
   }
 }
 

@@ -27,6 +27,11 @@ public enum Op: Sendable, Hashable {
   // Contractions.
   /// `[..., m, k]` × `[..., k, n]`, leading axes broadcast.
   case matmul
+  /// The same of a narrower dtype, with sums and result of this one.
+  case wideMatmul(DType)
+  /// Input `[..., k]`, weight `[n, k]` and perhaps a bias `[n]`: the products of the input's rows with the weight's,
+  /// to which the bias is added.
+  case linear
   /// Input `[N, C, H, W]`, weight `[O, C / groups, kh, kw]`.
   case conv2d(Convolution)
   /// Cotangent of the output, weight; gives the gradient of an input of that height and width.
