@@ -152,7 +152,18 @@ struct GraphGenerator {
         ? (.cumulative(random.pick(CumulativeOp.allCases), axis: axis), [a])
         : (.argSort(axis: axis, descending: random.chance(50)), [a])
     case 8: return (.matmul, [a, value(like: a)])
-    case 9: return (.concatenate(axis: axis), [a, value(like: a), a])
+    case 9:
+      if random.chance(40) || shape.rank > 5 {
+        return (.concatenate(axis: axis), [a, value(like: a), a])
+      }
+      // Parts that are computed for a place of their own.
+      let rows = (0..<random.int(2...4)).map { _ -> ValueID in
+        let fresh = random.chance(70) ? try? builder.add(.binary(.add), [a, value(like: a)]) : a
+        let part = fresh.flatMap { builder.type(of: $0).shape == shape ? $0 : nil } ?? a
+        values.append(part)
+        return (try? builder.add(.reshape(shape.inserting(1, at: 0)), [part])) ?? part
+      }
+      return (.concatenate(axis: 0), rows)
     case 10:
       let target = TensorType(type.dtype, random.chance(50) ? [] : shape)
       return (.fill(target, random.array(TensorType(type.dtype, [])).elements[0]), [])

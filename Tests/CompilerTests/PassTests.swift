@@ -126,6 +126,34 @@ import Testing
         """)
   }
 
+  @Test func concatenationsAreTransposedPartByPart() throws {
+    try expect(
+      .movementFolding,
+      """
+      graph (x: float32[2, 3], y: float32[4, 2]) -> (%5, %7, %8) {
+        %2 = transpose(%1, permutation: [1, 0]) : float32[2, 4]
+        %3 = concatenate(%0, %2, axis: 1) : float32[2, 7]
+        %4 = transpose(%3, permutation: [1, 0]) : float32[7, 2]
+        %5 = reshape(%4, shape: [14]) : float32[14]
+        %6 = concatenate(%0, %0, axis: 0) : float32[4, 3]
+        %7 = transpose(%6, permutation: [1, 0]) : float32[3, 4]
+        %8 = exp(%6) : float32[4, 3]
+      }
+      """,
+      gives: """
+        graph (x: float32[2, 3], y: float32[4, 2]) -> (%6, %8, %9) {
+          %2 = transpose(%1, permutation: [1, 0]) : float32[2, 4]
+          %3 = concatenate(%0, %2, axis: 1) : float32[2, 7]
+          %4 = transpose(%0, permutation: [1, 0]) : float32[3, 2]
+          %5 = concatenate(%4, %1, axis: 0) : float32[7, 2]
+          %6 = reshape(%5, shape: [14]) : float32[14]
+          %7 = concatenate(%0, %0, axis: 0) : float32[4, 3]
+          %8 = transpose(%7, permutation: [1, 0]) : float32[3, 4]
+          %9 = exp(%7) : float32[4, 3]
+        }
+        """)
+  }
+
   @Test func arithmeticThatCouldChangeBitsStays() throws {
     let text = """
       graph (x: float32[2]) -> (%5) {

@@ -287,7 +287,7 @@ import Testing
     let description = try compile(graph).plan.description
     #expect(
       description == """
-        plan: 2 steps, 1 fused groups, arena 128 bytes (128 before reuse), shareable outputs []
+        plan: 2 steps, 1 fused groups, arena 128 bytes (128 live at most, 128 before reuse), shareable outputs []
            0  %3 arena[0] = matmul(x, w) : float32[8, 4]
            1  %4 %5 fused over [8, 4], 1 tiles of 32, 384 bytes of scratch
                  r0 = add(arena[0], b)

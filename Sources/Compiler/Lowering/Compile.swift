@@ -52,10 +52,10 @@ public func compile(_ graph: Graph, _ options: CompileOptions = CompileOptions()
     lines.append("fusion: \(members) operations in \(fusion.groups.count) groups")
   }
   let plan = PlanEncoder(program.lowering, program.memory)
-    .finish(shareable: program.shareableOutputs(options.mayShare))
+    .finish(shareable: program.shareableOutputs(options.mayShare), late: program.lateOutputs)
   lines.append(
     "plan: \(plan.stepCount) steps, arena \(plan.arenaByteCount) bytes "
-      + "(\(plan.byteCountBeforeReuse) before reuse)")
+      + "(\(plan.mostLiveByteCount) live at most, \(plan.byteCountBeforeReuse) before reuse)")
   return CompiledGraph(optimized: optimized, plan: plan, report: lines.joined(separator: "\n"))
 }
 
@@ -66,38 +66,73 @@ package struct LoweredProgram {
   package let memory: MemoryPlan
 
   package init(_ graph: Graph, _ options: CompileOptions) {
-    fusion = options.fuse ? FusionPlan(graph) : FusionPlan()
-    lowering = Lowering(graph, fusion, options.mayShare)
+    let locations = graph.locations()
+    fusion = options.fuse ? FusionPlan(graph, locations) : FusionPlan()
+    lowering = Lowering(graph, locations, fusion, options.mayShare)
     memory = MemoryPlan(lowering.steps, lowering.buffers)
   }
 
   /// The outputs that may be written into the buffer of the input they are paired with: all steps that read
-  /// the input come before the first that writes the output, or are that step and allow it.
+  /// the input come before the first that writes the output, or are that step and allow it. Steps that can
+  /// fail come before, too.
   package func shareableOutputs(_ pairs: [(output: Int, input: Int)]) -> Set<Int> {
     var result: Set<Int> = []
+    if pairs.isEmpty { return result }
     var inputs: Set<Int> = []
+    let uses = ArgumentUses(lowering)
     for (output, input) in pairs
-    where isShareable(output, input) && !result.contains(output) && inputs.insert(input).inserted {
+    where uses.mayShare(output, input) && !result.contains(output) && inputs.insert(input).inserted
+    {
       result.insert(output)
     }
     return result
   }
 
-  private func isShareable(_ output: Int, _ input: Int) -> Bool {
-    let (graph, buffers) = (lowering.graph, lowering.buffers)
+  /// The outputs that are written by steps behind all that can fail.
+  package var lateOutputs: Set<Int> { ArgumentUses(lowering).lateOutputs }
+}
+
+/// Where the steps read inputs and write outputs.
+private struct ArgumentUses {
+  private let lowering: Lowering
+  /// For every output the first step that writes it, and its place among that step's outputs.
+  private var writers: [Int: (step: Int, index: Int)] = [:]
+  /// For every input its buffer and the last step that reads it.
+  private var readers: [Int: (buffer: Int, step: Int)] = [:]
+  private var lastFallible = -1
+
+  init(_ lowering: Lowering) {
+    self.lowering = lowering
+    for (s, step) in lowering.steps.enumerated() {
+      for (index, operand) in step.outputs.enumerated() {
+        if case .output(let j) = lowering.buffers[operand.buffer].kind, writers[j] == nil {
+          writers[j] = (s, index)
+        }
+      }
+      for operand in step.inputs {
+        if case .input(let i) = lowering.buffers[operand.buffer].kind {
+          readers[i] = (operand.buffer, s)
+        }
+      }
+      if case .operation(let op) = step.work, op.canFail { lastFallible = s }
+    }
+  }
+
+  var lateOutputs: Set<Int> {
+    Set(writers.filter { $0.value.step > lastFallible }.map(\.key))
+  }
+
+  func mayShare(_ output: Int, _ input: Int) -> Bool {
+    let graph = lowering.graph
     guard graph.outputs.indices.contains(output), graph.inputs.indices.contains(input),
       graph.type(of: graph.outputs[output]) == graph.type(of: graph.inputs[input])
     else { return false }
-    var writer: Int?
-    for (s, step) in lowering.steps.enumerated() {
-      let target = step.outputs.firstIndex { buffers[$0.buffer].kind == .output(output) }
-      let source = step.inputs.first { buffers[$0.buffer].kind == .input(input) }?.buffer
-      if writer != nil && source != nil { return false }
-      guard let target, writer == nil else { continue }
-      writer = s
-      if let source, !step.mayOverwrite(source, with: target) { return false }
-    }
-    return true
+    // An output without a writer has no bytes.
+    guard let writer = writers[output] else { return true }
+    guard writer.step > lastFallible else { return false }
+    guard let reader = readers[input], reader.step >= writer.step else { return true }
+    return reader.step == writer.step
+      && lowering.steps[writer.step].mayOverwrite(reader.buffer, with: writer.index)
   }
 }
 

@@ -9,7 +9,7 @@ struct PlanEncoder {
   private let graph: Graph
   private let buffers: [Buffer]
   private let memory: MemoryPlan
-  private let names: [String]
+  private let labels: StepLabels
   private(set) var builder = PlanBuilder()
 
   private static let offsetBits = 44
@@ -18,12 +18,13 @@ struct PlanEncoder {
     graph = lowering.graph
     buffers = lowering.buffers
     self.memory = memory
-    names = graph.textNames()
+    labels = StepLabels(lowering, memory)
     builder.constants = lowering.constants
     builder.inputTypes = graph.inputs.map(graph.type(of:))
     builder.outputTypes = graph.outputs.map(graph.type(of:))
     builder.arenaByteCount = memory.arenaByteCount
     builder.byteCountBeforeReuse = memory.byteCountBeforeReuse
+    builder.mostLiveByteCount = memory.mostLiveByteCount
     for step in lowering.steps {
       switch step.work {
       case .operation(let op): encode(op, step)
@@ -68,8 +69,8 @@ struct PlanEncoder {
           (kernel, Array(UnsafeRawBufferPointer(start: call, count: byteCount))))
       }
     }
-    let label = label(op, step)
-    for (kernel, block) in collector.calls {
+    let labels = labels
+    for (kernel, block) in collector.calls where !Self.isInPlace(op, block) {
       var pointers: [(offset: Int, place: PlanPlace)] = []
       for i in 0..<Int(DUET_MAX_OPERANDS) {
         let bits = block.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: i * 8, as: UInt.self) }
@@ -82,7 +83,16 @@ struct PlanEncoder {
       builder.steps.append(
         PlanStep(
           kernel: Self.isCopy(op) ? duet_copy_unless_same : kernel, block: block,
-          pointers: pointers, loops: loops, op: op, label: label))
+          pointers: pointers, loops: loops, op: op, label: { labels.label(op, step) }))
+    }
+  }
+
+  /// Whether a kernel would copy a part of a concatenation to where it was computed.
+  private static func isInPlace(_ op: Op, _ block: [UInt8]) -> Bool {
+    guard case .concatenate = op else { return false }
+    return block.withUnsafeBytes {
+      $0.loadUnaligned(fromByteOffset: 0, as: UInt.self)
+        == $0.loadUnaligned(fromByteOffset: 8, as: UInt.self)
     }
   }
 
@@ -167,53 +177,18 @@ struct PlanEncoder {
       loops.append((at + MemoryLayout<duet_tile_instruction>.offset(of: \.loop)!, instruction.loop))
     }
     builder.fusedGroupCount += 1
+    let labels = labels
     builder.steps.append(
       PlanStep(
         kernel: duet_tile_program, block: block, pointers: pointers, loops: loops,
-        op: group.instructions[0].op, label: label(group, step, layout)))
-  }
-
-  // MARK: Labels
-
-  /// Where an operand is, as a printed plan says it.
-  private func text(_ operand: StepOperand) -> String {
-    let owner = memory.owner[operand.buffer]
-    let suffix = operand.byteOffset == 0 ? "" : "+\(operand.byteOffset)"
-    switch buffers[owner].kind {
-    case .arena: return "arena[\(memory.offset(of: owner) + operand.byteOffset)]"
-    case .input(let i):
-      guard case .input(_, let name) = graph[graph.inputs[i]].kind else { return "input \(i)" }
-      return name.isEmpty ? "input \(i)\(suffix)" : name + suffix
-    case .output(let j):
-      return (graph.outputNames[j].isEmpty ? "output \(j)" : graph.outputNames[j]) + suffix
-    case .constant(let k):
-      if let element = builder.constants[k].uniformElement {
-        return element.text(builder.constants[k].type.dtype)
-      }
-      return "constant \(k)\(suffix)"
-    }
-  }
-
-  private func label(_ op: Op, _ step: LoweredStep) -> String {
-    let output = step.outputs[0]
-    let operands = Graph.argumentText(op, step.inputs.map(text))
-    let name = step.nodes.first.map { names[$0.index] + " " } ?? ""
-    let type = TensorType(output.dtype, output.layout.shape)
-    return "\(name)\(text(output)) = \(op.name)(\(operands)) : \(type)"
-  }
-
-  private func label(_ group: TileGroup, _ step: LoweredStep, _ layout: TileLayout) -> String {
-    let nodes = step.nodes.map { names[$0.index] }.joined(separator: " ")
-    let header =
-      "\(nodes) fused over \(group.shape), \(layout.tileCount) tiles of \(layout.tileElements), "
-      + "\(layout.scratchByteCount) bytes of scratch"
-    let body = group.text(inputs: step.inputs.map(text), outputs: step.outputs.map(text))
-    return header + "\n" + body.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n")
+        op: group.instructions[0].op, isFused: true,
+        label: { labels.label(group, step, layout) }))
   }
 
   /// The finished plan.
-  consuming func finish(shareable: Set<Int>) -> Plan {
+  consuming func finish(shareable: Set<Int>, late: Set<Int>) -> Plan {
     builder.shareableOutputs = shareable
+    builder.lateOutputs = late
     return builder.finish()
   }
 }

@@ -3,7 +3,9 @@ import DuetRuntime
 /// Which operations run together, tile by tile.
 ///
 /// Members of a group are elementwise, have one result shape, and are joined by values that one member
-/// computes and another takes. No path leads from a group out and back in, so that a group can run as a whole.
+/// computes and another takes. No path leads from a group out and back in, so that a group can run as a whole:
+/// every node has a stage, and groups are connected parts of one stage. Takes time in proportion to the graph.
+///
 /// Nothing is computed twice: a value that is needed outside of its group is one of the group's results.
 package struct FusionPlan {
   /// Members in the graph's order, at least two to a group.
@@ -17,18 +19,40 @@ package struct FusionPlan {
   /// No groups.
   package init() { groups = [] }
 
-  package init(_ graph: Graph) {
-    var clusters = Clusters(graph)
-    for (i, node) in graph.nodes.enumerated() where Self.canFuse(node) {
-      for operand in Set(node.operands).sorted() {
-        let producer = graph[operand]
-        if Self.canFuse(producer) && producer.type.shape == node.type.shape {
-          clusters.mergeIfPossible(operand.index, i)
-        }
+  package init(_ graph: Graph) { self.init(graph, graph.locations()) }
+
+  package init(_ graph: Graph, _ locations: [Location]) {
+    let stages = Stages(graph, locations)
+    // Union-find over the values that one member hands to another at the same stage.
+    var parent = Array(graph.nodes.indices)
+    func root(_ i: Int) -> Int {
+      var i = i
+      while parent[i] != i {
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+      }
+      return i
+    }
+    for (i, node) in graph.nodes.enumerated() {
+      for operand in node.operands
+      where stages.isFusible(operand.index, i) && stages.latest[operand.index] == stages.latest[i] {
+        parent[root(i)] = root(operand.index)
       }
     }
-    groups = clusters.members.filter { $0.count > 1 }.map { $0.sorted().map { ValueID($0) } }
-      .sorted { $0[0] < $1[0] }
+    var parts: [Int: Part] = [:]
+    var groups: [[ValueID]] = []
+    let users = UserCounts(graph)
+    for (i, node) in graph.nodes.enumerated() where Self.canFuse(node) {
+      let key = root(i)
+      // Parts of too large a group are cut in the graph's order, so that one never needs a later one.
+      if !parts[key, default: Part()].insert(i, graph, users) {
+        groups.append(parts[key]!.members)
+        parts[key] = Part()
+        _ = parts[key]!.insert(i, graph, users)
+      }
+    }
+    for part in parts.values { groups.append(part.members) }
+    self.groups = groups.filter { $0.count > 1 }.sorted { $0[0] < $1[0] }
   }
 
   package static func canFuse(_ node: Graph.Node) -> Bool {
@@ -36,77 +60,103 @@ package struct FusionPlan {
   }
 }
 
-/// Groups of nodes that grow by merging while the graph of groups stays free of cycles.
-private struct Clusters {
-  private let consumers: [[Int]]
-  private let operands: [[Int]]
-  private let isOutput: [Bool]
-  private var cluster: [Int]
-  private(set) var members: [[Int]]
-  // The round in which a cluster was last visited by a search.
-  private var visited: [Int]
-  private var round = 0
+/// When nodes can run, counted in edges that no group can contain.
+///
+/// Between nodes of one stage lead only edges that a group may contain, and along all others the stage ascends.
+/// So the connected parts of a stage depend on each other nowhere, and any of them can run as a whole.
+private struct Stages {
+  /// The last stage that delays no user; for nodes without users the first possible one.
+  private(set) var latest: [Int]
+  private let canFuse: [Bool]
+  private let shapes: [Shape]
 
+  init(_ graph: Graph, _ locations: [Location]) {
+    canFuse = graph.nodes.map(FusionPlan.canFuse)
+    shapes = graph.nodes.map(\.type.shape)
+    // Arguments, constants and their views are there from the start.
+    let isFree = locations.map { location -> Bool in
+      switch graph[location.root].kind {
+      case .input, .constant, .operation(.fill, _): true
+      case .operation: false
+      }
+    }
+    var earliest = [Int](repeating: 0, count: graph.nodes.count)
+    latest = []
+    for (i, node) in graph.nodes.enumerated() where !isFree[i] {
+      for operand in node.operands where !isFree[operand.index] {
+        let step = isFusible(operand.index, i) ? 0 : 1
+        earliest[i] = max(earliest[i], earliest[operand.index] + step)
+      }
+    }
+    var latest = [Int?](repeating: nil, count: graph.nodes.count)
+    for (i, node) in graph.nodes.enumerated().reversed() {
+      let own = latest[i] ?? earliest[i]
+      latest[i] = own
+      for operand in node.operands {
+        let limit = own - (isFusible(operand.index, i) ? 0 : 1)
+        latest[operand.index] = min(latest[operand.index] ?? limit, limit)
+      }
+    }
+    self.latest = latest.map { $0! }
+  }
+
+  /// Whether a group may hold both a value's producer and this user of it.
+  func isFusible(_ producer: Int, _ user: Int) -> Bool {
+    canFuse[producer] && canFuse[user] && shapes[producer] == shapes[user]
+  }
+}
+
+/// How often every node is used, by nodes and as an output.
+private struct UserCounts {
+  private(set) var counts: [Int]
   init(_ graph: Graph) {
-    consumers = graph.consumers()
-    operands = graph.nodes.map { $0.operands.map(\.index) }
-    var isOutput = [Bool](repeating: false, count: graph.nodes.count)
-    for output in graph.outputs { isOutput[output.index] = true }
-    self.isOutput = isOutput
-    cluster = Array(graph.nodes.indices)
-    members = graph.nodes.indices.map { [$0] }
-    visited = [Int](repeating: 0, count: graph.nodes.count)
+    counts = [Int](repeating: 0, count: graph.nodes.count)
+    for node in graph.nodes {
+      for operand in node.operands { counts[operand.index] += 1 }
+    }
+    for output in graph.outputs { counts[output.index] += 1 }
   }
+}
 
-  /// Merges the clusters of a producer and a consumer unless a path leads from one to the other around them,
-  /// or the result would be too large.
-  mutating func mergeIfPossible(_ producer: Int, _ consumer: Int) {
-    let (a, b) = (cluster[producer], cluster[consumer])
-    guard a != b, members[a].count + members[b].count <= FusionPlan.largestGroup,
-      externalCount(a, b) <= FusionPlan.mostExternals, !leads(from: a, around: b)
-    else { return }
-    for member in members[b] { cluster[member] = a }
-    members[a] += members[b]
-    members[b] = []
-  }
+/// A group that grows in the graph's order.
+private struct Part {
+  private(set) var members: [ValueID] = []
+  private var inside: Set<Int> = []
+  private var inputs: Set<Int> = []
+  /// The uses of each member that lie outside so far.
+  private var outsideUses: [Int: Int] = [:]
 
-  private func externalCount(_ a: Int, _ b: Int) -> Int {
-    var inputs: Set<Int> = []
-    var results = 0
-    for member in members[a] + members[b] {
-      for operand in operands[member] where cluster[operand] != a && cluster[operand] != b {
+  /// Adds a node unless the group gets too large.
+  mutating func insert(_ node: Int, _ graph: Graph, _ users: UserCounts) -> Bool {
+    var newInputs = 0
+    var lost = 0
+    var uses: [Int: Int] = [:]
+    for operand in graph.nodes[node].operands { uses[operand.index, default: 0] += 1 }
+    for (operand, count) in uses {
+      if inside.contains(operand) {
+        if outsideUses[operand] == count { lost += 1 }
+      } else if !inputs.contains(operand) {
+        newInputs += 1
+      }
+    }
+    let results = outsideUses.count - lost + (users.counts[node] > 0 ? 1 : 0)
+    if !members.isEmpty,
+      members.count == FusionPlan.largestGroup
+        || inputs.count + newInputs + results > FusionPlan.mostExternals
+    {
+      return false
+    }
+    for (operand, count) in uses {
+      if inside.contains(operand) {
+        outsideUses[operand]! -= count
+        if outsideUses[operand] == 0 { outsideUses[operand] = nil }
+      } else {
         inputs.insert(operand)
       }
-      let isUsedOutside = consumers[member].contains { cluster[$0] != a && cluster[$0] != b }
-      if isUsedOutside || isOutput[member] { results += 1 }
     }
-    return inputs.count + results
-  }
-
-  /// Whether a path leads from cluster a over other clusters to b.
-  private mutating func leads(from a: Int, around b: Int) -> Bool {
-    round += 1
-    var pending: [Int] = []
-    for member in members[a] {
-      for next in consumers[member] where cluster[next] != a && cluster[next] != b {
-        if visited[cluster[next]] != round {
-          visited[cluster[next]] = round
-          pending.append(cluster[next])
-        }
-      }
-    }
-    while let current = pending.popLast() {
-      for member in members[current] {
-        for next in consumers[member] {
-          let other = cluster[next]
-          if other == b { return true }
-          if visited[other] != round {
-            visited[other] = round
-            pending.append(other)
-          }
-        }
-      }
-    }
-    return false
+    members.append(ValueID(node))
+    inside.insert(node)
+    if users.counts[node] > 0 { outsideUses[node] = users.counts[node] }
+    return true
   }
 }

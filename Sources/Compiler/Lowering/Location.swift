@@ -15,6 +15,8 @@ extension Graph {
   package func locations() -> [Location] {
     var result: [Location] = []
     result.reserveCapacity(nodes.count)
+    // Reshapes that had to move the elements of a value, by the value: all further ones are views of the first.
+    var moved: [ValueID: ValueID] = [:]
     for (i, node) in nodes.enumerated() {
       let root = ValueID(i)
       let shape = node.type.shape
@@ -31,6 +33,10 @@ extension Graph {
           let (layout, offset) = op.view(of: base.layout)
         {
           result.append(Location(root: base.root, offset: base.offset + offset, layout: layout))
+        } else if case .reshape = op {
+          let first = moved[operands[0]] ?? root
+          moved[operands[0]] = first
+          result.append(Location(root: first, offset: 0, layout: Layout(contiguous: shape)))
         } else {
           result.append(Location(root: root, offset: 0, layout: Layout(contiguous: shape)))
         }

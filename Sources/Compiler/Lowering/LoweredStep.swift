@@ -1,8 +1,8 @@
 import DuetRuntime
 
 /// Memory that a step reads or writes.
-package struct Buffer {
-  package enum Kind: Hashable {
+package struct Buffer: Sendable {
+  package enum Kind: Hashable, Sendable {
     /// A value between steps.
     case arena
     case input(Int)
@@ -15,7 +15,7 @@ package struct Buffer {
 }
 
 /// An operand of a step: elements in a buffer.
-package struct StepOperand: Hashable {
+package struct StepOperand: Hashable, Sendable {
   /// Index into the buffers.
   package var buffer: Int
   package var byteOffset: Int
@@ -29,8 +29,8 @@ package struct StepOperand: Hashable {
 }
 
 /// One step of the program: an operation with its own kernels, or a tile program.
-package struct LoweredStep {
-  package enum Work {
+package struct LoweredStep: Sendable {
+  package enum Work: Sendable {
     case operation(Op)
     case tiles(TileGroup)
   }
@@ -45,6 +45,8 @@ package struct LoweredStep {
   /// time when, it is overwritten.
   package func mayOverwrite(_ buffer: Int, with output: Int) -> Bool {
     let target = outputs[output]
+    // A part of a larger result begins elsewhere than an operand that would be replaced by it.
+    guard target.byteOffset == 0 else { return !inputs.contains { $0.buffer == buffer } }
     let shape = target.layout.shape
     switch work {
     case .tiles(let group):

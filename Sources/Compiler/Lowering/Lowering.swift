@@ -8,17 +8,27 @@ package struct Lowering {
   package private(set) var buffers: [Buffer] = []
   private(set) var constants: [ConstantArray] = []
   package private(set) var steps: [LoweredStep] = []
-  /// The buffer of every value that has memory.
-  private var bufferOfRoot: [ValueID: Int] = [:]
+  /// Where every value that has memory begins.
+  private var placeOfRoot: [ValueID: Place] = [:]
   /// Row-major copies of views, made for operations that take no strides.
   private var copies: [ValueID: StepOperand] = [:]
+  private var isOftenRightFactor: [ValueID: Bool] = [:]
   private let users: [[Int]]
 
-  package init(_ graph: Graph, _ fusion: FusionPlan, _ mayShare: [(output: Int, input: Int)]) {
+  private struct Place {
+    let buffer: Int
+    var byteOffset = 0
+  }
+
+  package init(
+    _ graph: Graph, _ locations: [Location], _ fusion: FusionPlan,
+    _ mayShare: [(output: Int, input: Int)]
+  ) {
     self.graph = graph
-    locations = graph.locations()
+    self.locations = locations
     users = graph.consumers()
     let direct = assignOutputs()
+    assignParts()
     let schedule = Schedule(graph, locations, fusion, mayShare)
     for unit in schedule.units {
       if unit.members.count == 1 { lower(unit.members[0]) } else { lower(group: unit.members) }
@@ -39,18 +49,42 @@ package struct Lowering {
     for (j, id) in graph.outputs.enumerated() {
       let location = locations[id.index]
       let root = graph[location.root]
-      guard let op = root.operation, bufferOfRoot[location.root] == nil, location.offset == 0,
+      guard let op = root.operation, placeOfRoot[location.root] == nil, location.offset == 0,
         location.layout.isContiguous, graph.type(of: id).byteCount == root.type.byteCount
       else { continue }
       if case .fill = op { continue }
-      bufferOfRoot[location.root] = addBuffer(.output(j), root.type.byteCount)
+      placeOfRoot[location.root] = Place(buffer: addBuffer(.output(j), root.type.byteCount))
       direct.insert(j)
     }
     return direct
   }
 
-  private mutating func buffer(of root: ValueID) -> Int {
-    if let known = bufferOfRoot[root] { return known }
+  /// Lets the parts of a concatenation be computed where they will lie in it, so that nothing is left to copy.
+  private mutating func assignParts() {
+    // Later ones first: a concatenation may be a part of another.
+    for (i, node) in graph.nodes.enumerated().reversed() {
+      guard case .operation(.concatenate(let axis), let operands) = node.kind,
+        node.type.shape[..<axis].allSatisfy({ $0 == 1 }), node.type.byteCount > 0
+      else { continue }
+      let base = place(of: ValueID(i))
+      var byteOffset = base.byteOffset
+      for operand in operands {
+        let byteCount = graph.type(of: operand).byteCount
+        defer { byteOffset += byteCount }
+        let location = locations[operand.index]
+        let root = graph[location.root]
+        guard let op = root.operation, placeOfRoot[location.root] == nil, location.offset == 0,
+          location.layout.isContiguous, byteCount == root.type.byteCount, byteCount > 0,
+          byteOffset % MemoryPlan.alignment == 0
+        else { continue }
+        if case .fill = op { continue }
+        placeOfRoot[location.root] = Place(buffer: base.buffer, byteOffset: byteOffset)
+      }
+    }
+  }
+
+  private mutating func place(of root: ValueID) -> Place {
+    if let known = placeOfRoot[root] { return known }
     let node = graph[root]
     let buffer: Int
     switch node.kind {
@@ -60,8 +94,8 @@ package struct Lowering {
       buffer = addConstant(ConstantArray([element], TensorType(type.dtype, [])))
     case .operation: buffer = addBuffer(.arena, node.type.byteCount)
     }
-    bufferOfRoot[root] = buffer
-    return buffer
+    placeOfRoot[root] = Place(buffer: buffer)
+    return Place(buffer: buffer)
   }
 
   private mutating func addConstant(_ array: ConstantArray) -> Int {
@@ -72,9 +106,10 @@ package struct Lowering {
   private mutating func operand(_ id: ValueID) -> StepOperand {
     let location = locations[id.index]
     let dtype = graph.type(of: id).dtype
+    let place = place(of: location.root)
     return StepOperand(
-      buffer: buffer(of: location.root), byteOffset: location.offset * dtype.size, dtype: dtype,
-      layout: location.layout)
+      buffer: place.buffer, byteOffset: place.byteOffset + location.offset * dtype.size,
+      dtype: dtype, layout: location.layout)
   }
 
   // MARK: Steps
@@ -83,18 +118,39 @@ package struct Lowering {
     let node = graph[id]
     guard case .operation(let op, let operands) = node.kind else { return }
     var inputs: [StepOperand] = []
-    for operand in operands {
-      inputs.append(op.takesStridedInputs ? self.operand(operand) : contiguousOperand(operand))
+    for (i, operand) in operands.enumerated() {
+      let takesAsIs = op.takesStridedInputs && !(i == 1 && isWorthTransposing(operand, for: op))
+      inputs.append(takesAsIs ? self.operand(operand) : contiguousOperand(operand))
     }
     steps.append(
       LoweredStep(
         work: .operation(op), outputs: [result(of: id)], inputs: inputs, nodes: [id]))
   }
 
+  /// Whether a value is the right factor of so many products, and lies column by column, that products with its
+  /// rows one behind the other are worth a copy: a weight that every step of a recurrence uses.
+  private mutating func isWorthTransposing(_ id: ValueID, for op: Op) -> Bool {
+    guard case .matmul = op else { return false }
+    let layout = locations[id.index].layout
+    guard layout.shape.rank == 2, layout.strides[0] == 1, layout.strides[1] != 1,
+      layout.shape[1] > 1
+    else { return false }
+    if let known = isOftenRightFactor[id] { return known }
+    let count = users[id.index].count { user in
+      if case .operation(.matmul, let operands) = graph.nodes[user].kind {
+        return operands[1] == id
+      }
+      return false
+    }
+    isOftenRightFactor[id] = count >= 8
+    return count >= 8
+  }
+
   private mutating func result(of id: ValueID) -> StepOperand {
     let type = graph.type(of: id)
+    let place = place(of: id)
     return StepOperand(
-      buffer: buffer(of: id), byteOffset: 0, dtype: type.dtype,
+      buffer: place.buffer, byteOffset: place.byteOffset, dtype: type.dtype,
       layout: Layout(contiguous: type.shape))
   }
 
@@ -138,7 +194,7 @@ package struct Lowering {
   private mutating func lower(group members: [ValueID]) {
     let inside = Set(members)
     let results = members.filter { member in
-      bufferOfRoot[member] != nil || users[member.index].contains { !inside.contains(ValueID($0)) }
+      placeOfRoot[member] != nil || users[member.index].contains { !inside.contains(ValueID($0)) }
     }
     let shape = graph.type(of: members[0]).shape
     var inputs: [StepOperand] = []

@@ -1,15 +1,18 @@
 /// Where values between steps lie in the arena.
 ///
 /// A result takes over the memory of an operand that is read for the last time where the step allows it.
-/// What remains is placed by size, largest first, at the lowest offset that is free during its life.
-package struct MemoryPlan {
+/// What remains is placed by `Placement`.
+package struct MemoryPlan: Sendable {
   /// Memory in the arena and the steps during which it holds values.
-  package struct Allocation {
+  package struct Allocation: Sendable {
     package let buffer: Int
     package let byteCount: Int
     package var firstStep: Int
     package var lastStep: Int
     package var offset = 0
+
+    /// The bytes with what keeps the next allocation aligned.
+    var room: Int { MemoryPlan.aligned(byteCount) }
   }
 
   /// For every buffer the one whose memory it lies in: itself, unless it took over another's.
@@ -17,6 +20,8 @@ package struct MemoryPlan {
   private(set) var allocations: [Allocation] = []
   package private(set) var arenaByteCount = 0
   private(set) var byteCountBeforeReuse = 0
+  /// The most bytes that hold values at one time: no arena can be smaller.
+  private(set) var mostLiveByteCount = 0
   private var place: [Int: Int] = [:]
 
   package static let alignment = 64
@@ -51,7 +56,7 @@ package struct MemoryPlan {
   /// The offset in the arena of a buffer that is its own owner; 0 for one without bytes.
   package func offset(of buffer: Int) -> Int { place[buffer] ?? 0 }
 
-  private static func aligned(_ byteCount: Int) -> Int {
+  static func aligned(_ byteCount: Int) -> Int {
     (byteCount + alignment - 1) / alignment * alignment
   }
 
@@ -79,27 +84,18 @@ package struct MemoryPlan {
   }
 
   private mutating func placeAll() {
-    let order = allocations.indices.sorted {
-      let (a, b) = (allocations[$0], allocations[$1])
-      return a.byteCount != b.byteCount ? a.byteCount > b.byteCount : a.firstStep < b.firstStep
+    var best = Placement.byTime(allocations)
+    // Trying every place that was given before takes square time, and mostly saves little where there are so
+    // many values.
+    if allocations.count <= 4096 {
+      let other = Placement.bySize(allocations)
+      if other.byteCount < best.byteCount { best = other }
     }
-    var placed: [Int] = []  // by offset
-    for i in order {
-      let wanted = allocations[i]
-      var offset = 0
-      for index in placed {
-        let other = allocations[index]
-        guard other.firstStep <= wanted.lastStep && wanted.firstStep <= other.lastStep else {
-          continue
-        }
-        if offset + wanted.byteCount <= other.offset { break }
-        offset = max(offset, Self.aligned(other.offset + other.byteCount))
-      }
-      allocations[i].offset = offset
-      place[wanted.buffer] = offset
-      arenaByteCount = max(arenaByteCount, Self.aligned(offset + wanted.byteCount))
-      let at = placed.firstIndex { allocations[$0].offset > offset } ?? placed.count
-      placed.insert(i, at: at)
+    for i in allocations.indices {
+      allocations[i].offset = best.offsets[i]
+      place[allocations[i].buffer] = best.offsets[i]
     }
+    arenaByteCount = best.byteCount
+    mostLiveByteCount = Placement.mostLive(allocations)
   }
 }

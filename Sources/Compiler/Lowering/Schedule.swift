@@ -6,7 +6,7 @@ package struct ScheduleUnit {
 }
 
 /// The order of the units: as in the program, but that units which overwrite an input come after those that
-/// read it, where dependencies allow.
+/// read it and after those that can fail, where dependencies allow.
 package struct Schedule {
   package let units: [ScheduleUnit]
 
@@ -29,25 +29,31 @@ package struct Schedule {
       units.append(ScheduleUnit(members: [ValueID(i)]))
     }
 
-    var successors = [Set<Int>](repeating: [], count: units.count)
-    var readers: [Int: Set<Int>] = [:]  // of the graph's inputs
+    var edges = Edges(count: units.count)
+    var readers: [Int: [Int]] = [:]  // of the graph's inputs
+    var fallible: [Int] = []
     for (u, unit) in units.enumerated() {
       for member in unit.members {
+        if graph[member].operation!.canFail { fallible.append(u) }
         for operand in graph[member].operands {
           let root = locations[operand.index].root
           let producer = unitOf[root.index]
-          if producer >= 0 && producer != u { successors[producer].insert(u) }
-          if case .input(let index, _) = graph[root].kind { readers[index, default: []].insert(u) }
+          if producer >= 0 && producer != u { edges.insert(from: producer, to: u) }
+          if case .input(let index, _) = graph[root].kind, readers[index]?.last != u {
+            readers[index, default: []].append(u)
+          }
         }
       }
     }
     for (output, input) in mayShare where output < graph.outputs.count {
       let writer = unitOf[locations[graph.outputs[output].index].root.index]
       guard writer >= 0 else { continue }
-      for reader in readers[input, default: []].sorted() where reader != writer {
-        if !Self.leads(from: writer, to: reader, successors) { successors[reader].insert(writer) }
+      // A step that fails must not find an argument overwritten; of many the last ones come late anyway.
+      for earlier in readers[input, default: []] + fallible.prefix(16) where earlier != writer {
+        if !edges.lead(from: writer, to: earlier) { edges.insert(from: earlier, to: writer) }
       }
     }
+    let successors = edges.successors
 
     var waiting = [Int](repeating: 0, count: units.count)
     for next in successors.joined() { waiting[next] += 1 }
@@ -66,13 +72,36 @@ package struct Schedule {
     precondition(order.count == units.count, "the groups depend on each other in a circle")
     self.units = order
   }
+}
 
-  private static func leads(from start: Int, to end: Int, _ successors: [Set<Int>]) -> Bool {
-    var seen: Set<Int> = [start]
+/// Which units have to wait for which.
+private struct Edges {
+  private(set) var successors: [[Int]]
+  // The round in which a unit was last visited by a search.
+  private var visited: [Int]
+  private var round = 0
+
+  init(count: Int) {
+    successors = Array(repeating: [], count: count)
+    visited = Array(repeating: 0, count: count)
+  }
+
+  /// Adds an edge; one that is there already may be counted twice.
+  mutating func insert(from first: Int, to second: Int) {
+    if successors[first].last != second { successors[first].append(second) }
+  }
+
+  /// Whether one unit has to wait for another.
+  mutating func lead(from start: Int, to end: Int) -> Bool {
+    round += 1
+    visited[start] = round
     var pending = [start]
     while let current = pending.popLast() {
       if current == end { return true }
-      for next in successors[current] where seen.insert(next).inserted { pending.append(next) }
+      for next in successors[current] where visited[next] != round {
+        visited[next] = round
+        pending.append(next)
+      }
     }
     return false
   }

@@ -1,16 +1,16 @@
 import DuetRuntime
 
 /// A fused group as a list of instructions over arrays outside and values that live in tile registers only.
-package struct TileGroup {
+package struct TileGroup: Sendable {
   /// Where an operand of an instruction is.
-  package enum Slot: Hashable {
+  package enum Slot: Hashable, Sendable {
     /// The result of that instruction.
     case register(Int)
     case output(Int)
     case input(Int)
   }
 
-  package struct Instruction {
+  package struct Instruction: Sendable {
     package let op: Op
     package let loop: LoopKey
     package let dtype: DType

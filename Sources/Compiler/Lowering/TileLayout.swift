@@ -2,12 +2,12 @@ import DuetRuntime
 
 /// How a tile program walks its arrays: the iteration space with neighbouring axes merged, the tile's extent,
 /// how each array is reached, and where registers and expanded tiles lie in the scratch memory.
-package struct TileLayout {
-  package enum Access: Int32 {
+package struct TileLayout: Sendable {
+  package enum Access: Int32, Sendable {
     case contiguous, scalar, direct, expanded
   }
 
-  package struct External {
+  package struct External: Sendable {
     package var access: Access
     package var elementSize: Int
     /// The byte offset of the expanded tile.

@@ -18,10 +18,12 @@ extension Tensor {
     guard let cotangent = Backward.cotangent(gradient, for: self) else { return }
     let keep = retainGraph || createGraph
     let run = {
-      Backward.run(from: [(root, cotangent)], keepingGraph: keep) { leaf, gradient in
-        guard let cell = leaf.gradientCell else { return }
-        cell.write(cell.read().map { $0 + gradient } ?? gradient)
-      }
+      Backward.run(
+        from: [(root, cotangent)], keepingGraph: keep, isWanted: { $0.gradientCell != nil },
+        visit: { leaf, gradient in
+          guard let cell = leaf.gradientCell else { return }
+          cell.write(cell.read().map { $0 + gradient } ?? gradient)
+        })
     }
     createGraph ? enableGrad(run) : noGrad(run)
   }
@@ -51,10 +53,13 @@ public func gradients(
   }
   let ids = Set(inputs.map { ObjectIdentifier($0.body.autograd!) })
   let run = {
-    Backward.run(from: seeds, keepingGraph: retainGraph || createGraph) { meta, gradient in
-      let id = ObjectIdentifier(meta)
-      if ids.contains(id) { wanted[id] = wanted[id].map { $0 + gradient } ?? gradient }
-    }
+    Backward.run(
+      from: seeds, keepingGraph: retainGraph || createGraph,
+      isWanted: { ids.contains(ObjectIdentifier($0)) },
+      visit: { meta, gradient in
+        let id = ObjectIdentifier(meta)
+        wanted[id] = wanted[id].map { $0 + gradient } ?? gradient
+      })
   }
   createGraph ? enableGrad(run) : noGrad(run)
   return inputs.map { wanted[ObjectIdentifier($0.body.autograd!)] ?? zeros(like: $0) }
@@ -85,48 +90,84 @@ enum Backward {
   }
 
   /// Visits operations in the reverse of recording, so that sums of gradients have one fixed order.
+  /// - Parameters:
+  ///   - isWanted: Whether the gradient of this place in the graph is asked for.
+  ///   - visit: Takes those that are.
   static func run(
     from seeds: [(AutogradMeta, Tensor)], keepingGraph: Bool,
-    visit: (AutogradMeta, Tensor) -> Void
+    isWanted: (AutogradMeta) -> Bool, visit: (AutogradMeta, Tensor) -> Void
   ) {
-    var gradients: [ObjectIdentifier: Tensor] = [:]
-    var leaves: [AutogradMeta] = []
-    func accumulate(_ meta: AutogradMeta, _ gradient: Tensor) {
-      let id = ObjectIdentifier(meta)
-      if let sum = gradients[id] {
-        gradients[id] = sum + gradient
-      } else {
-        gradients[id] = gradient
-        if meta.function == nil { leaves.append(meta) }
-      }
-    }
-    for (meta, gradient) in seeds { accumulate(meta, gradient) }
+    var sums = Sums()
+    for (meta, gradient) in seeds { sums.update(meta, gradient.type) { $0.add(gradient) } }
+    let order = sorted(from: seeds.map(\.0))
+    sums.count(usesIn: order)
 
-    for (meta, function) in sorted(from: seeds.map(\.0)) {
-      guard let gradient = gradients.removeValue(forKey: ObjectIdentifier(meta)) else { continue }
-      visit(meta, gradient)
-      var saved = function.saved
-      if saved.isReleased {
-        note(
-          OpError(
-            "backward",
-            "\(function.name) was run through before and let go of what it had saved; "
-              + "pass retainGraph: true to the first backward"))
-        return
-      }
-      // A rule that reads the result must be differentiable through it.
-      if ThreadContext.isGradEnabled { saved.output = saved.output?.attached(to: meta) }
+    for (meta, function) in order {
+      guard var sum = sums.remove(meta) else { continue }
       let edges = function.edges
-      let results = AnomalyDetector.gradients(of: function) {
-        function.gradients(of: gradient, saved, wanted: edges.map { $0 != nil })
+      if !isWanted(meta), case .transpose([1, 0]) = function.op, let edge = edges[0] {
+        let products = sum.takeProducts()
+        if !products.isEmpty {
+          sums.update(edge, function.inputTypes[0]) { sum in
+            for product in products { sum.add(product.transposed) }
+          }
+          sums.settleIfLast(edges)
+          if !keepingGraph { function.release() }
+          continue
+        }
       }
-      for (edge, result) in zip(edges, results) {
-        if let edge, let result { accumulate(edge, result) }
-      }
+      let gradient = sum.take()
+      if isWanted(meta) { visit(meta, gradient) }
+      guard function.send(gradient, to: &sums, edges, meta) else { return }
+      sums.settleIfLast(edges)
       if !keepingGraph { function.release() }
     }
-    for leaf in leaves {
-      if let gradient = gradients[ObjectIdentifier(leaf)] { visit(leaf, gradient) }
+    for leaf in sums.leaves where isWanted(leaf) {
+      if var sum = sums.remove(leaf) { visit(leaf, sum.take()) }
+    }
+  }
+
+  /// The cotangents that are on their way.
+  struct Sums {
+    private var sums: [ObjectIdentifier: GradientSum] = [:]
+    /// How many more operations may send something to each leaf.
+    private var uses: [ObjectIdentifier: Int] = [:]
+    private(set) var leaves: [AutogradMeta] = []
+
+    mutating func update(
+      _ meta: AutogradMeta, _ type: @autoclosure () -> TensorType,
+      _ add: (inout GradientSum) -> Void
+    ) {
+      let id = ObjectIdentifier(meta)
+      if let index = sums.index(forKey: id) {
+        add(&sums.values[index])
+        return
+      }
+      var sum = GradientSum(type())
+      add(&sum)
+      sums[id] = sum
+      if meta.function == nil { leaves.append(meta) }
+    }
+
+    mutating func remove(_ meta: AutogradMeta) -> GradientSum? {
+      sums.removeValue(forKey: ObjectIdentifier(meta))
+    }
+
+    mutating func count(usesIn order: [(AutogradMeta, GradientFunction)]) {
+      for (_, function) in order {
+        for case .some(let edge) in function.edges where edge.function == nil {
+          uses[ObjectIdentifier(edge), default: 0] += 1
+        }
+      }
+    }
+
+    /// What waits at a leaf holds factors alive: it is done when nothing more can come.
+    mutating func settleIfLast(_ edges: [AutogradMeta?]) {
+      for case .some(let edge) in edges where edge.function == nil {
+        let id = ObjectIdentifier(edge)
+        uses[id]! -= 1
+        if uses[id] == 0, let index = sums.index(forKey: id) { sums.values[index].settle() }
+      }
     }
   }
 
@@ -146,5 +187,45 @@ enum Backward {
     }
     found.sort { $0.1.sequence > $1.1.sequence }
     return found
+  }
+}
+
+extension GradientFunction {
+  /// Sends the cotangents of the inputs on their way.
+  /// - Returns: False, after reporting it, if what the gradient reads was let go of.
+  fileprivate func send(
+    _ gradient: Tensor, to sums: inout Backward.Sums, _ edges: [AutogradMeta?],
+    _ meta: AutogradMeta
+  ) -> Bool {
+    if case .slice(let slice) = op {
+      if let edge = edges[0] { sums.update(edge, inputTypes[0]) { $0.add(gradient, slice) } }
+      return true
+    }
+    var saved = saved
+    if saved.isReleased {
+      note(
+        OpError(
+          "backward",
+          "\(name) was run through before and let go of what it had saved; "
+            + "pass retainGraph: true to the first backward"))
+      return false
+    }
+    // A rule that reads the result must be differentiable through it.
+    if ThreadContext.isGradEnabled { saved.output = saved.output?.attached(to: meta) }
+    var wanted = edges.map { $0 != nil }
+    var product: GradientSum.Product?
+    if wanted.count > 1 && wanted[1] {
+      product = rule(saved, wanted: wanted).productForMatrix(of: op, gradient)
+      product?.function = self
+      if product != nil { wanted[1] = false }
+    }
+    let results = AnomalyDetector.gradients(of: self) {
+      rule(saved, wanted: wanted).gradients(of: op, gradient)
+    }
+    for (edge, result) in zip(edges, results) {
+      if let edge, let result { sums.update(edge, result.type) { $0.add(result) } }
+    }
+    if let product, let edge = edges[1] { sums.update(edge, inputTypes[1]) { $0.add(product) } }
+    return true
   }
 }

@@ -5,10 +5,9 @@ import DuetRuntime
 // where none is wanted or the operation is constant there.
 
 extension GradientFunction {
-  func gradients(of dy: Tensor, _ saved: Saved, wanted: [Bool]) -> [Tensor?] {
-    let rule = GradientRule(
+  func rule(_ saved: Saved, wanted: [Bool]) -> GradientRule {
+    GradientRule(
       inputs: saved.inputs, output: saved.output, inputTypes: inputTypes, wanted: wanted)
-    return rule.gradients(of: op, dy)
   }
 }
 
@@ -28,11 +27,11 @@ struct GradientRule {
     case .unary(let op): return [unary(op, dy)]
     case .binary(let op): return binary(op, dy)
     case .select:
-      let zero = zeros(like: dy)
+      let nothing = zero(dy.dtype)
       return [
         nil,
-        wanted[1] ? unbroadcast(apply(.select, [x(0), dy, zero]), 1) : nil,
-        wanted[2] ? unbroadcast(apply(.select, [x(0), zero, dy]), 2) : nil,
+        wanted[1] ? unbroadcast(apply(.select, [x(0), dy, nothing]), 1) : nil,
+        wanted[2] ? unbroadcast(apply(.select, [x(0), nothing, dy]), 2) : nil,
       ]
     case .cast: return [dy.asType(inputTypes[0].dtype)]
     case .reduce(let op, let axes, _): return [reduction(op, axes, dy)]
@@ -70,6 +69,11 @@ struct GradientRule {
 
   // MARK: Elementwise
 
+  /// A zero that broadcasts.
+  private func zero(_ dtype: DType) -> Tensor {
+    apply(.fill(TensorType(dtype, []), Element(bits: 0)), [])
+  }
+
   private func unary(_ op: UnaryOp, _ dy: Tensor) -> Tensor? {
     switch op {
     case .negate: return -dy
@@ -95,7 +99,7 @@ struct GradientRule {
     case .tanh: return dy * (1 - y * y)
     case .erf: return dy * apply(.unary(.exp), -(x(0) * x(0))) * 1.1283791670955126
     case .sigmoid: return dy * (y * (1 - y))
-    case .relu: return apply(.select, [y .> 0, dy, zeros(like: dy)])
+    case .relu: return apply(.select, [y .> 0, dy, zero(dy.dtype)])
     case .gelu:
       // Φ(x) + x φ(x)
       let cdf = (apply(.unary(.erf), x(0) * 0.7071067811865476) + 1) * 0.5
@@ -124,11 +128,12 @@ struct GradientRule {
     }
     /// The cotangent goes to where the condition holds; ties share it equally.
     func chosen(_ better: ComparisonOp) -> [Tensor?] {
-      let zero = zeros(like: dy)
+      let nothing = zero(dy.dtype)
       let half = dy * 0.5
       let isTie = apply(.compare(.equal), x(0), x(1))
       func share(_ a: Tensor, _ b: Tensor) -> Tensor {
-        apply(.select, [isTie, half, apply(.select, [apply(.compare(better), a, b), dy, zero])])
+        apply(
+          .select, [isTie, half, apply(.select, [apply(.compare(better), a, b), dy, nothing])])
       }
       return both({ share(x(0), x(1)) }, { share(x(1), x(0)) })
     }
@@ -143,13 +148,13 @@ struct GradientRule {
         {
           // b a^(b - 1), and 0 where b is 0, whatever a is.
           let slope = x(1) * apply(.binary(.power), x(0), x(1) - 1)
-          return dy * apply(.select, [x(1) .== 0, zeros(like: dy), slope])
+          return dy * apply(.select, [x(1) .== 0, zero(dy.dtype), slope])
         },
         {
           // a^b log a, and 0 for a = 0 with b >= 0, where a^b does not change.
           let isFlat = (x(0) .== 0) .& (x(1) .>= 0)
           return apply(
-            .select, [isFlat, zeros(like: dy), dy * y * apply(.unary(.log), x(0))])
+            .select, [isFlat, zero(dy.dtype), dy * y * apply(.unary(.log), x(0))])
         })
     case .maximum: return chosen(.greater)
     case .minimum: return chosen(.less)
@@ -281,8 +286,35 @@ struct GradientRule {
   private func matmul(_ dy: Tensor) -> [Tensor?] {
     [
       wanted[0] ? unbroadcast(apply(.matmul, dy, swapped(x(1))), 0) : nil,
-      wanted[1] ? unbroadcast(apply(.matmul, swapped(x(0)), dy), 1) : nil,
+      wanted[1] ? rightFactor(dy) : nil,
     ]
+  }
+
+  private func rightFactor(_ dy: Tensor) -> Tensor {
+    if let product = productForMatrix(of: .matmul, dy) {
+      var sum = GradientSum(inputTypes[1])
+      sum.add(product)
+      return sum.take()
+    }
+    return unbroadcast(apply(.matmul, swapped(x(0)), dy), 1)
+  }
+
+  /// The cotangent of the second argument, if it is a matrix that all rows of the first are multiplied by: a
+  /// product over all of them.
+  func productForMatrix(of op: Op, _ dy: Tensor) -> GradientSum.Product? {
+    switch op {
+    case .matmul where inputTypes[1].shape.rank == 2:
+      GradientSum.Product(left: rows(x(0)), right: rows(dy))
+    case .linear: GradientSum.Product(left: rows(dy), right: rows(x(0)))
+    default: nil
+    }
+  }
+
+  /// All rows of a tensor, as a matrix.
+  private func rows(_ tensor: Tensor) -> Tensor {
+    let shape = tensor.body.layout.shape
+    if shape.rank == 2 { return tensor }
+    return apply(.reshape([shape.dropLast().reduce(1, *), shape[shape.rank - 1]]), tensor)
   }
 
   /// The cotangent has the dtype of the sums; so do the products with it, before they are rounded.
@@ -298,20 +330,17 @@ struct GradientRule {
 
   /// With Y = X Wᵀ + b over all rows: dX = dY W, dW = dYᵀ X, db the sum of dY's rows.
   private func linear(_ dy: Tensor) -> [Tensor?] {
-    func matrix(_ tensor: Tensor) -> Tensor {
-      if tensor.ndim == 2 { return tensor }
-      let shape = tensor.body.layout.shape
-      let rows = shape.dropLast().reduce(1, *)
-      return apply(.reshape([rows, shape[shape.rank - 1]]), tensor)
-    }
-    let rows = wanted[0] || wanted[1] ? matrix(dy) : dy
     var gradients: [Tensor?] = [nil, nil]
     if wanted[0] {
-      let dx = apply(.matmul, rows, x(1))
+      let dx = apply(.matmul, rows(dy), x(1))
       gradients[0] =
         inputTypes[0].shape.rank == 2 ? dx : apply(.reshape(inputTypes[0].shape), dx)
     }
-    if wanted[1] { gradients[1] = apply(.matmul, swapped(rows), matrix(x(0))) }
+    if wanted[1] {
+      var sum = GradientSum(inputTypes[1])
+      sum.add(productForMatrix(of: .linear, dy)!)
+      gradients[1] = sum.take()
+    }
     if wanted.count == 3 { gradients.append(wanted[2] ? unbroadcast(dy, 2) : nil) }
     return gradients
   }
@@ -349,8 +378,9 @@ struct GradientRule {
       return [apply(.transpose(inverse), dy)]
     case .broadcast: return [unbroadcast(dy, 0)]
     case .slice(let slice):
-      let base = apply(.fill(inputTypes[0], Element(bits: 0)), [])
-      return [apply(.updateSlice(slice), base, dy)]
+      var sum = GradientSum(inputTypes[0])
+      sum.add(dy, slice)
+      return [sum.take()]
     case .copy: return [dy]
     case .concatenate(let axis):
       var slice = Slice(all: dy.body.layout.shape)

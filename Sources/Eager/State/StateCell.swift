@@ -93,6 +93,33 @@ public final class StateCell: @unchecked Sendable {
     @inline(__always) set { content = newValue }
   }
 
+  /// Whether the content is of that form. For the holder of the lock.
+  @inline(__always)
+  func matchesLocked(
+    _ hasContent: Bool, _ dtype: DType, _ shape: Shape, _ requiresGrad: Bool
+  ) -> Bool {
+    switch content {
+    case nil: !hasContent
+    case .some(let tensor):
+      hasContent && tensor.body.dtype == dtype && tensor.body.layout.shape == shape
+        && (tensor.body.autograd != nil) == requiresGrad
+    }
+  }
+
+  /// Whether the content has that place in the autograd graph. For the holder of the lock.
+  @inline(__always)
+  func hasAutograd(_ autograd: UnsafeMutableRawPointer?) -> Bool {
+    guard let own = content?.body.autograd else { return content != nil && autograd == nil }
+    return Unmanaged.passUnretained(own).toOpaque() == autograd
+  }
+
+  /// The address of the content if its elements lie one behind the other. For the holder of the lock.
+  @inline(__always)
+  var addressIfContiguous: UnsafeMutableRawPointer? {
+    guard let body = content?.body, body.isContiguous else { return nil }
+    return body.pointer
+  }
+
   /// The address of the content if the cell is the only owner of a contiguous value of that type, so that it
   /// may be overwritten; nil otherwise. For the holder of the lock.
   package func addressIfOwned(_ type: TensorType) -> UnsafeMutableRawPointer? {

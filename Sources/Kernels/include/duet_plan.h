@@ -32,9 +32,10 @@ typedef struct duet_plan_instance {
   int32_t isa;                                    // the loops in the blocks belong to it
 } duet_plan_instance;
 
-// Patches the pointers of inputs and outputs, then runs the steps.
+// Patches the pointers of inputs and outputs, then runs the steps. Where `times` is not null it gets the
+// nanoseconds that each step took.
 duet_status duet_run_instance(duet_plan_instance *instance, void *const *inputs,
-                              void *const *outputs, int64_t *failed);
+                              void *const *outputs, int64_t *failed, uint64_t *times);
 
 // duet_copy, but nothing to do where both operands are the same array.
 duet_status duet_copy_unless_same(const void *call);

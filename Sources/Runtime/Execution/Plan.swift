@@ -20,12 +20,19 @@ public final class Plan: @unchecked Sendable {
   public let arenaByteCount: Int
   /// The memory that they would take if each had its own.
   public let byteCountBeforeReuse: Int
+  /// The most bytes that hold values between steps at one time: no arena can be smaller.
+  public let mostLiveByteCount: Int
   /// The number of steps that run several operations tile by tile.
   public let fusedGroupCount: Int
-  /// The outputs whose buffer may be the one of the input they were paired with at compile time.
+  /// The outputs whose buffer may be the one of the input they were paired with at compile time. If a run fails
+  /// none of them has been written yet.
   public let shareableOutputs: Set<Int>
+  /// The outputs that are not written yet if a run fails.
+  public let lateOutputs: Set<Int>
 
-  let labels: [String]
+  private let labelMakers: [@Sendable () -> String]
+  /// The steps' operations by name; `fused` for groups.
+  let kinds: [String]
   private let operations: [Op]
   private let constants: [ConstantArray]
   private let template: [UInt8]
@@ -34,6 +41,7 @@ public final class Plan: @unchecked Sendable {
   private let loops: [(offset: Int, key: LoopKey)]
   private let inputPatches: UnsafeMutableBufferPointer<duet_patch>
   private let outputPatches: UnsafeMutableBufferPointer<duet_patch>
+  private let profiler: PlanProfiler?
   /// The address of the first instance that no call uses; 0: none.
   private let idle = Mutex<UInt>(0)
 
@@ -41,11 +49,15 @@ public final class Plan: @unchecked Sendable {
     inputTypes = builder.inputTypes
     outputTypes = builder.outputTypes
     stepCount = builder.steps.count
+    profiler = .ifWanted(stepCount: builder.steps.count)
     arenaByteCount = builder.arenaByteCount
     byteCountBeforeReuse = builder.byteCountBeforeReuse
+    mostLiveByteCount = builder.mostLiveByteCount
     fusedGroupCount = builder.fusedGroupCount
+    lateOutputs = builder.lateOutputs
     shareableOutputs = builder.shareableOutputs
-    labels = builder.steps.map(\.label)
+    labelMakers = builder.steps.map(\.label)
+    kinds = builder.steps.map { $0.isFused ? "fused" : $0.op.name }
     operations = builder.steps.map(\.op)
     constants = builder.constants
 
@@ -101,17 +113,24 @@ public final class Plan: @unchecked Sendable {
   ///   - inputs: One address per input, contiguous elements of the types in `inputTypes`.
   ///   - outputs: One address per output, memory for contiguous elements of the types in `outputTypes`. They
   ///     overlap neither each other nor an input, but for the pairs that `shareableOutputs` allows.
+  ///   - times: Room for the nanoseconds that each step takes, if they are wanted.
   /// - Throws: `OpError` for what only values tell: an index out of range. The outputs' contents are
   ///   arbitrary then.
   public func run(
-    inputs: UnsafePointer<UnsafeMutableRawPointer>, outputs: UnsafePointer<UnsafeMutableRawPointer>
+    inputs: UnsafePointer<UnsafeMutableRawPointer>,
+    outputs: UnsafePointer<UnsafeMutableRawPointer>,
+    times: UnsafeMutablePointer<UInt64>? = nil
   ) throws(OpError) {
     let instance = takeInstance()
     var failed: Int64 = 0
-    let status = duet_run_instance(
-      instance,
-      UnsafeRawPointer(inputs).assumingMemoryBound(to: UnsafeMutableRawPointer?.self),
-      UnsafeRawPointer(outputs).assumingMemoryBound(to: UnsafeMutableRawPointer?.self), &failed)
+    let inputs = UnsafeRawPointer(inputs).assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
+    let outputs = UnsafeRawPointer(outputs).assumingMemoryBound(to: UnsafeMutableRawPointer?.self)
+    let status =
+      if let profiler, times == nil {
+        profiler.run(self) { duet_run_instance(instance, inputs, outputs, &failed, $0) }
+      } else {
+        duet_run_instance(instance, inputs, outputs, &failed, times)
+      }
     idle.withLock { head in
       instance.pointee.next = UnsafeMutablePointer(bitPattern: head)
       head = UInt(bitPattern: instance)
@@ -192,11 +211,14 @@ public final class Plan: @unchecked Sendable {
 }
 
 extension Plan: CustomStringConvertible {
+  /// What is said of each step.
+  var labels: [String] { labelMakers.map { $0() } }
+
   /// The steps, and what they need.
   public var description: String {
     var lines = [
       "plan: \(stepCount) steps, \(fusedGroupCount) fused groups, arena \(arenaByteCount) bytes "
-        + "(\(byteCountBeforeReuse) before reuse), shareable outputs \(shareableOutputs.sorted())"
+        + "(\(mostLiveByteCount) live at most, \(byteCountBeforeReuse) before reuse), shareable outputs \(shareableOutputs.sorted())"
     ]
     for (i, label) in labels.enumerated() {
       let indented = label.split(separator: "\n", omittingEmptySubsequences: false)

@@ -54,13 +54,17 @@ package struct PlanStep {
   package var loops: [(offset: Int, key: LoopKey)]
   /// The operation that a failure is reported for.
   package var op: Op
+  /// Whether the step runs a group of operations, of which `op` is the first.
+  package var isFused: Bool
   /// What a printed plan says of the step.
-  package var label: String
+  package var label: @Sendable () -> String
 
   package init(
     kernel: duet_kernel, block: [UInt8], pointers: [(offset: Int, place: PlanPlace)],
-    loops: [(offset: Int, key: LoopKey)], op: Op, label: String
+    loops: [(offset: Int, key: LoopKey)], op: Op, isFused: Bool = false,
+    label: @escaping @Sendable () -> String
   ) {
+    self.isFused = isFused
     self.kernel = kernel
     self.block = block
     self.pointers = pointers
@@ -79,8 +83,11 @@ package struct PlanBuilder {
   package var arenaByteCount = 0
   /// The bytes that values between steps would take if each had memory of its own.
   package var byteCountBeforeReuse = 0
+  /// The most bytes that hold values between steps at one time.
+  package var mostLiveByteCount = 0
   package var fusedGroupCount = 0
   package var shareableOutputs: Set<Int> = []
+  package var lateOutputs: Set<Int> = []
 
   package init() {}
 

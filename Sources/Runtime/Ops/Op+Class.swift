@@ -21,6 +21,9 @@ extension Op {
     }
   }
 
+  /// Whether values decide if the operation can be done: an index may be out of range.
+  package var canFail: Bool { opClass == .indexing }
+
   /// Whether the kernel takes inputs of any strides. Others need contiguous ones.
   public var takesStridedInputs: Bool {
     switch self {

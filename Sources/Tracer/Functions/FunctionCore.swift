@@ -6,9 +6,17 @@ import Synchronization
 
 /// What all traced functions share, whatever their arguments' and results' types: the cache of traces.
 final class FunctionCore: @unchecked Sendable {
-  // Sendable: `traces` is replaced as a whole under `lock`; recording holds `recording`.
+  // Sendable: state is locked; recording holds `recording`.
 
-  private let lock = Mutex<[Trace]>([])
+  private struct State {
+    var traces: [Trace] = []
+    /// Grows with every change of the traces.
+    var version = 0
+    /// Frames that no call uses.
+    var frames: [CallFrame] = []
+  }
+
+  private let state = Mutex(State())
   private let recording = NSRecursiveLock()
   private let history = Mutex<(recorded: Int, warned: Bool)>((0, false))
   let maximumTraces: Int
@@ -16,12 +24,37 @@ final class FunctionCore: @unchecked Sendable {
 
   init(maximumTraces: Int) { self.maximumTraces = max(1, maximumTraces) }
 
-  var traces: [Trace] { lock.withLock { $0 } }
+  var traces: [Trace] { state.withLock { $0.traces } }
   var traceCount: Int { history.withLock { $0.recorded } }
+
+  // MARK: Frames
+
+  /// A frame for one call, with the traces of this moment.
+  func takeFrame() -> CallFrame {
+    state.withLock { state in
+      let frame = state.frames.popLast() ?? CallFrame()
+      if frame.version != state.version {
+        frame.traces = state.traces
+        frame.version = state.version
+      }
+      return frame
+    }
+  }
+
+  /// Ends the use of a frame.
+  func giveBack(_ frame: CallFrame) {
+    frame.clear()
+    state.withLock { $0.frames.append(frame) }
+  }
+
+  // MARK: Calls
 
   /// What a call shall do.
   enum Decision {
-    case results([Tensor], Trace)
+    /// Take the results from the frame.
+    case replayed(Trace)
+    /// Only the values told that it cannot be done; nothing has changed.
+    case failed(Trace, OpError)
     case runEagerly
     case record
   }
@@ -29,15 +62,17 @@ final class FunctionCore: @unchecked Sendable {
   /// The trace that a call with these arguments would use now.
   func trace(for visitor: borrowing TensorVisitor) -> Trace? {
     traces.first {
-      $0.signature.matches(visitor) && $0.ownsGradients(of: visitor.tensors) && $0.matchesState()
+      $0.signature.matches(visitor.tensors, visitor.structure)
+        && $0.ownsGradients(of: visitor.tensors) && $0.matchesState()
     }
   }
 
   /// Looks for a trace of this signature and replays it.
-  func attempt(_ visitor: borrowing TensorVisitor) throws(OpError) -> Decision {
+  func attempt(_ frame: CallFrame) -> Decision {
     var forOtherGradients = 0
-    for trace in traces where trace.signature.matches(visitor) {
-      guard trace.ownsGradients(of: visitor.tensors) else {
+    for trace in frame.traces
+    where trace.signature.matches(frame.visitor.tensors, frame.visitor.structure) {
+      guard trace.ownsGradients(of: frame.visitor.tensors) else {
         forOtherGradients += 1
         continue
       }
@@ -48,13 +83,28 @@ final class FunctionCore: @unchecked Sendable {
         }
         continue
       }
-      if let results = try trace.replay(visitor.tensors) {
-        trace.callCount.add(1, ordering: .relaxed)
-        return .results(results, trace)
+      do throws(OpError) {
+        if try trace.replay(frame) {
+          trace.callCount.add(1, ordering: .relaxed)
+          return .replayed(trace)
+        }
+      } catch {
+        return .failed(trace, error)
       }
     }
     // A few leaves that come again deserve a trace each; a new leaf on every call does not.
     return forOtherGradients < 8 ? .record : .runEagerly
+  }
+
+  /// Replays the trace of this signature and times its steps; nil if it cannot be replayed.
+  func profile(_ frame: CallFrame, runs: Int) throws(OpError) -> PlanProfile? {
+    guard let trace = trace(for: frame.visitor), trace.reasonForEager == nil else { return nil }
+    return try trace.compiled.plan.profile(runs: runs) { times throws(OpError) in
+      frame.held.removeAll(keepingCapacity: true)
+      frame.fresh.removeAll(keepingCapacity: true)
+      frame.results.removeAll(keepingCapacity: true)
+      return try trace.replay(frame, times: times)
+    }
   }
 
   /// Runs a body once while recording it, and keeps the trace.
@@ -65,7 +115,7 @@ final class FunctionCore: @unchecked Sendable {
   ///   - body: Calls the closure with these tensors in its arguments, and gives the tensors of its result.
   /// - Returns: The trace, or nil after a mistake inside `checked`, which leaves nothing to keep.
   func record(
-    _ visitor: TensorVisitor, form: () -> Any?, _ body: ([Tensor]) -> [Tensor]
+    _ visitor: TensorVisitor, form: () -> AnyObject?, _ body: ([Tensor]) -> [Tensor]
   ) throws(OpError) -> Trace? {
     recording.lock()
     defer { recording.unlock() }
@@ -88,7 +138,8 @@ final class FunctionCore: @unchecked Sendable {
 
   /// Traces from types alone.
   func lower(
-    _ signature: Signature, _ paths: [String], form: () -> Any?, _ body: ([Tensor]) -> [Tensor]
+    _ signature: Signature, _ paths: [String], form: () -> AnyObject?,
+    _ body: ([Tensor]) -> [Tensor]
   ) throws(OpError) -> Trace {
     recording.lock()
     defer { recording.unlock() }
@@ -113,15 +164,17 @@ final class FunctionCore: @unchecked Sendable {
 
   private func keep(_ trace: Trace) {
     history.withLock { $0.recorded += 1 }
-    let dropped = lock.withLock { traces -> Bool in
+    let dropped = state.withLock { state -> Bool in
       // The most recently made first; the one that was called least goes when there are too many.
-      traces.insert(trace, at: 0)
-      guard traces.count > maximumTraces else { return false }
-      let victim = traces.indices.dropFirst().min {
-        traces[$0].callCount.load(ordering: .relaxed)
-          < traces[$1].callCount.load(ordering: .relaxed)
+      state.version += 1
+      state.frames = []
+      state.traces.insert(trace, at: 0)
+      guard state.traces.count > maximumTraces else { return false }
+      let victim = state.traces.indices.dropFirst().min {
+        state.traces[$0].callCount.load(ordering: .relaxed)
+          < state.traces[$1].callCount.load(ordering: .relaxed)
       }
-      if let victim { traces.remove(at: victim) }
+      if let victim { state.traces.remove(at: victim) }
       return true
     }
     guard dropped else { return }

@@ -24,6 +24,13 @@ extension ResultForm where Result == Void {
   }
 }
 
+/// A result whose tensors are placeholders.
+final class FormBox<Result> {
+  let form: Result
+
+  init(_ form: Result) { self.form = form }
+}
+
 /// The tensors of a tree, in order.
 func collectTensors(_ tree: some TensorTree) -> [Tensor] {
   if let tensor = tree as? Tensor { return [tensor] }

@@ -25,19 +25,22 @@ struct Signature: Hashable {
     isGradEnabled = DuetEager.isGradEnabled
   }
 
-  /// Whether a call with the visited arguments has this signature. Allocates nothing.
-  func matches(_ visitor: borrowing TensorVisitor) -> Bool {
-    guard leaves.count == visitor.tensors.count, structure == visitor.structure,
+  /// Whether a call with these arguments has this signature. Allocates nothing.
+  func matches(_ tensors: [Tensor], _ structure: [StructureToken]) -> Bool {
+    guard leaves.count == tensors.count, self.structure == structure,
       isGradEnabled == DuetEager.isGradEnabled
     else { return false }
-    for i in leaves.indices {
-      let body = visitor.tensors[i].body
-      let leaf = leaves[i]
-      guard body.dtype == leaf.type.dtype, body.layout.shape == leaf.type.shape,
-        (body.autograd != nil) == leaf.requiresGrad
-      else { return false }
+    return leaves.withUnsafeBufferPointer { leaves in
+      tensors.withUnsafeBufferPointer { tensors in
+        for i in leaves.indices {
+          let body = tensors[i].body
+          guard body.dtype == leaves[i].type.dtype, body.layout.shape == leaves[i].type.shape,
+            (body.autograd != nil) == leaves[i].requiresGrad
+          else { return false }
+        }
+        return true
+      }
     }
-    return true
   }
 
   /// How this signature differs from another, in words; empty if it does not.

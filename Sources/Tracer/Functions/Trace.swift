@@ -19,8 +19,8 @@ final class Trace: @unchecked Sendable {
   let reasonForEager: String?
   let constantCount: Int
   let constantBytes: Int
-  /// The result's form, which replays fill with their tensors.
-  let form: Any?
+  /// The result's form, which replays fill with their tensors; a `FormBox` of the function's result type.
+  let form: AnyObject?
   let callCount = Atomic<Int>(0)
 
   /// Where a result, or a cell's new content, comes from.
@@ -31,34 +31,23 @@ final class Trace: @unchecked Sendable {
     case nothing
   }
 
-  private struct CellRead {
-    let cell: StateCell
-    /// What the trace was recorded with; nil: the cell was empty.
-    let type: TensorType?
-    let requiresGrad: Bool
-    /// The graph's input, if the content is one.
-    let input: Int?
-    /// Whether the cell is also written, so that it is locked during the run.
-    let isWritten: Bool
-  }
-
   private struct CellWrite {
     let cell: StateCell
     let source: Source
-    let type: TensorType?
-    let autograd: AutogradMeta?
-    /// The plan may compute the new content where the old one is.
-    let replacesInPlace: Bool
-    /// The input that the old content is, if the plan reads it.
-    let input: Int?
   }
 
-  private let inputs: [GraphRecorder.InputSource]
+  private let inputCount: Int
+  private let argumentInputs: [(input: Int, argument: Int)]
   /// Arguments whose own gradients the closure reads or writes, with where those lie.
   private let ownGradients: [(argument: Int, cell: StateCell)]
-  private let reads: [CellRead]
-  private let writes: [CellWrite]  // in the order of the cells' making
+  private let cells: CellTable
+  /// The cells whose new content is none of the plan's outputs.
+  private let otherWrites: [CellWrite]
   private let results: [Source]
+  /// The only result, if it is one of the plan's outputs; -1 otherwise.
+  private let onlyResult: Int
+  /// The names of the cells that the trace reads, writes, or both.
+  let stateDescription: (read: [String], written: [String])
   private let outputTypes: [TensorType]
 
   /// Compiles what a recorder has seen.
@@ -67,13 +56,16 @@ final class Trace: @unchecked Sendable {
   ///   - results: The tensors that the closure returned.
   init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
-    arguments: [Tensor], results: [Tensor], form: Any?
+    arguments: [Tensor], results: [Tensor], form: AnyObject?
   ) throws(OpError) {
     self.form = form
     self.signature = signature
     self.paths = paths
     self.reason = reason
-    inputs = recorder.inputs
+    inputCount = recorder.inputs.count
+    argumentInputs = recorder.inputs.enumerated().compactMap { i, source in
+      if case .argument(let index) = source { (i, index) } else { nil }
+    }
     constantCount = recorder.constantCount
     constantBytes = recorder.constantBytes
 
@@ -90,7 +82,12 @@ final class Trace: @unchecked Sendable {
     self.results = results.enumerated().map { i, tensor in
       source(tensor, results.count == 1 ? "result" : "result \(i)")
     }
-    var writes: [CellWrite] = []
+    if self.results.count == 1, case .output(let j) = self.results[0] {
+      onlyResult = j
+    } else {
+      onlyResult = -1
+    }
+    var writes: [(use: GraphRecorder.CellUse, source: Source)] = []
     var sharing: [(output: Int, input: Int)] = []
     for use in recorder.cells.sorted(by: { $0.cell.sequence < $1.cell.sequence })
     where use.wasWritten {
@@ -99,33 +96,47 @@ final class Trace: @unchecked Sendable {
       }
       let from = use.current.map { source($0, use.cell.name) } ?? .nothing
       if case .output(let j) = from, let i = use.inputIndex { sharing.append((j, i)) }
-      // A leaf's own gradient cell goes on; results of recorded operations are detached.
-      let autograd = use.current?.body.autograd.flatMap { $0.function == nil ? $0 : nil }
-      writes.append(
-        CellWrite(
-          cell: use.cell, source: from, type: use.current?.type, autograd: autograd,
-          replacesInPlace: false, input: use.inputIndex))
+      writes.append((use, from))
     }
     let graph = recorder.builder.finish(outputs: outputs, outputNames: names)
     unoptimized = graph
     compiled = try compile(graph, CompileOptions(mayShare: sharing))
     outputTypes = types
-    let shareable = compiled.plan.shareableOutputs
-    self.writes = writes.map { write in
-      var inPlace = false
-      if case .output(let j) = write.source {
-        inPlace = write.input == nil || shareable.contains(j)
+    let plan = compiled.plan
+    let isWritten = Set(writes.map { ObjectIdentifier($0.use.cell) })
+    func reads(written: Bool) -> [CellTable.Read] {
+      recorder.cells.compactMap { use in
+        guard use.wasRead, isWritten.contains(ObjectIdentifier(use.cell)) == written else {
+          return nil
+        }
+        return CellTable.Read(
+          use.cell, type: use.initial?.type, requiresGrad: use.initial?.requiresGrad ?? false,
+          input: use.inputIndex)
       }
-      return CellWrite(
-        cell: write.cell, source: write.source, type: write.type, autograd: write.autograd,
-        replacesInPlace: inPlace, input: write.input)
     }
-    let written = Set(writes.map { ObjectIdentifier($0.cell) })
-    reads = recorder.cells.filter(\.wasRead).map { use in
-      CellRead(
-        cell: use.cell, type: use.initial?.type, requiresGrad: use.initial?.requiresGrad ?? false,
-        input: use.inputIndex, isWritten: written.contains(ObjectIdentifier(use.cell)))
+    cells = CellTable(
+      onlyRead: reads(written: false), readAndWritten: reads(written: true),
+      written: writes.map { use, source in
+        var output: Int?
+        if case .output(let j) = source { output = j }
+        // A run that fails must leave every cell as it was.
+        let inPlace = output.map {
+          use.inputIndex == nil
+            ? plan.lateOutputs.contains($0) : plan.shareableOutputs.contains($0)
+        }
+        // A leaf's own gradient cell goes on; results of recorded operations are detached.
+        let autograd = use.current?.body.autograd.flatMap { $0.function == nil ? $0 : nil }
+        return CellTable.Write(
+          use.cell, type: use.current?.type ?? TensorType(.float32, []), autograd: autograd,
+          output: output, replacesInPlace: inPlace ?? false)
+      })
+    otherWrites = writes.compactMap { use, source in
+      if case .output = source { nil } else { CellWrite(cell: use.cell, source: source) }
     }
+    stateDescription = (
+      recorder.cells.filter { $0.wasRead && $0.initial != nil }.map(\.cell.name),
+      writes.map(\.use.cell.name)
+    )
     let used = Set(recorder.cells.map { ObjectIdentifier($0.cell) })
     ownGradients = arguments.enumerated().compactMap { i, argument in
       argument.body.autograd?.gradientCell.flatMap {
@@ -158,124 +169,66 @@ final class Trace: @unchecked Sendable {
     return true
   }
 
-  /// The names of the cells that the trace reads, writes, or both.
-  var stateDescription: (read: [String], written: [String]) {
-    (reads.filter { $0.type != nil }.map(\.cell.name), writes.map(\.cell.name))
-  }
+  /// How many tensors a call gives.
+  var resultCount: Int { results.count }
+
+  /// Whether the state has the form that it had when the trace was recorded.
+  func matchesState() -> Bool { cells.matches() }
 
   // MARK: Replaying
 
-  /// Runs the plan with these arguments, which have the trace's signature, and gives the results.
-  /// - Returns: Nil if the state that the function reads has changed its form since recording.
-  func replay(_ arguments: [Tensor]) throws(OpError) -> [Tensor]? {
-    var outcome: Result<[Tensor]?, OpError> = .success(nil)
-    withUnsafeTemporaryAllocation(
-      of: UnsafeMutableRawPointer.self, capacity: inputs.count + outputTypes.count + 1
-    ) { pointers in
-      let inputPointers = pointers.baseAddress!
-      let outputPointers = inputPointers + inputs.count
-
-      // Contents are held here while the plan runs. Cells that are only read are locked for a moment each and
-      // before any other, so that plans cannot wait for each other in a circle.
-      var held: [Tensor] = []
-      held.reserveCapacity(reads.count + arguments.count)
-      for read in reads where !read.isWritten {
-        read.cell.lock()
-        let content = read.cell.lockedContent
-        read.cell.unlock()
-        guard matches(read, content) else { return }
-        if let input = read.input, let content {
-          held.append(contiguous(content))
-          inputPointers[input] = held[held.count - 1].body.pointer
-        }
-      }
-      for write in writes { write.cell.lock() }
-      defer { for write in writes { write.cell.unlock() } }
-      for read in reads where read.isWritten {
-        guard matches(read, read.cell.lockedContent) else { return }
-        if let input = read.input, let body = read.cell.lockedContent?.body {
-          if body.isContiguous {
-            inputPointers[input] = body.pointer
-          } else {
-            held.append(contiguous(Tensor(body)))
-            inputPointers[input] = held[held.count - 1].body.pointer
-          }
-        }
-      }
-      for (i, source) in inputs.enumerated() {
-        if case .argument(let index) = source {
-          held.append(contiguous(arguments[index]))
-          inputPointers[i] = held[held.count - 1].body.pointer
-        }
-      }
-
-      var fresh: [TensorBody?] = Array(repeating: nil, count: outputTypes.count)
-      for write in writes {
-        guard case .output(let j) = write.source else { continue }
-        if write.replacesInPlace, write.cell.lockedContent?.body.autograd === write.autograd,
-          let address = write.cell.addressIfOwned(outputTypes[j])
-        {
-          outputPointers[j] = address
-        } else {
-          let body = TensorBody(allocating: outputTypes[j], autograd: write.autograd)
-          fresh[j] = body
-          outputPointers[j] = body.pointer
-        }
-      }
-      for source in results {
-        guard case .output(let j) = source else { continue }
-        let body = TensorBody(allocating: outputTypes[j])
-        fresh[j] = body
-        outputPointers[j] = body.pointer
-      }
-
-      do throws(OpError) {
-        try compiled.plan.run(inputs: inputPointers, outputs: outputPointers)
-      } catch {
-        outcome = .failure(error)
-        return
-      }
-      for write in writes {
-        switch write.source {
-        case .output(let j): if let body = fresh[j] { write.cell.lockedContent = Tensor(body) }
-        case .argument(let i): write.cell.lockedContent = arguments[i]
-        case .constant(let tensor): write.cell.lockedContent = tensor
-        case .nothing: write.cell.lockedContent = nil
-        }
-      }
-      outcome = .success(
-        results.map { source in
-          switch source {
-          case .output(let j): Tensor(fresh[j]!)
-          case .argument(let i): arguments[i]
-          case .constant(let tensor): tensor
-          case .nothing: preconditionFailure("a result is always a tensor")
-          }
-        })
-      withExtendedLifetime(held) {}
+  /// Runs the plan with the frame's arguments, which have the trace's signature, and leaves the results there.
+  /// - Parameter times: Room for the nanoseconds that each step takes, if they are wanted.
+  /// - Returns: False if the state that the function reads has changed its form since recording.
+  /// - Throws: `OpError` for what only values tell. No state has changed then.
+  func replay(
+    _ frame: CallFrame, times: UnsafeMutablePointer<UInt64>? = nil
+  ) throws(OpError) -> Bool {
+    let inputs = frame.addresses(inputCount + outputTypes.count + 1)
+    let outputs = inputs + inputCount
+    guard cells.readOthers(into: inputs, &frame.held) else { return false }
+    cells.lock()
+    defer { cells.unlock() }
+    guard cells.readLocked(into: inputs, &frame.held) else { return false }
+    for (input, argument) in argumentInputs {
+      inputs[input] = address(of: frame.visitor.tensors[argument], frame)
     }
-    return try outcome.get()
-  }
+    for _ in outputTypes { frame.fresh.append(nil) }
+    cells.place(outputs: outputs, &frame.fresh)
+    for source in results {
+      guard case .output(let j) = source else { continue }
+      let body = TensorBody(allocating: outputTypes[j])
+      outputs[j] = body.pointer
+      frame.fresh[j] = body
+    }
 
-  private func contiguous(_ tensor: Tensor) -> Tensor {
-    tensor.body.isContiguous ? tensor : noGrad { apply(.copy, tensor) }
-  }
+    try compiled.plan.run(inputs: inputs, outputs: outputs, times: times)
 
-  /// Whether the state has the form that it had when the trace was recorded.
-  func matchesState() -> Bool {
-    for read in reads {
-      read.cell.lock()
-      let fits = matches(read, read.cell.lockedContent)
-      read.cell.unlock()
-      if !fits { return false }
+    cells.commit(frame.fresh)
+    for write in otherWrites { write.cell.lockedContent = tensor(write.source, frame) }
+    if onlyResult >= 0 {
+      frame.results.append(Tensor(frame.fresh[onlyResult]!))
+    } else {
+      for source in results { frame.results.append(tensor(source, frame)!) }
     }
     return true
   }
 
-  private func matches(_ read: CellRead, _ content: Tensor?) -> Bool {
-    guard let type = read.type else { return content == nil }
-    guard let content else { return false }
-    return content.body.dtype == type.dtype && content.body.layout.shape == type.shape
-      && (content.body.autograd != nil) == read.requiresGrad
+  private func tensor(_ source: Source, _ frame: CallFrame) -> Tensor? {
+    switch source {
+    case .output(let j): Tensor(frame.fresh[j]!)
+    case .argument(let i): frame.visitor.tensors[i]
+    case .constant(let tensor): tensor
+    case .nothing: nil
+    }
+  }
+
+  /// The address of a tensor's elements, one behind the other.
+  @inline(__always)
+  private func address(of tensor: Tensor, _ frame: CallFrame) -> UnsafeMutableRawPointer {
+    if tensor.body.isContiguous { return tensor.body.pointer }
+    let copy = noGrad { apply(.copy, tensor) }
+    frame.held.append(copy)
+    return copy.body.pointer
   }
 }

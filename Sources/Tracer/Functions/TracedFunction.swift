@@ -1,3 +1,5 @@
+// Unsafe: reads an argument as a tensor through its address, after comparing the types.
+
 import DuetCompiler
 import DuetEager
 import DuetRuntime
@@ -31,12 +33,16 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
     if ThreadContext.recorder != nil || ThreadContext.isTracingDisabled {
       return body(repeat each argument)
     }
-    var visitor = TensorVisitor()
-    Self.visit(&visitor, repeat each argument)
-    if visitor.tensors.contains(where: \.isFailed) { return body(repeat each argument) }
+    let frame = core.takeFrame()
+    defer { core.giveBack(frame) }
+    Self.visit(&frame.visitor, repeat each argument)
+    if frame.visitor.tensors.contains(where: \.isFailed) { return body(repeat each argument) }
     do throws(OpError) {
-      switch try core.attempt(visitor) {
-      case .results(let tensors, let trace): return result(tensors, trace)
+      switch core.attempt(frame) {
+      case .replayed(let trace): return result(frame.results, trace)
+      case .failed(let trace, let error):
+        let failed = fail(error)
+        return result(Array(repeating: failed, count: trace.resultCount), trace)
       case .runEagerly: return body(repeat each argument)
       case .record: return try record(repeat each argument)
       }
@@ -48,7 +54,7 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
 
   private func result(_ tensors: [Tensor], _ trace: Trace) -> Result {
     if let ofTensor = form.ofTensor { return ofTensor(tensors[0]) }
-    return form.rebuilt(trace.form as! Result, tensors[...])
+    return form.rebuilt((trace.form as! FormBox<Result>).form, tensors[...])
   }
 
   private func record(_ argument: repeat each Argument) throws(OpError) -> Result {
@@ -69,10 +75,10 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
   }
 
   /// The result's form alone, so that a trace does not keep its first results alive.
-  private func emptied(_ result: Result) -> Any? {
+  private func emptied(_ result: Result) -> AnyObject? {
     let placeholder = Tensor(TensorBody(withoutElements: TensorType(.float32, [])))
     let count = form.tensors(result).count
-    return form.rebuilt(result, Array(repeating: placeholder, count: count)[...])
+    return FormBox(form.rebuilt(result, Array(repeating: placeholder, count: count)[...]))
   }
 
   /// Runs the closure with other tensors in its arguments.
@@ -88,11 +94,18 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
 
   private static func visit(_ visitor: inout TensorVisitor, _ argument: repeat each Argument) {
     var index = 0
-    func visitOne(_ part: some TensorTree) {
-      var copy = part
+    func visitOne<Part: TensorTree>(_ part: Part) {
       visitor.begin(argument: index)
-      copy.visit(&visitor)
       index += 1
+      if Part.self == Tensor.self {
+        // Most arguments: no copy, and no way through the protocol.
+        withUnsafePointer(to: part) {
+          visitor.collect(UnsafeRawPointer($0).assumingMemoryBound(to: Tensor.self).pointee)
+        }
+        return
+      }
+      var copy = part
+      copy.visit(&visitor)
     }
     repeat visitOne(each argument)
   }
@@ -120,6 +133,23 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
   /// The plan that a call with these arguments runs. Traces from their types if no call has yet.
   public func plan(for argument: repeat each Argument) -> Plan {
     trace(for: repeat each argument).compiled.plan
+  }
+
+  /// Calls the function and times the steps of its plan. The calls have the effects that calls have.
+  /// - Parameter runs: How many calls are timed, after one to warm up.
+  /// - Returns: Nil if these arguments' calls run the closure instead of a plan; `explain()` says why.
+  public func profile(_ argument: repeat each Argument, runs: Int = 10) -> PlanProfile? {
+    _ = self(repeat each argument)
+    _ = self(repeat each argument)
+    let frame = core.takeFrame()
+    defer { core.giveBack(frame) }
+    Self.visit(&frame.visitor, repeat each argument)
+    do throws(OpError) {
+      return try core.profile(frame, runs: max(1, runs))
+    } catch {
+      note(error)
+      return nil
+    }
   }
 
   private func trace(for argument: repeat each Argument) -> Trace {

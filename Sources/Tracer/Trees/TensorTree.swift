@@ -37,6 +37,19 @@ public struct TensorVisitor {
     replacements = tensors
   }
 
+  /// Collects one tensor that is a whole argument.
+  @inline(__always)
+  mutating func collect(_ tensor: Tensor) {
+    tensors.append(tensor)
+    if recordsPaths { paths.append(path) }
+  }
+
+  /// Forgets what was collected, but keeps the memory for it.
+  mutating func clear() {
+    while tensors.popLast() != nil {}
+    if !structure.isEmpty { structure.removeAll(keepingCapacity: true) }
+  }
+
   /// The next tensors belong to that argument.
   mutating func begin(argument index: Int) {
     if recordsPaths { path = "argument \(index)" }

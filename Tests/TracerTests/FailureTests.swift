@@ -1,0 +1,82 @@
+import Duet
+import DuetTestSupport
+import Testing
+
+/// A replay that fails midway must leave all state as it was.
+@Suite struct FailureTests {
+  /// A model that looks rows up: at replay an index may be out of range.
+  private struct Lookup {
+    let table = Parameter(arange(30).asType(.float32).reshaped(10, 3), name: "table")
+    let weight = Parameter(arange(6).asType(.float32).reshaped(3, 2), name: "weight")
+    let calls = Variable(zeros([1000]), name: "calls")
+    let last = Variable(zeros([2]), name: "last")
+
+    func callAsFunction(_ indices: Tensor) -> Tensor {
+      calls.value = calls.value + 1
+      let rows = table.value.take(indices, axis: 0)
+      return matmul(rows, weight.value)
+    }
+  }
+
+  private func state(_ model: Lookup, _ optimizer: SGD) -> [Bits] {
+    [model.table, model.weight, model.calls, model.last].map { Bits($0.value) }
+      + [model.table, model.weight].map { Bits($0.grad ?? zeros([])) }
+  }
+
+  @Test func aTrainingStepWithAnIndexOutOfRangeChangesNothing() throws {
+    let model = Lookup()
+    let optimizer = SGD([model.table, model.weight], learningRate: 0.1, momentum: 0.9)
+    let step = traced { (indices: Tensor) -> Tensor in
+      optimizer.zeroGrad()
+      let y = model(indices)
+      let loss = (y * y).mean()
+      loss.backward()
+      optimizer.step()
+      noGrad { model.last.value = y.sum(axis: 0).detached() }
+      return loss.detached()
+    }
+    let good = Tensor([1, 5, 5, 9])
+    for _ in 0..<3 { _ = step(good) }
+    #expect(step.traceCount == 1)
+    for bad in [Tensor([1, 10, 5, 9]), Tensor([1, 5, -11, 9])] {
+      let before = state(model, optimizer)
+      #expect(throws: TensorError.self) { try checked { _ = step(bad) } }
+      for (now, then) in zip(state(model, optimizer), before) { expectSame(now, then, "state") }
+    }
+    // And it goes on as if nothing had happened.
+    let twin = Lookup()
+    let twinOptimizer = SGD([twin.table, twin.weight], learningRate: 0.1, momentum: 0.9)
+    func eager() -> Tensor {
+      twinOptimizer.zeroGrad()
+      let y = twin(good)
+      let loss = (y * y).mean()
+      loss.backward()
+      twinOptimizer.step()
+      return loss.detached()
+    }
+    for _ in 0..<3 { _ = eager() }
+    for _ in 0..<2 { expectSame(step(good), eager()) }
+    expectSame(model.table.value, twin.table.value)
+    expectSame(model.weight.value, twin.weight.value)
+  }
+
+  @Test func aVariableThatIsWrittenBeforeTheFailureKeepsItsValue() throws {
+    let first = Variable(ones([500]), name: "first")
+    let second = Variable(ones([500]), name: "second")
+    let f = traced { (x: Tensor, indices: Tensor) -> Tensor in
+      first.value = first.value * 2  // read and written
+      second.value = x + 1  // only written
+      return first.value.take(indices, axis: 0)
+    }
+    for _ in 0..<3 { _ = f(zeros([500]), Tensor([1, 2])) }
+    expectSame(first.value, full([500], Float(8)))
+    #expect(throws: TensorError.self) {
+      try checked { _ = f(full([500], Float(7)), Tensor([1, 500])) }
+    }
+    expectSame(first.value, full([500], Float(8)))
+    expectSame(second.value, ones([500]))
+    _ = f(full([500], Float(7)), Tensor([1, 2]))
+    expectSame(first.value, full([500], Float(16)))
+    expectSame(second.value, full([500], Float(8)))
+  }
+}
