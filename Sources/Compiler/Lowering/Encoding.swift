@@ -126,6 +126,7 @@ struct PlanEncoder {
     call.instructions = Int32(instructionsAt)
     call.external_count = Int32(operands.count)
     call.instruction_count = Int32(group.instructions.count)
+    call.output_count = Int32(step.outputs.count)
     call.rank = Int32(layout.shape.count)
     call.tile_axis = Int32(layout.tileAxis)
     call.tile_step = Int64(layout.tileStep)

@@ -35,6 +35,10 @@ package struct TileLayout: Sendable {
     (32, 64 << 10, false),
   ]
 
+  private static let shortTile = 128
+  /// What a second-level cache holds.
+  private static let nearBytes = 1 << 20
+
   package init(_ group: TileGroup, outputs: [StepOperand], inputs: [StepOperand]) {
     shape = Array(group.shape)
     externals = (outputs + inputs).map { operand in
@@ -49,6 +53,18 @@ package struct TileLayout: Sendable {
     }
     registers = []
     mergeAxes()
+    // Where the arrays come from the last cache or from memory, short tiles let the processor fetch
+    // the next array's lines while it computes; a longer tile is one array's stream after the other.
+    chooseTile(Self.shortTile)
+    classify()
+    assignScratch(group)
+    let whole = externals.filter { $0.access == .contiguous }
+      .reduce(0) { $0 + $1.elementSize * elementCount }
+    if whole > Self.nearBytes && scratchByteCount <= Self.tileSizes[0].bytes
+      && !externals.contains(where: { $0.access == .expanded })
+    {
+      return
+    }
     for size in Self.tileSizes {
       chooseTile(size.elements)
       classify()

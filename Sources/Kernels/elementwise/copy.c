@@ -78,6 +78,7 @@ duet_status duet_copy(const void *argument) {
   call->operand[1] = copy->operand[1];
   call->loop = copy_loop(size);
   call->operand_count = 2;
+  call->element_size = size;
   call->rank = copy->rank;
   for (int32_t i = 0; i < copy->rank; i++) {
     call->shape[i] = copy->shape[i];

@@ -1,5 +1,6 @@
 #include "duet_isa.h"
 #include "loops.h"
+#include "stream.h"
 
 #if defined(__x86_64__)
 #define TABLES(name) \
@@ -61,7 +62,7 @@ void duet_elementwise_coalesce(duet_elementwise_call *call) {
 // The two innermost axes of a call: `rows` runs of `count` elements.
 typedef struct {
   duet_loop loop;
-  int32_t operands;
+  int32_t operands, streams;
   int64_t rows, count;
   int64_t row_stride[4], stride[4];
 } plane;
@@ -70,7 +71,10 @@ static void run_rows(const plane *p, char *const *operand) {
   char *at[4];
   for (int32_t k = 0; k < p->operands; k++) at[k] = operand[k];
   for (int64_t row = 0; row < p->rows; row++) {
-    p->loop(at, p->stride, p->count);
+    if (p->streams)
+      duet_stream_loop(p->loop, at, p->stride, p->count, p->operands);
+    else
+      p->loop(at, p->stride, p->count);
     for (int32_t k = 0; k < p->operands; k++) at[k] += p->row_stride[k];
   }
 }
@@ -160,14 +164,16 @@ static void run_plane(const plane *p, char *const *operand) {
 }
 
 // Steps an odometer over the axes outside the innermost two.
-static void run(const duet_elementwise_call *call, const int64_t *shape, char *const *operand) {
+static void run(const duet_elementwise_call *call, const int64_t *shape, char *const *operand,
+                int32_t streams) {
   int32_t operands = call->operand_count, outer = call->rank - 2;
   int64_t stride[4];
   if (call->rank == 1) {
     for (int32_t k = 0; k < operands; k++) stride[k] = call->stride[k][0];
+    if (streams) return duet_stream_loop(call->loop, operand, stride, shape[0], operands);
     return call->loop(operand, stride, shape[0]);
   }
-  plane p = {call->loop, operands, shape[outer], shape[outer + 1], {0}, {0}};
+  plane p = {call->loop, operands, streams, shape[outer], shape[outer + 1], {0}, {0}};
   char *at[4];
   for (int32_t k = 0; k < operands; k++) {
     p.row_stride[k] = call->stride[k][outer];
@@ -191,7 +197,7 @@ static void run(const duet_elementwise_call *call, const int64_t *shape, char *c
 // A task takes a range of the longest axis.
 typedef struct {
   const duet_elementwise_call *call;
-  int32_t axis;
+  int32_t axis, streams;
   int64_t step;
 } split;
 
@@ -205,7 +211,24 @@ static void run_task(void *context, int64_t index) {
   char *at[4];
   for (int32_t k = 0; k < call->operand_count; k++)
     at[k] = (char *)call->operand[k] + begin * call->stride[k][s->axis];
-  run(call, shape, at);
+  run(call, shape, at, s->streams);
+  if (s->streams) duet_stream_end();
+}
+
+// Whether the result is to be written past the caches: everything is large, and the result lies in
+// whole rows of memory that no input shares.
+static int is_streamed(const duet_elementwise_call *call) {
+  int32_t last = call->rank - 1;
+  int64_t size = call->element_size, bytes = 0;
+  if (size == 0 || call->stride[0][last] != size || call->shape[last] < 512) return 0;
+  for (int32_t k = 0; k < call->operand_count; k++) {
+    int64_t distinct = size;
+    for (int32_t axis = 0; axis < call->rank; axis++)
+      if (call->stride[k][axis] != 0) distinct *= call->shape[axis];
+    bytes += distinct;
+    if (k > 0 && call->operand[k] == call->operand[0]) return 0;
+  }
+  return bytes >= DUET_STREAM_BYTES && (uintptr_t)call->operand[0] % size == 0;
 }
 
 duet_status duet_elementwise(const void *argument) {
@@ -223,7 +246,7 @@ duet_status duet_elementwise(const void *argument) {
     return DUET_OK;
   }
   if (total < 65536) {
-    run(call, call->shape, (char *const *)call->operand);
+    run(call, call->shape, (char *const *)call->operand, 0);
     return DUET_OK;
   }
   int64_t size = call->shape[longest], tasks = total >> 15;
@@ -232,7 +255,7 @@ duet_status duet_elementwise(const void *argument) {
   // contiguous.
   int64_t step = (size + tasks - 1) / tasks;
   if (size >= 4096) step = (step + 63) & ~(int64_t)63;
-  split s = {call, longest, step};
+  split s = {call, longest, is_streamed(call), step};
   duet_parallel_for((size + step - 1) / step, run_task, &s);
   return DUET_OK;
 }

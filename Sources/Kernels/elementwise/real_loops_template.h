@@ -12,6 +12,11 @@ DUET_INLINE void REAL(apply_unary)(PARAMETERS, VECTOR (*f)(VECTOR), duet_loop se
   char *r = operand[0];
   const char *a = operand[1];
   int64_t i = 0;
+  for (; i + 2 * LANES <= count; i += 2 * LANES) {
+    VECTOR x = f(REAL(load)(a + i * SIZE)), y = f(REAL(load)(a + (i + LANES) * SIZE));
+    REAL(store)(r + i * SIZE, x);
+    REAL(store)(r + (i + LANES) * SIZE, y);
+  }
   for (; i + LANES <= count; i += LANES) REAL(store)(r + i * SIZE, f(REAL(load)(a + i * SIZE)));
   if (i < count)
     REAL(store_part)(r + i * SIZE, f(REAL(load_part)(a + i * SIZE, count - i)), count - i);

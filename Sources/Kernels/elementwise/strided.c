@@ -9,6 +9,10 @@ enum { BLOCK = 256 };
 
 void duet_copy_strided(char *to, int64_t to_stride, const char *from, int64_t from_stride,
                        int64_t count, int64_t size) {
+  if (to_stride == size && from_stride == size) {
+    memmove(to, from, (size_t)(count * size));
+    return;
+  }
   switch (size) {
     case 1: COPY_STRIDED(uint8_t)
     case 2: COPY_STRIDED(uint16_t)

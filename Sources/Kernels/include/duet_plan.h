@@ -75,6 +75,7 @@ typedef struct {
 typedef struct {
   int32_t operands, externals, instructions;
   int32_t external_count, instruction_count;
+  int32_t output_count;  // the first externals are results
   int32_t rank, tile_axis;
   int64_t shape[DUET_MAX_RANK];
   int64_t tile_step;

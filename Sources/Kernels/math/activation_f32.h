@@ -4,15 +4,15 @@
 
 #include "exponential_f32.h"
 
-// Below 0.6 an odd polynomial, above it 1 - 2 / (e^2x + 1).
+// (1 - E) / (1 + E) with E = e^-2a = 2^n (1 + p): both sides take one rounding each, and for small
+// a, where n is 0, they are -p and 2 + p. With a = n ln(2) / -2 + r, p is a polynomial in -2r.
 DUET_INLINE f32x16 math_tanh_f32(f32x16 x) {
-  f32x16 a = abs_f32(x), z = a * a;
-  f32x16 small = POLY_F32(z, -0.333332986f, 0.133319363f, -0.0537847094f, 0.0207985714f,
-                          -0.00589787122f);
-  exp_reduction_f32 e = reduce_exp_f32(2.0f * at_most_f32(a, 10.0f));
-  f32x16 p = expm1_reduced_f32(e.r), s = power_of_two_f32(e.n.integer);
-  f32x16 large = 1.0f - 2.0f / fma_f32(s, p, s + 1.0f);
-  return flip_f32(a < 0.6f ? fma_f32(small, z * a, a) : large, sign_f32(x));
+  f32x16 a = at_most_f32(abs_f32(x), 10.0f);
+  nearest_f32_result n = nearest_product_f32(a, -2.88539004f);
+  f32x16 r = -2.0f * fma_f32(n.value, 0.346573591f, a);
+  f32x16 p = expm1_short_f32(r), s = power_of_two_f32(n.integer);
+  f32x16 y = fma_f32(-s, p, 1.0f - s) / fma_f32(s, p, 1.0f + s);
+  return flip_f32(y, sign_f32(x));
 }
 
 // e^a / 2 without overflow where e^a alone would be infinite.
@@ -46,17 +46,23 @@ DUET_INLINE f32x16 math_erf_f32(f32x16 x) {
   return flip_f32(a < 0.93f ? fma_f32(small, a, a) : large, sign_f32(x));
 }
 
-// y / (1 + e^v), without the rounding of e^v and without its overflow: with e^v = 2^n (1 + p) both
-// sides are scaled by 2^-64 where n is large.
+// y / (1 + e^v) without the rounding of e^v = s (1 + p); |y| is between 2^-60 and 2^60 where v is
+// above 87. There the 1 does not count, and both sides are scaled by 2^-64.
 DUET_INLINE f32x16 logistic_f32(f32x16 y, f32x16 v) {
-  exp_reduction_f32 e = reduce_exp_f32(at_least_f32(at_most_f32(v, 115.0f), -80.0f));
-  f32x16 p = expm1_reduced_f32(e.r);
-  i32x16 shift = (e.n.integer > 64) & 64;
-  f32x16 one = power_of_two_f32(-shift), s = power_of_two_f32(e.n.integer - shift);
+  exp_reduction_f32 e = reduce_exp_f32(at_least_f32(at_most_f32(v, 87.0f), -80.0f));
+  f32x16 p = expm1_short_f32(e.r), s = power_of_two_f32(e.n.integer);
   // s + 1 is exact up to 2^16; above, s joins last.
   i32x16 far = s > 0x1p16f;
-  f32x16 first = far ? one : s + one, last = far ? s : (f32x16)0.0f;
-  return (y * one) / (fma_f32(s, p, first) + last);
+  f32x16 sum = fma_f32(s, p, far ? (f32x16)1.0f : s + 1.0f);
+  f32x16 result = y / (far ? sum + s : sum);
+  i32x16 huge = v > 87.0f;
+  if (__builtin_expect(any_32(huge), 0)) {
+    e = reduce_exp_f32(at_most_f32(v, 115.0f));
+    s = power_of_two_f32(e.n.integer - 64);
+    f32x16 tail = y * 0x1p-64f / fma_f32(s, expm1_short_f32(e.r), s);
+    result = huge ? tail : result;
+  }
+  return result;
 }
 
 DUET_INLINE f32x16 math_sigmoid_f32(f32x16 x) { return logistic_f32((f32x16)1.0f, -x); }
@@ -73,12 +79,10 @@ DUET_INLINE f32x16 math_gelu_f32(f32x16 x) {
   return fma_f32(half, math_erf_f32(x * 0.707106769f), half);
 }
 
-// x / 2 (1 + tanh u) = x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3).
+// x / 2 (1 + tanh u) = x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3); -inf gives -0, the limit.
 DUET_INLINE f32x16 math_gelu_tanh_f32(f32x16 x) {
   x = at_least_f32(x, -20.0f);
-  f32x16 c = at_most_f32(x, 20.0f);
-  f32x16 u = c * fma_f32(c * c, 0.0356774081f, 0.797884583f);
-  return logistic_f32(x, -2.0f * u);
+  return logistic_f32(x, x * fma_f32(x * x, -0.0713548139f, (f32x16)-1.59576917f));
 }
 
 // log(1 + e^x) = max(x, 0) + log1p(e^-|x|).

@@ -67,6 +67,12 @@ DUET_INLINE nearest_f32_result nearest_f32(f32x16 x) {
   return (nearest_f32_result){shifted - 0x1.8p23f, (i32x16)shifted - 0x4b400000};
 }
 
+// The integer nearest to x y, the product unrounded.
+DUET_INLINE nearest_f32_result nearest_product_f32(f32x16 x, float y) {
+  f32x16 shifted = fma_f32(x, (f32x16)y, (f32x16)0x1.8p23f);
+  return (nearest_f32_result){shifted - 0x1.8p23f, (i32x16)shifted - 0x4b400000};
+}
+
 DUET_INLINE nearest_f64_result nearest_f64(f64x8 x) {
   f64x8 shifted = x + 0x1.8p52;
   return (nearest_f64_result){shifted - 0x1.8p52, (i64x8)shifted - 0x4338000000000000};

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "../elementwise/stream.h"
 #include "../include/duet_plan.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -62,8 +63,35 @@ static void expand(char *to, const char *from, const duet_tile_external *externa
   }
 }
 
-static void run_tiles(const duet_tile_call *call, int64_t begin, int64_t end) {
+// Which results are written past the caches, as a set of bits.
+enum { STREAMED_RESULTS = 8, STREAMED_TILE = 1024 };
+
+static uint32_t streamed_results(const duet_tile_call *call) {
+  const char *base = (const char *)call;
+  char *const *operand = (char *const *)(base + call->operands);
+  const duet_tile_external *externals = (const duet_tile_external *)(base + call->externals);
+  int64_t elements = call->tile_step * call->inner_count, bytes = 0;
+  for (int32_t e = 0; e < call->external_count; e++)
+    if (externals[e].access == DUET_TILE_CONTIGUOUS)
+      bytes += call->element_count * externals[e].element_size;
+  if (bytes < DUET_STREAM_BYTES) return 0;
+  uint32_t streamed = 0;
+  for (int32_t e = 0; e < call->output_count && e < STREAMED_RESULTS; e++) {
+    int64_t tile = elements * externals[e].element_size;
+    int fits = externals[e].access == DUET_TILE_CONTIGUOUS && tile <= STREAMED_TILE &&
+               tile % 64 == 0 && (uintptr_t)operand[e] % 64 == 0;
+    // A run that ends within a tile would leave the next one's tiles inside lines.
+    fits &= call->inner_count * call->shape[call->tile_axis] * externals[e].element_size % 64 == 0;
+    for (int32_t i = call->output_count; i < call->external_count; i++)
+      fits &= operand[i] != operand[e];
+    streamed |= (uint32_t)fits << e;
+  }
+  return streamed;
+}
+
+static void run_tiles(const duet_tile_call *call, uint32_t streamed, int64_t begin, int64_t end) {
   _Alignas(64) char scratch[DUET_TILE_SCRATCH];
+  _Alignas(64) char results[STREAMED_RESULTS][STREAMED_TILE];
   const char *base = (const char *)call;
   char *const *operand = (char *const *)(base + call->operands);
   const duet_tile_external *externals = (const duet_tile_external *)(base + call->externals);
@@ -95,7 +123,11 @@ static void run_tiles(const duet_tile_call *call, int64_t begin, int64_t end) {
     for (int32_t e = 0; e < call->external_count; e++) {
       const duet_tile_external *external = externals + e;
       switch (external->access) {
-        case DUET_TILE_CONTIGUOUS: at[e] = operand[e] + flat * external->element_size; break;
+        case DUET_TILE_CONTIGUOUS:
+          at[e] = e < STREAMED_RESULTS && (streamed >> e & 1) != 0
+                      ? results[e]
+                      : operand[e] + flat * external->element_size;
+          break;
         case DUET_TILE_SCALAR: break;
         case DUET_TILE_DIRECT:
         case DUET_TILE_EXPANDED: {
@@ -123,6 +155,10 @@ static void run_tiles(const duet_tile_call *call, int64_t begin, int64_t end) {
       }
       instruction->loop(pointer, stride, count);
     }
+    for (int32_t e = 0; streamed >> e != 0; e++) {
+      int64_t size = externals[e].element_size;
+      if (streamed >> e & 1) duet_stream(operand[e] + flat * size, results[e], count * size);
+    }
     if (++tile == call->tiles_per_run) {
       tile = 0;
       run++;
@@ -132,28 +168,30 @@ static void run_tiles(const duet_tile_call *call, int64_t begin, int64_t end) {
       }
     }
   }
+  if (streamed != 0) duet_stream_end();
 }
 
 typedef struct {
   const duet_tile_call *call;
+  uint32_t streamed;
   int64_t tiles;  // per task
 } tile_split;
 
 static void run_task(void *context, int64_t index) {
   const tile_split *split = context;
   int64_t begin = index * split->tiles, end = begin + split->tiles;
-  run_tiles(split->call, begin, end < split->call->tile_count ? end : split->call->tile_count);
+  run_tiles(split->call, split->streamed, begin, end < split->call->tile_count ? end : split->call->tile_count);
 }
 
 duet_status duet_tile_program(const void *argument) {
   const duet_tile_call *call = argument;
   if (call->element_count < 65536) {
-    run_tiles(call, 0, call->tile_count);
+    run_tiles(call, 0, 0, call->tile_count);
     return DUET_OK;
   }
   int64_t tasks = call->element_count >> 15;
   if (tasks > 64) tasks = 64;
-  tile_split split = {call, (call->tile_count + tasks - 1) / tasks};
+  tile_split split = {call, streamed_results(call), (call->tile_count + tasks - 1) / tasks};
   duet_parallel_for((call->tile_count + split.tiles - 1) / split.tiles, run_task, &split);
   return DUET_OK;
 }

@@ -166,6 +166,7 @@ struct KernelEncoder {
     block.pointee.loop = loop
     block.pointee.operand_count = Int32(inputs.count + 1)
     block.pointee.rank = Int32(shape.rank)
+    block.pointee.element_size = Int64(output.dtype.size)
     block.setOperands(output, inputs)
     withUnsafeMutableBytes(of: &block.pointee.shape) { raw in
       for axis in 0..<shape.rank {
