@@ -150,7 +150,12 @@ struct GraphGenerator {
     case 7:
       return random.chance(50)
         ? (.cumulative(random.pick(CumulativeOp.allCases), axis: axis), [a])
-        : (.argSort(axis: axis, descending: random.chance(50)), [a])
+        : random.chance(50)
+          ? (.argSort(axis: axis, descending: random.chance(50)), [a])
+          : (
+            random.chance(50) ? .softmaxGradient(axis: axis) : .logSoftmaxGradient(axis: axis),
+            [a, value(like: a)]
+          )
     case 8: return (.matmul, [a, value(like: a)])
     case 9:
       if random.chance(40) || shape.rank > 5 {

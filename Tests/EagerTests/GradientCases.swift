@@ -65,6 +65,7 @@ extension GradientCase {
 
   private static var reductions: [GradientCase] {
     let x = sample([2, 3, 4], 0.4, 1.6, seed: 4)
+    let c = sample([2, 3, 4], seed: 14)
     var cases: [GradientCase] = []
     for op in [ReductionOp.sum, .mean, .product, .max, .min] {
       for axes in [[0], [1], [2], [0, 2], [0, 1, 2], []] {
@@ -84,6 +85,14 @@ extension GradientCase {
         op1("logSoftmax \(axis)", x, .logSoftmax(axis: axis)),
         op1("cumsum \(axis)", x, .cumulative(.sum, axis: axis)),
         op1("cumprod \(axis)", x, .cumulative(.product, axis: axis)),
+        op1("cummax \(axis)", x, .cumulative(.max, axis: axis)),
+        op1("cummin \(axis)", x, .cumulative(.min, axis: axis)),
+        GradientCase("the softmax's gradient \(axis)", [x, c]) {
+          apply(.softmaxGradient(axis: axis), $0[0], $0[1])
+        },
+        GradientCase("the logarithm's gradient \(axis)", [x, c]) {
+          apply(.logSoftmaxGradient(axis: axis), $0[0], $0[1])
+        },
       ]
     }
     return cases

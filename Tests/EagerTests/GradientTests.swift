@@ -92,8 +92,10 @@ import Testing
     var expected = Set(UnaryOp.allCases.filter { $0.gives(.float64) }.map { "\($0)" })
     expected.formUnion(BinaryOp.allCases.filter { $0.gives(.float64) }.map { "\($0)" })
     expected.formUnion([
-      "which", "sum", "mean", "product", "max", "min", "softmax", "logSoftmax", "cumulativeSum",
-      "cumulativeProduct", "matmul", "linear", "conv2d", "conv2dInputGradient", "conv2dWeightGradient",
+      "which", "sum", "mean", "product", "max", "min", "softmax", "logSoftmax",
+      "softmaxGradient", "logSoftmaxGradient", "cumulativeSum", "cumulativeProduct",
+      "cumulativeMax", "cumulativeMin", "matmul", "linear", "conv2d", "conv2dInputGradient",
+      "conv2dWeightGradient",
       "maxPool2d", "maxPool2dSelect", "maxPool2dGradient", "averagePool2d", "averagePool2dGradient",
       "reshape", "transpose", "broadcast", "slice", "copy", "concatenate", "updateSlice", "take",
       "takeAlong", "scatterAdd", "scatterAddAlong", "scatterSet",

@@ -218,12 +218,23 @@ struct CaseGenerator {
     case .logSoftmax:
       let shape = shape(rank: 1...4)
       return one(.logSoftmax(axis: axis(shape)), shape)
+    case .softmaxGradient, .logSoftmaxGradient:
+      let shape = shape(rank: 1...4)
+      let axis = axis(shape)
+      return OpCase(
+        op: subject == .softmaxGradient
+          ? .softmaxGradient(axis: axis) : .logSoftmaxGradient(axis: axis),
+        inputs: [tensor(dtype, shape), tensor(dtype, shape)])
     case .cumulative(let op):
       let shape = shape(rank: 1...4)
       return one(.cumulative(op, axis: axis(shape)), shape)
     case .argSort:
       let shape = shape(rank: 1...4)
       return one(.argSort(axis: axis(shape), descending: random.chance(0.5)), shape)
+    case .argTopK:
+      let shape = shape(rank: 1...4)
+      let axis = axis(shape)
+      return one(.argTopK(axis: axis, count: random.int(0...shape[axis])), shape)
     case .matmul:
       let (a, b) = matmulShapes()
       return OpCase(op: .matmul, inputs: [tensor(dtype, a), tensor(dtype, b)])

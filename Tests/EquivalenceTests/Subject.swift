@@ -10,9 +10,9 @@ enum Subject: Hashable, Sendable {
   case cast(DType)
   case fill, iota
   case reduce(ReductionOp)
-  case softmax, logSoftmax
+  case softmax, logSoftmax, softmaxGradient, logSoftmaxGradient
   case cumulative(CumulativeOp)
-  case argSort
+  case argSort, argTopK
   case matmul, wideMatmul, linear
   case conv2d, conv2dInputGradient, conv2dWeightGradient
   case maxPool2d, maxPool2dSelect, maxPool2dGradient, averagePool2d, averagePool2dGradient
@@ -35,8 +35,11 @@ enum Subject: Hashable, Sendable {
     case .reduce(let op, _, _): self = .reduce(op)
     case .softmax: self = .softmax
     case .logSoftmax: self = .logSoftmax
+    case .softmaxGradient: self = .softmaxGradient
+    case .logSoftmaxGradient: self = .logSoftmaxGradient
     case .cumulative(let op, _): self = .cumulative(op)
     case .argSort: self = .argSort
+    case .argTopK: self = .argTopK
     case .matmul: self = .matmul
     case .wideMatmul: self = .wideMatmul
     case .linear: self = .linear
@@ -73,8 +76,9 @@ enum Subject: Hashable, Sendable {
     + ComparisonOp.allCases.map { .compare($0) } + DType.allCases.map { .cast($0) }
     + ReductionOp.allCases.map { .reduce($0) } + CumulativeOp.allCases.map { .cumulative($0) }
     + [
-      .select, .fill, .iota, .softmax, .logSoftmax, .argSort, .matmul, .wideMatmul, .linear,
-      .conv2d, .conv2dInputGradient,
+      .select, .fill, .iota, .softmax, .logSoftmax, .softmaxGradient, .logSoftmaxGradient,
+      .argSort, .argTopK, .matmul, .wideMatmul, .linear, .conv2d,
+      .conv2dInputGradient,
       .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,
       .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy, .concatenate,
       .updateSlice, .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet, .randomUniform,
@@ -107,7 +111,8 @@ enum Subject: Hashable, Sendable {
       case .bitwiseAnd, .bitwiseOr, .bitwiseXor: return [.bool] + integers
       case .shiftLeft, .shiftRight: return integers
       }
-    case .compare, .select, .cast, .fill, .argSort, .reshape, .transpose, .broadcast, .slice, .copy,
+    case .compare, .select, .cast, .fill, .argSort, .argTopK, .reshape, .transpose, .broadcast,
+      .slice, .copy,
       .concatenate, .updateSlice, .take, .takeAlong, .scatterSet:
       return all
     case .iota, .cumulative, .maxPool2d: return integers + floating
@@ -118,7 +123,8 @@ enum Subject: Hashable, Sendable {
       case .mean: return floating
       case .all, .any: return [.bool]
       }
-    case .softmax, .logSoftmax, .maxPool2dGradient, .averagePool2d, .averagePool2dGradient,
+    case .softmax, .logSoftmax, .softmaxGradient, .logSoftmaxGradient, .maxPool2dGradient,
+      .averagePool2d, .averagePool2dGradient,
       .randomUniform, .randomNormal:
       return floating
     case .matmul, .linear: return integers + floating

@@ -120,6 +120,8 @@ extension Reference.Case {
     case "logSoftmax": return logSoftmax(x[0], axis: axis!)
     case "cumsum": return cumsum(x[0], axis: axis)
     case "cumprod": return cumprod(x[0], axis: axis)
+    case "cummax": return cummax(x[0], axis: axis)
+    case "cummin": return cummin(x[0], axis: axis)
     case "sort": return sort(x[0], axis: axis!, descending: flags["descending"]!)
     case "argSort": return argSort(x[0], axis: axis!, descending: flags["descending"]!)
     case "topK": return topK(x[0], integer("k"), axis: axis!).values

@@ -21,13 +21,14 @@ extension Op {
     case .iota(_, _, let start, let step): [("start", .number(start)), ("step", .number(step))]
     case .reduce(_, let axes, let keepDims):
       [("axes", .integers(axes.axes)), ("keepDims", .flag(keepDims))]
-    case .softmax(let axis), .logSoftmax(let axis), .cumulative(_, let axis),
-      .concatenate(let axis),
+    case .softmax(let axis), .logSoftmax(let axis), .softmaxGradient(let axis),
+      .logSoftmaxGradient(let axis), .cumulative(_, let axis), .concatenate(let axis),
       .take(let axis), .takeAlong(let axis), .scatterAdd(let axis), .scatterAddAlong(let axis),
       .scatterSet(let axis):
       [("axis", .integer(axis))]
     case .argSort(let axis, let descending):
       [("axis", .integer(axis)), ("descending", .flag(descending))]
+    case .argTopK(let axis, let count): [("axis", .integer(axis)), ("count", .integer(count))]
     case .conv2d(let convolution): convolution.attributes
     case .conv2dInputGradient(let convolution, let size):
       convolution.attributes + [("inputSize", size.attribute)]
@@ -70,8 +71,13 @@ extension Op {
         step: try attributes.number("step"))
     case "softmax": self = .softmax(axis: try axis())
     case "logSoftmax": self = .logSoftmax(axis: try axis())
+    case "softmaxGradient": self = .softmaxGradient(axis: try axis())
+    case "logSoftmaxGradient": self = .logSoftmaxGradient(axis: try axis())
     case "cumulativeSum": self = .cumulative(.sum, axis: try axis())
     case "cumulativeProduct": self = .cumulative(.product, axis: try axis())
+    case "cumulativeMax": self = .cumulative(.max, axis: try axis())
+    case "cumulativeMin": self = .cumulative(.min, axis: try axis())
+    case "argTopK": self = .argTopK(axis: try axis(), count: try attributes.integer("count"))
     case "argSort": self = .argSort(axis: try axis(), descending: try attributes.flag("descending"))
     case "conv2d": self = .conv2d(try attributes.convolution())
     case "conv2dInputGradient":

@@ -57,8 +57,10 @@ package struct LoweredStep: Sendable {
         switch op {
         case .unary, .binary, .compare, .select, .cast, .copy, .reshape: continue
         case .updateSlice, .scatterAdd, .scatterAddAlong: if i > 0 { return false }
-        case .fill, .iota, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .matmul,
-          .wideMatmul, .linear, .conv2d, .conv2dInputGradient, .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect,
+        case .softmaxGradient, .logSoftmaxGradient: continue
+        case .fill, .iota, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .argTopK,
+          .matmul, .wideMatmul, .linear, .conv2d,
+          .conv2dInputGradient, .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect,
           .maxPool2dGradient, .averagePool2d, .averagePool2dGradient, .transpose, .broadcast,
           .slice,
           .concatenate, .take, .takeAlong, .scatterSet, .random, .advanceRandom:

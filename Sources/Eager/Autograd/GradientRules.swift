@@ -36,14 +36,28 @@ struct GradientRule {
     case .cast: return [dy.asType(inputTypes[0].dtype)]
     case .reduce(let op, let axes, _): return [reduction(op, axes, dy)]
     case .softmax(let axis):
-      let weighted = y * dy
-      return [weighted - y * sum(weighted, axis)]
+      return [apply(.softmaxGradient(axis: axis), y, dy)]
     case .logSoftmax(let axis):
-      return [dy - apply(.unary(.exp), y) * sum(dy, axis)]
+      return [apply(.logSoftmaxGradient(axis: axis), y, dy)]
+    case .softmaxGradient(let axis):
+      // Of y (c - Σ y c), for the softmax y and its cotangent c. The Jacobian by c is symmetric.
+      func slope() -> Tensor { dy * (x(1) - sum(x(0) * x(1), axis)) - x(1) * sum(dy * x(0), axis) }
+      return [
+        wanted[0] ? slope() : nil, wanted[1] ? apply(.softmaxGradient(axis: axis), x(0), dy) : nil,
+      ]
+    case .logSoftmaxGradient(let axis):
+      // Of c - exp(y) Σ c.
+      let softmax = apply(.unary(.exp), x(0))
+      return [
+        wanted[0] ? -(dy * softmax * sum(x(1), axis)) : nil,
+        wanted[1] ? dy - sum(dy * softmax, axis) : nil,
+      ]
     case .cumulative(.sum, let axis):
       return [reversed(apply(.cumulative(.sum, axis: axis), reversed(dy, axis)), axis)]
     case .cumulative(.product, let axis):
       return [runningProductGradient(axis, dy)]
+    case .cumulative(.max, let axis), .cumulative(.min, let axis):
+      return [runningExtremeGradient(axis, dy)]
     case .matmul: return matmul(dy)
     case .wideMatmul: return wideMatmul(dy)
     case .linear: return linear(dy)
@@ -62,7 +76,7 @@ struct GradientRule {
       return movement(op, dy)
     case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet:
       return indexing(op, dy)
-    case .compare, .fill, .iota, .argSort, .random, .advanceRandom:
+    case .compare, .fill, .iota, .argSort, .argTopK, .random, .advanceRandom:
       return wanted.map { _ in nil }
     }
   }
@@ -246,6 +260,22 @@ struct GradientRule {
       distance *= 2
     }
     return apply(.cumulative(.product, axis: axis), before) * sum
+  }
+
+  /// Each place's cotangent goes to the extreme that stands there: the last of equals, the last
+  /// not-a-number.
+  private func runningExtremeGradient(_ axis: Int, _ dy: Tensor) -> Tensor {
+    let shape = inputTypes[0].shape
+    var along = Shape(repeating: 1, rank: shape.rank)
+    along[axis] = shape[axis]
+    let places = apply(
+      .broadcast(shape),
+      apply(
+        .reshape(along), apply(.iota(.int64, count: shape[axis], start: 0, step: 1), [])))
+    let isExtreme = apply(.compare(.equal), x(0), y) .| apply(.unary(.isNaN), x(0))
+    let found = apply(.select, [isExtreme, places, zeros(like: places)])
+    let last = apply(.cumulative(.max, axis: axis), found)
+    return apply(.scatterAddAlong(axis: axis), [zeros(like: dy), last, dy])
   }
 
   /// The product of all other elements: from the running products before and behind each, so that zeros

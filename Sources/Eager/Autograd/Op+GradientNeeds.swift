@@ -14,14 +14,18 @@ extension Op {
       case .max, .min: (1, true)
       }
     case .softmax, .logSoftmax: (0, true)
+    case .softmaxGradient, .logSoftmaxGradient: (0b11, false)
     case .cumulative(.sum, _): (0, false)
     case .cumulative(.product, _): (1, false)
-    case .matmul, .wideMatmul, .linear, .conv2d, .conv2dInputGradient, .conv2dWeightGradient: (0b11, false)
+    case .cumulative(.max, _), .cumulative(.min, _): (1, true)
+    case .matmul, .wideMatmul, .linear, .conv2d, .conv2dInputGradient, .conv2dWeightGradient:
+      (0b11, false)
     case .maxPool2d, .maxPool2dSelect, .maxPool2dGradient: (1, false)
     case .averagePool2d, .averagePool2dGradient: (0, false)
     case .take, .takeAlong: (0b10, false)
     case .scatterAdd, .scatterAddAlong, .scatterSet: (0b010, false)
-    case .compare, .cast, .fill, .iota, .argSort, .reshape, .transpose, .broadcast, .slice, .copy,
+    case .compare, .cast, .fill, .iota, .argSort, .argTopK, .reshape, .transpose, .broadcast,
+      .slice, .copy,
       .concatenate, .updateSlice, .random, .advanceRandom:
       (0, false)
     }

@@ -10,6 +10,14 @@ extension Tensor {
   /// row-major order.
   public func cumprod(axis: Int? = nil) -> Tensor { cumulative(.product, axis, "cumprod") }
 
+  /// The largest of the elements up to each place along an axis, without an axis in row-major order;
+  /// not-a-number wins.
+  public func cummax(axis: Int? = nil) -> Tensor { cumulative(.max, axis, "cummax") }
+
+  /// The smallest of the elements up to each place along an axis, without an axis in row-major
+  /// order; not-a-number wins.
+  public func cummin(axis: Int? = nil) -> Tensor { cumulative(.min, axis, "cummin") }
+
   private func cumulative(_ op: CumulativeOp, _ axis: Int?, _ operation: String) -> Tensor {
     if isFailed { return self }
     let source = dtype == .bool ? asType(.int64) : self
@@ -40,8 +48,7 @@ extension Tensor {
         OpError("topK", "axis \(axis) of shape \(shape) does not have \(k) elements"))
       return (failed, failed)
     }
-    let order = apply(.argSort(axis: axis, descending: true), detached())
-    let places = order.part(along: axis, 0, k).contiguous()
+    let places = apply(.argTopK(axis: axis, count: k), detached())
     return (apply(.takeAlong(axis: axis), self, places), places)
   }
 }
@@ -53,6 +60,14 @@ public func cumsum(_ x: Tensor, axis: Int? = nil) -> Tensor { x.cumsum(axis: axi
 /// The products of the elements up to each place along an axis; without an axis, of all in
 /// row-major order.
 public func cumprod(_ x: Tensor, axis: Int? = nil) -> Tensor { x.cumprod(axis: axis) }
+
+/// The largest of the elements up to each place along an axis, without an axis in row-major order;
+/// not-a-number wins.
+public func cummax(_ x: Tensor, axis: Int? = nil) -> Tensor { x.cummax(axis: axis) }
+
+/// The smallest of the elements up to each place along an axis, without an axis in row-major order;
+/// not-a-number wins.
+public func cummin(_ x: Tensor, axis: Int? = nil) -> Tensor { x.cummin(axis: axis) }
 
 /// The places of the elements in ascending order along an axis, as `int64`.
 public func argSort(_ x: Tensor, axis: Int = -1, descending: Bool = false) -> Tensor {

@@ -25,21 +25,31 @@ duet_status duet_scatter_add_along(const void *call);
 // result = base, then result[o, indices[i], n] = updates[o, i, n] in ascending i (the last one stays).
 duet_status duet_scatter_set(const void *call);
 
-// Stable order of [outer, axis, inner] along the axis; NaN last. operands: result (int64), source
+// The first `count` places of the stable order of [outer, axis, inner] along the axis; NaN last.
+// operands: result (int64, [outer, count, inner]), source
 typedef struct {
   void *operand[DUET_MAX_OPERANDS];
   duet_dtype dtype;
   int64_t outer, axis, inner;
+  int64_t count;
   int32_t descending;
 } duet_sort_call;
 duet_status duet_arg_sort(const void *call);
 
-// Running sums or products along the axis in ascending order; float16, bfloat16 keep a float32 accumulator.
+// Running sums, products, maxima or minima along the axis in ascending order; NaN wins, and equal zeros keep
+// the sign that `duet_reduce` would give; float16, bfloat16 keep a float32 accumulator.
+typedef enum : int32_t {
+  DUET_RUNNING_SUM,
+  DUET_RUNNING_PRODUCT,
+  DUET_RUNNING_MAX,
+  DUET_RUNNING_MIN,
+} duet_running;
+
 typedef struct {
   void *operand[DUET_MAX_OPERANDS];  // result, source
   duet_dtype dtype;
   int64_t outer, axis, inner;
-  int32_t product;  // 0: sum, 1: product
+  duet_running operation;
 } duet_cumulative_call;
 duet_status duet_cumulative(const void *call);
 

@@ -33,15 +33,18 @@ typedef struct {
 // and PyTorch; otherwise the input's.
 duet_status duet_reduce(const void *call);
 
-// softmax and log-softmax along the last axis of a contiguous [rows, columns] array of floating dtype.
-// Maximum, then exp(x - maximum) and their sum in the order above, then the quotient (or x - maximum -
-// log(sum)). With `inner` > 1 the axis is not the last: [rows, columns, inner].
+// softmax and log-softmax along the middle axis of a contiguous [rows, columns, inner] array of
+// floating dtype. Maximum, then exp(x - maximum) and their sum in the order above, then the product
+// with the sum's reciprocal (or x - maximum - log(sum)).
+// The gradients: y (dy - sum(y dy)) and dy - exp(y) sum(dy), sums in the order above.
 typedef struct {
-  void *operand[DUET_MAX_OPERANDS];  // result, input
+  void *operand[DUET_MAX_OPERANDS];  // result, input; or result, the softmax y, its cotangent dy
   duet_dtype dtype;
   int64_t rows, columns, inner;
 } duet_softmax_call;
 duet_status duet_softmax(const void *call);
 duet_status duet_log_softmax(const void *call);
+duet_status duet_softmax_gradient(const void *call);
+duet_status duet_log_softmax_gradient(const void *call);
 
 #endif

@@ -1,4 +1,4 @@
-// Running sums and products. The first result is the first element itself.
+// Running sums, products and extremes. The first result is the first element itself.
 #include "indexing.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -39,7 +39,7 @@ typedef struct {
     for (int64_t i = 0; i < count; i++) y[i] = (type)combine(a[i], x[i]);                     \
   }
 
-#define SCANS(suffix, type)             \
+#define SCANS(suffix, type)               \
   SCAN_ROWS(sum_##suffix, type, ADD)    \
   SCAN_ROWS(product_##suffix, type, MULTIPLY)
 
@@ -53,22 +53,60 @@ SCANS(64, uint64_t)
 SCANS(float, float)
 SCANS(double, double)
 
+#define LARGER(x, y) ((x) > (y) ? (x) : (y))
+#define SMALLER(x, y) ((x) < (y) ? (x) : (y))
+#define EXTREME_SCANS(suffix, type)       \
+  SCAN_ROWS(max_##suffix, type, LARGER)   \
+  SCAN_ROWS(min_##suffix, type, SMALLER)
+EXTREME_SCANS(u8, uint8_t)
+EXTREME_SCANS(i8, int8_t)
+EXTREME_SCANS(i16, int16_t)
+EXTREME_SCANS(i32, int32_t)
+EXTREME_SCANS(i64, int64_t)
+
+// NaN wins, and of zeros the positive one as the larger.
+#define REAL_EXTREME(name, type, word, better, join)                                        \
+  static inline type name(type x, type y) {                                                 \
+    word a, b;                                                                              \
+    memcpy(&a, &x, sizeof a);                                                               \
+    memcpy(&b, &y, sizeof b);                                                               \
+    word m = ((x better y) | (x != x)) ? a : b;                                             \
+    m = x == y ? (a join b) : m;                                                            \
+    memcpy(&x, &m, sizeof x);                                                               \
+    return x;                                                                               \
+  }
+REAL_EXTREME(larger_float, float, uint32_t, >, &)
+REAL_EXTREME(smaller_float, float, uint32_t, <, |)
+REAL_EXTREME(larger_double, double, uint64_t, >, &)
+REAL_EXTREME(smaller_double, double, uint64_t, <, |)
+SCAN_ROWS(max_float, float, larger_float)
+SCAN_ROWS(min_float, float, smaller_float)
+SCAN_ROWS(max_double, double, larger_double)
+SCAN_ROWS(min_double, double, smaller_double)
+
 typedef void (*rows_function)(void *, const void *, int64_t, int64_t);
 typedef void (*step_function)(void *, const void *, const void *, int64_t);
 
-#define PAIR(name) {sum_##name##_rows, product_##name##_rows}
-static const rows_function rows_functions[DUET_DTYPE_COUNT][2] = {
-    [DUET_UINT8] = PAIR(8),       [DUET_INT8] = PAIR(8),         [DUET_INT16] = PAIR(16),
-    [DUET_INT32] = PAIR(32),      [DUET_INT64] = PAIR(64),       [DUET_FLOAT16] = PAIR(float),
-    [DUET_BFLOAT16] = PAIR(float), [DUET_FLOAT32] = PAIR(float), [DUET_FLOAT64] = PAIR(double),
+#define FOUR(sums, extremes)                                                        \
+  {sum_##sums##_rows, product_##sums##_rows, max_##extremes##_rows, min_##extremes##_rows}
+static const rows_function rows_functions[DUET_DTYPE_COUNT][4] = {
+    [DUET_UINT8] = FOUR(8, u8),          [DUET_INT8] = FOUR(8, i8),
+    [DUET_INT16] = FOUR(16, i16),        [DUET_INT32] = FOUR(32, i32),
+    [DUET_INT64] = FOUR(64, i64),        [DUET_FLOAT16] = FOUR(float, float),
+    [DUET_BFLOAT16] = FOUR(float, float), [DUET_FLOAT32] = FOUR(float, float),
+    [DUET_FLOAT64] = FOUR(double, double),
 };
-#undef PAIR
-#define PAIR(name) {sum_##name##_step, product_##name##_step}
-static const step_function step_functions[DUET_DTYPE_COUNT][2] = {
-    [DUET_UINT8] = PAIR(8),       [DUET_INT8] = PAIR(8),         [DUET_INT16] = PAIR(16),
-    [DUET_INT32] = PAIR(32),      [DUET_INT64] = PAIR(64),       [DUET_FLOAT16] = PAIR(float),
-    [DUET_BFLOAT16] = PAIR(float), [DUET_FLOAT32] = PAIR(float), [DUET_FLOAT64] = PAIR(double),
+#undef FOUR
+#define FOUR(sums, extremes)                                                        \
+  {sum_##sums##_step, product_##sums##_step, max_##extremes##_step, min_##extremes##_step}
+static const step_function step_functions[DUET_DTYPE_COUNT][4] = {
+    [DUET_UINT8] = FOUR(8, u8),          [DUET_INT8] = FOUR(8, i8),
+    [DUET_INT16] = FOUR(16, i16),        [DUET_INT32] = FOUR(32, i32),
+    [DUET_INT64] = FOUR(64, i64),        [DUET_FLOAT16] = FOUR(float, float),
+    [DUET_BFLOAT16] = FOUR(float, float), [DUET_FLOAT32] = FOUR(float, float),
+    [DUET_FLOAT64] = FOUR(double, double),
 };
+#undef FOUR
 
 // One row of a 16-bit float, block by block behind the running value.
 static void scan_half_row(const duet_cumulative_call *c, char *y, const char *x) {
@@ -76,7 +114,7 @@ static void scan_half_row(const duet_cumulative_call *c, char *y, const char *x)
   for (int64_t i = 0; i < c->axis; i += WIDTH) {
     int64_t n = duet_min(WIDTH, c->axis - i), before = i > 0;
     duet_widen_halves(c->dtype, wide + before, x + i * 2, n);
-    rows_functions[c->dtype][c->product](wide, wide, 1, n + before);
+    rows_functions[c->dtype][c->operation](wide, wide, 1, n + before);
     duet_narrow_halves(c->dtype, y + i * 2, wide + before, n);
     wide[0] = wide[n + before - 1];
   }
@@ -85,7 +123,7 @@ static void scan_half_row(const duet_cumulative_call *c, char *y, const char *x)
 // Up to WIDTH positions behind the axis.
 static void scan_block(const duet_cumulative_call *c, char *y, const char *x, int64_t width,
                        int64_t size) {
-  step_function step = step_functions[c->dtype][c->product];
+  step_function step = step_functions[c->dtype][c->operation];
   int64_t stride = c->inner * size;
   if (!duet_is_half(c->dtype)) {
     memmove(y, x, (size_t)(width * size));
@@ -110,7 +148,7 @@ static void run(void *context, int64_t task) {
   const char *x = c->operand[1];
   if (c->inner == 1 && !duet_is_half(c->dtype)) {
     int64_t at = first * c->axis * size;
-    rows_functions[c->dtype][c->product](y + at, x + at, last - first, c->axis);
+    rows_functions[c->dtype][c->operation](y + at, x + at, last - first, c->axis);
     return;
   }
   for (int64_t unit = first; unit < last; unit++) {

@@ -1,30 +1,32 @@
-// The place of the maximum or minimum in one type. Included with FIND (adds a prefix), TYPE, SIGNED
-// (the type compared in), VECTOR, SIGNED_VECTOR, BEYOND (> or <), EXTREME (the chunk's extreme
-// value).
+// The place of the maximum or minimum in one type. Included with FIND (adds a prefix), TYPE, SOURCE,
+// LOAD_SOURCE, PART_SOURCE, SIGNED (the type compared in), VECTOR, SIGNED_VECTOR, PLACE (an integer
+// of TYPE's size), BEYOND (> or <), EXTREME (the chunk's extreme value).
 
 // Whether x replaces the best so far: only if it is beyond it, or the first NaN.
 #define REPLACES(x, best) (((x) BEYOND (best)) | (IS_NAN(x) & IS_NUMBER(best)))
 
-DUET_INLINE SIGNED_VECTOR FIND(load)(const TYPE *x) {
-  return (SIGNED_VECTOR)JOIN(load_, VECTOR)(x);
-}
+DUET_INLINE SIGNED_VECTOR FIND(load)(const SOURCE *x) { return (SIGNED_VECTOR)LOAD_SOURCE(x); }
 
-static int64_t FIND(first)(const TYPE *x, int64_t count, SIGNED value) {
-  const SIGNED *at = (const SIGNED *)x;
-  int64_t i = 0;
-  if (IS_NAN(value)) {
-    for (; i < count; i++)
-      if (IS_NAN(at[i])) return i;
+// Where the value stands, or the first NaN if it is one. It is there.
+DUET_INLINE int64_t FIND(first)(const SOURCE *x, int64_t count, SIGNED value) {
+  for (int64_t i = 0;; i += 16) {
+    SIGNED_VECTOR v = count - i >= 16
+                          ? FIND(load)(x + i)
+                          : (SIGNED_VECTOR)PART_SOURCE(x + i, count - i, (VECTOR)(TYPE)value);
+    BITS(v) found = (v == value) | (IS_NAN(v) & IS_NAN((SIGNED_VECTOR)value));
+    if (!__builtin_reduce_or(found)) continue;
+    while (!found[0]) {
+      found = __builtin_shufflevector(found, found, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+                                      15, 0);
+      i++;
+    }
+    return i;
   }
-  for (; i + 16 <= count; i += 16)
-    if (__builtin_reduce_or(FIND(load)(x + i) == value)) break;
-  while (at[i] != value) i++;
-  return i;
 }
 
 // Chunk by chunk: the place is looked for only where the chunk's extreme is better.
 static int64_t FIND(contiguous)(void *value, const void *from, int64_t count) {
-  const TYPE *x = from;
+  const SOURCE *x = from;
   SIGNED best = 0;
   int64_t place = 0;
   for (int64_t i = 0; i < count; i += DUET_CHUNK) {
@@ -39,22 +41,51 @@ static int64_t FIND(contiguous)(void *value, const void *from, int64_t count) {
   return place;
 }
 
-static void FIND(rows)(void *values, int64_t *index, const char *const *row, int64_t rows,
-                       int64_t first) {
-  SIGNED_VECTOR best = FIND(load)((const TYPE *)(first == 0 ? row[0] : values));
-  BITS(best) place = -1;
-  for (int64_t r = 0; r < rows; r++) {
-    SIGNED_VECTOR x = FIND(load)((const TYPE *)row[r]);
-    BITS(best) better = REPLACES(x, best);
-    best = better ? x : best;
-    place = better ? (BITS(best))(int32_t)r : place;
-  }
-  JOIN(store_, VECTOR)(values, (VECTOR)best);
-  for (int64_t c = 0; c < 16; c++) {
-    if (place[c] >= 0) index[c] = first + place[c];
-    else if (first == 0) index[c] = 0;
+#ifdef OWN_TYPE
+static void FIND(rows)(void *values, void *places, const char *const *row, int64_t rows,
+                       int64_t vectors, int64_t first) {
+  for (int64_t v = 0; v < vectors; v++) {
+    TYPE *value = (TYPE *)values + v * 16;
+    SIGNED_VECTOR best = first == 0 ? (SIGNED_VECTOR)JOIN(load_, VECTOR)((const TYPE *)row[0] + v * 16)
+                                    : (SIGNED_VECTOR)JOIN(load_, VECTOR)(value);
+    BITS(best) place = 0;
+    if (first != 0) memcpy(&place, (const TYPE *)places + v * 16, sizeof place);
+    for (int64_t r = 0; r < rows; r++) {
+      SIGNED_VECTOR x = (SIGNED_VECTOR)JOIN(load_, VECTOR)((const TYPE *)row[r] + v * 16);
+      BITS(best) better = REPLACES(x, best);
+      best = better ? x : best;
+      place = better ? (BITS(best))(PLACE)(first + r) : place;
+    }
+    JOIN(store_, VECTOR)(value, (VECTOR)best);
+    memcpy((TYPE *)places + v * 16, &place, sizeof place);
   }
 }
+
+
+// Short rows are taken sixteen to a vector.
+static void FIND(each)(int64_t *place, const char *x, int64_t stride, int64_t rows, int64_t count) {
+  for (int64_t r = 0; r < rows; r += 16) {
+    int64_t n = rows - r < 16 ? rows - r : 16;
+    const char *own = x + r * stride;
+    SIGNED_VECTOR best = 0;
+    BITS(best) found = 0;
+    for (int64_t i = 0; i < count; i++) {
+      SIGNED_VECTOR v = 0;
+      if (n == 16) {
+#pragma clang loop unroll(full)
+        for (int k = 0; k < 16; k++) v[k] = ((const SIGNED *)(own + k * stride))[i];
+      } else {
+        for (int k = 0; k < n; k++) v[k] = ((const SIGNED *)(own + k * stride))[i];
+      }
+      if (i == 0) best = v;
+      BITS(best) better = REPLACES(v, best);
+      best = better ? v : best;
+      found = better ? (BITS(best))(PLACE)i : found;
+    }
+    for (int k = 0; k < n; k++) place[r + k] = found[k];
+  }
+}
+#endif
 
 #undef REPLACES
 #undef FIND

@@ -1,4 +1,5 @@
 // Integers wrap: they are unsigned but where they are compared.
+#define IS_INTEGER 1
 #define IS_NAN(x) 0
 #define IS_NUMBER(x) 1
 #define OPERATION(name) JOIN(IN(sum), _##name)
@@ -36,5 +37,11 @@
 #undef VECTOR
 #undef SIGNED_VECTOR
 #undef IN
+#undef SOURCE
+#undef PLACE
+#undef LOAD_SOURCE
+#undef PART_SOURCE
+#undef OWN_TYPE
+#undef IS_INTEGER
 #undef IS_NAN
 #undef IS_NUMBER

@@ -37,7 +37,7 @@ const void *duet_fetch_rows(const duet_reduction_job *job, const char *start, in
     int64_t at = first + done, left = job->run - at % job->run;
     int64_t n = duet_least(left, rows - done);
     const char *p = start + duet_reduced_offset(job, at);
-    if (job->is_dense && job->is_direct && n == rows) return p;
+    if (job->is_dense && job->is_direct && n == rows) return p;  // before anything is copied
     if (job->is_dense)
       job->widen(to, p, job->element, n * columns);
     else if (columns == 1)
@@ -52,20 +52,28 @@ const void *duet_fetch_rows(const duet_reduction_job *job, const char *start, in
   return buffer;
 }
 
-// Bytes of one slot of a block of columns, work that is worth a task, and the size from which on
-// chunks of one result are shared out.
-enum { SLOT_BYTES = 4096, TASK = 32768, PART = 65536, ENOUGH_TASKS = 64 };
+// Bytes of one slot of a block of columns, and with buffers; work that is worth a task, and the size
+// from which on chunks of one result are shared out.
+enum { TASK = 32768, PART = 65536, ENOUGH_TASKS = 64 };
 
 static void plan_grid(duet_reduction_job *job) {
-  job->vectors = job->columns < DUET_LANE_COUNT ? 1 : (job->columns + 15) / 16;
-  job->block_vectors = duet_least(job->vectors, SLOT_BYTES / (16 * job->wide));
+  int64_t slot = job->is_direct ? DUET_SLOT_BYTES : DUET_BUFFERED_SLOT_BYTES;
+  job->is_grouped = job->columns < DUET_LANE_COUNT ||
+                    (job->is_direct && job->is_dense && job->columns * job->wide <= slot);
+  job->vectors = job->is_grouped ? 1 : (job->columns + 15) / 16;
+  job->block_vectors = duet_least(job->vectors, slot / (16 * job->wide));
   job->blocks = (job->vectors + job->block_vectors - 1) / job->block_vectors;
-  int64_t width = duet_least(job->columns, job->block_vectors * 16);
+  job->together = job->columns == 1 && job->reduced_rank > 1
+                      ? duet_least(job->outer, DUET_TOGETHER)
+                      : 1;
+  job->units = (job->outer + job->together - 1) / job->together;
+  int64_t width = job->is_grouped ? job->columns * job->together
+                                  : duet_least(job->columns, job->block_vectors * 16);
   int64_t work = job->count * width;
   job->parts = 1;
   job->part_chunks = job->chunks;
   job->batch = duet_most(1, TASK / duet_most(work, 1));
-  if (work >= 2 * PART && job->outer * job->blocks < ENOUGH_TASKS) {
+  if (work >= 2 * PART && job->units * job->blocks < ENOUGH_TASKS) {
     job->part_chunks = 1;
     while (job->part_chunks * DUET_CHUNK * width < PART) job->part_chunks *= 2;
     job->parts = (job->chunks + job->part_chunks - 1) / job->part_chunks;
@@ -122,8 +130,8 @@ void duet_plan_job(duet_reduction_job *job, const duet_reduce_call *call) {
     job->outer_stride[a] = kept_stride[a];
   }
   int columns_adjoin = job->column_stride == job->element;
-  job->is_direct = columns_adjoin && (job->dtype == DUET_FLOAT32 || job->dtype == DUET_FLOAT64 ||
-                                      job->dtype == DUET_INT64);
+  job->is_direct =
+      columns_adjoin && (job->dtype == DUET_INT64 || duet_reduced_type_of(job->dtype) != DUET_IN_INT64);
   job->is_dense = columns_adjoin && job->run_stride == job->columns * job->element;
   plan_grid(job);
 }

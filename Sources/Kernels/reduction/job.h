@@ -8,7 +8,8 @@
 // by side in vectors when the reduced axes do not run along memory; otherwise there is one.
 typedef struct {
   const duet_reductions *table;
-  const duet_reducer *reducer;
+  const duet_reducer *reducer;  // of elements of the type reduced in
+  const duet_reducer *source;   // of elements in memory, if `is_direct`
   duet_widen widen;
   duet_dtype dtype;
   duet_reduction reduction;
@@ -23,9 +24,13 @@ typedef struct {
   // The innermost reduced axis: its size, and whether its rows of columns follow one another in
   // memory.
   int64_t run, run_stride;
-  int is_dense, is_direct;  // is_direct: columns need no conversion and lie side by side
-  // From 16 columns on, vectors of columns in blocks; the last vector ends with the last column.
-  int64_t vectors, block_vectors, blocks;
+  int is_dense, is_direct;  // is_direct: columns lie side by side and need no buffer
+  // How the columns of one position are worked on: all of them, sixteen rows as sixteen slots as
+  // they lie in memory; or vectors of columns in blocks, where the last one ends with the last
+  // column. With one column, `together` positions: where the reduced axes do not lie in one piece,
+  // their pieces may well be neighbours.
+  int is_grouped;
+  int64_t vectors, block_vectors, blocks, together, units;
   // The grid: `batch` blocks a task, or parts of `part_chunks` chunks of one block.
   int64_t batch, parts, part_chunks;
   char *partials;
@@ -50,10 +55,25 @@ static inline int64_t duet_reduced_offset(const duet_reduction_job *job, int64_t
   return duet_offset(job->reduced_rank, job->reduced_shape, job->reduced_stride, index);
 }
 
-// Rows first ..< first + rows of the reduced axes as a dense [rows, columns] array of the type
-// reduced in: where they lie, if they are one already, else in the buffer.
+// How many of the positions first ..< last lie on the innermost kept axis behind the first, and
+// how far apart.
+static inline int64_t duet_neighbours(const duet_reduction_job *job, int64_t first, int64_t last,
+                                      int64_t *stride) {
+  int32_t axis = job->outer_rank - 1;
+  int64_t size = axis < 0 ? 1 : job->outer_shape[axis];
+  *stride = axis < 0 ? 0 : job->outer_stride[axis];
+  return duet_least(last - first, size - first % size);
+}
+
+// Rows first ..< first + rows of the reduced axes as a dense [rows, columns] array: where they lie,
+// if they are one already; else in the buffer, in the type reduced in.
 const void *duet_fetch_rows(const duet_reduction_job *job, const char *start, int64_t first,
                             int64_t rows, void *buffer);
+
+// Whether results are of contiguous elements each.
+static inline int duet_is_contiguous(const duet_reduction_job *job) {
+  return job->columns == 1 && job->is_direct && job->is_dense && job->reduced_rank <= 1;
+}
 
 // The addresses of those rows.
 void duet_locate_rows(const duet_reduction_job *job, const char *start, int64_t first, int64_t rows,

@@ -3,6 +3,8 @@
 #ifndef DUET_REDUCTION_LANES_H
 #define DUET_REDUCTION_LANES_H
 
+#include "../elementwise/half_conversion.h"
+
 typedef DUET_LANES(double, 16) f64x16;
 typedef DUET_LANES(uint64_t, 16) u64x16;
 typedef DUET_LANES(int64_t, 16) i64x16;
@@ -63,6 +65,36 @@ DUET_INLINE u64x16 part_u64x16(const void *p, int64_t n, u64x16 rest) {
 #endif
 DUET_INLINE f64x16 part_f64x16(const void *p, int64_t n, f64x16 rest) {
   return (f64x16)part_u64x16(p, n, (u64x16)rest);
+}
+
+// Sixteen elements of a 16-bit float as float32, and the first n of them.
+DUET_INLINE f32x16 load_wide_f16(const void *p) { return from_float16(load_u16(p)); }
+DUET_INLINE f32x16 load_wide_bf16(const void *p) {
+  return (f32x16)(__builtin_convertvector(load_u16(p), u32x16) << 16);
+}
+#define PART_WIDE(type)                                                                  \
+  DUET_INLINE f32x16 part_wide_##type(const void *p, int64_t n, f32x16 rest) {           \
+    const i32x16 lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};          \
+    u16x16 h = 0;                                                                        \
+    memcpy(&h, p, (size_t)n * 2);                                                        \
+    return lane < (int32_t)n ? load_wide_##type(&h) : rest;                              \
+  }
+PART_WIDE(f16)
+PART_WIDE(bf16)
+#undef PART_WIDE
+
+// Stores of the first n lanes (0 < n < 16).
+DUET_INLINE void store_part_f32x16(void *p, f32x16 v, int64_t n) { store_part_f32(p, v, n); }
+DUET_INLINE void store_part_f64x16(void *p, f64x16 v, int64_t n) {
+  if (n < 8) {
+    store_part_f64(p, v.lo, n);
+    return;
+  }
+  store_f64(p, v.lo);
+  if (n > 8) store_part_f64((double *)p + 8, v.hi, n - 8);
+}
+DUET_INLINE void store_part_u64x16(void *p, u64x16 v, int64_t n) {
+  store_part_f64x16(p, (f64x16)v, n);
 }
 
 // Lanes l and l + 8, then l + 4, l + 2, l + 1 by a function of two vectors of any width.

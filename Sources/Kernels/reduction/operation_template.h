@@ -1,14 +1,14 @@
-// One reduction in one type. Included with OPERATION (adds a prefix), TYPE, VECTOR, COMBINE,
-// IDENTITY, and for some QUICK: a cheaper COMBINE that answers the same unless there is NaN or the
-// result is a zero, whose sign it does not know.
+// One reduction in one type, of elements in memory of that type or a narrower one. Included with
+// OPERATION (adds a prefix), TYPE, VECTOR, SOURCE (the elements in memory), LOAD_SOURCE,
+// PART_SOURCE, COMBINE, IDENTITY, and for some QUICK: a cheaper COMBINE that answers the same
+// unless there is NaN or the result is a zero, whose sign it does not know.
 
-DUET_INLINE VECTOR OPERATION(load)(const void *p) { return JOIN(load_, VECTOR)(p); }
-DUET_INLINE VECTOR OPERATION(part)(const void *p, int64_t n) {
-  return JOIN(part_, VECTOR)(p, n, (VECTOR)(TYPE)IDENTITY);
+DUET_INLINE VECTOR OPERATION(load)(const SOURCE *p) { return LOAD_SOURCE(p); }
+DUET_INLINE VECTOR OPERATION(part)(const SOURCE *p, int64_t n) {
+  return PART_SOURCE(p, n, (VECTOR)(TYPE)IDENTITY);
 }
 
-// One chunk.
-DUET_INLINE TYPE OPERATION(chunk)(const TYPE *x, int64_t count) {
+DUET_INLINE TYPE OPERATION(exact_chunk)(const SOURCE *x, int64_t count) {
   VECTOR a = (TYPE)IDENTITY;
   int64_t i = 0;
   for (; i + 16 <= count; i += 16) a = COMBINE(a, OPERATION(load)(x + i));
@@ -16,58 +16,44 @@ DUET_INLINE TYPE OPERATION(chunk)(const TYPE *x, int64_t count) {
   return TREE(a, COMBINE);
 }
 
+// One chunk. The loop is unrolled so far that the chains of neighbouring chunks overlap in the
+// processor; taking several chunks at a time would lose more in memory than it hides.
+DUET_INLINE TYPE OPERATION(chunk)(const SOURCE *x, int64_t count) {
+  VECTOR a = (TYPE)IDENTITY;
+  int64_t i = 0;
 #ifdef QUICK
-#define IS_DOUBTFUL(nan, m) __builtin_expect(__builtin_reduce_or((nan) | ((m) == 0)) != 0, 0)
-
-// Whether the quick way was good enough.
-DUET_INLINE int OPERATION(four_quick_chunks)(TYPE *out, const char *x, int64_t stride,
-                                             int64_t count) {
-  const TYPE *x0 = (const TYPE *)x, *x1 = (const TYPE *)(x + stride);
-  const TYPE *x2 = (const TYPE *)(x + 2 * stride), *x3 = (const TYPE *)(x + 3 * stride);
-  VECTOR a0 = (TYPE)IDENTITY, a1 = a0, a2 = a0, a3 = a0;
-  BITS(a0) nan = 0;
-  for (int64_t i = 0; i < count; i += 16) {
-    VECTOR v0 = OPERATION(load)(x0 + i), v1 = OPERATION(load)(x1 + i);
-    VECTOR v2 = OPERATION(load)(x2 + i), v3 = OPERATION(load)(x3 + i);
-    a0 = QUICK(v0, a0);
-    a1 = QUICK(v1, a1);
-    a2 = QUICK(v2, a2);
-    a3 = QUICK(v3, a3);
+  BITS(a) nan = 0;
+  for (; i + 64 <= count; i += 64) {
+    VECTOR v0 = OPERATION(load)(x + i), v1 = OPERATION(load)(x + i + 16);
+    VECTOR v2 = OPERATION(load)(x + i + 32), v3 = OPERATION(load)(x + i + 48);
+    a = QUICK(QUICK(v3, v2), QUICK(QUICK(v1, v0), a));
     nan |= ((v0 != v0) | (v1 != v1)) | ((v2 != v2) | (v3 != v3));
   }
-  out[0] = TREE(a0, QUICK);
-  out[1] = TREE(a1, QUICK);
-  out[2] = TREE(a2, QUICK);
-  out[3] = TREE(a3, QUICK);
-  return !__builtin_reduce_or(nan) && out[0] != 0 && out[1] != 0 && out[2] != 0 && out[3] != 0;
-}
-#endif
-
-// Four chunks of the same size side by side, which hides the latency of the chains.
-DUET_INLINE void OPERATION(four_chunks)(TYPE *out, const char *x, int64_t stride, int64_t count) {
-#ifdef QUICK
-  if (count % 16 == 0 && OPERATION(four_quick_chunks)(out, x, stride, count)) return;
-#endif
-  const TYPE *x0 = (const TYPE *)x, *x1 = (const TYPE *)(x + stride);
-  const TYPE *x2 = (const TYPE *)(x + 2 * stride), *x3 = (const TYPE *)(x + 3 * stride);
-  VECTOR a0 = (TYPE)IDENTITY, a1 = a0, a2 = a0, a3 = a0;
-  int64_t i = 0;
   for (; i + 16 <= count; i += 16) {
-    a0 = COMBINE(a0, OPERATION(load)(x0 + i));
-    a1 = COMBINE(a1, OPERATION(load)(x1 + i));
-    a2 = COMBINE(a2, OPERATION(load)(x2 + i));
-    a3 = COMBINE(a3, OPERATION(load)(x3 + i));
+    VECTOR v = OPERATION(load)(x + i);
+    a = QUICK(v, a);
+    nan |= v != v;
   }
   if (i < count) {
-    a0 = COMBINE(a0, OPERATION(part)(x0 + i, count - i));
-    a1 = COMBINE(a1, OPERATION(part)(x1 + i, count - i));
-    a2 = COMBINE(a2, OPERATION(part)(x2 + i, count - i));
-    a3 = COMBINE(a3, OPERATION(part)(x3 + i, count - i));
+    VECTOR v = OPERATION(part)(x + i, count - i);
+    a = QUICK(v, a);
+    nan |= v != v;
   }
-  out[0] = TREE(a0, COMBINE);
-  out[1] = TREE(a1, COMBINE);
-  out[2] = TREE(a2, COMBINE);
-  out[3] = TREE(a3, COMBINE);
+  TYPE value = TREE(a, QUICK);
+  if (value != 0 && !__builtin_reduce_or(nan)) return value;
+  return OPERATION(exact_chunk)(x, count);
+#else
+#ifndef IS_INTEGER
+  for (; i + 128 <= count; i += 128) {
+#pragma clang loop unroll(full)
+    for (int64_t k = 0; k < 128; k += 16) a = COMBINE(a, OPERATION(load)(x + i + k));
+  }
+#endif
+#pragma clang loop unroll(disable)
+  for (; i + 16 <= count; i += 16) a = COMBINE(a, OPERATION(load)(x + i));
+  if (i < count) a = COMBINE(a, OPERATION(part)(x + i, count - i));
+  return TREE(a, COMBINE);
+#endif
 }
 
 DUET_INLINE TYPE OPERATION(pair)(TYPE x, TYPE y) {
@@ -78,24 +64,14 @@ DUET_INLINE TYPE OPERATION(pair)(TYPE x, TYPE y) {
 
 // Any number of chunks. level[k] holds the result of 2^k neighbouring chunks where bit k of `done`
 // is set.
-static TYPE OPERATION(run)(const TYPE *x, int64_t count) {
+static TYPE OPERATION(run)(const SOURCE *x, int64_t count) {
   TYPE level[64];
   uint64_t done = 0;
-  while (count > 0) {
-    TYPE value, four[4];
+  for (int64_t at = 0; at < count; at += DUET_CHUNK, done++) {
+    TYPE value = count - at >= DUET_CHUNK ? OPERATION(chunk)(x + at, DUET_CHUNK)
+                                          : OPERATION(chunk)(x + at, count - at);
     int k = 0;
-    if (count >= 4 * DUET_CHUNK && (done & 3) == 0) {
-      OPERATION(four_chunks)(four, (const char *)x, DUET_CHUNK * sizeof(TYPE), DUET_CHUNK);
-      value = OPERATION(pair)(OPERATION(pair)(four[0], four[1]), OPERATION(pair)(four[2], four[3]));
-      k = 2;
-    } else {
-      value = OPERATION(chunk)(x, count < DUET_CHUNK ? count : DUET_CHUNK);
-    }
-    x += (int64_t)DUET_CHUNK << k;
-    count -= (int64_t)DUET_CHUNK << k;
-    uint64_t before = done;
-    done += (uint64_t)1 << k;
-    for (; before >> k & 1; k++) value = OPERATION(pair)(level[k], value);
+    for (; done >> k & 1; k++) value = OPERATION(pair)(level[k], value);
     level[k] = value;
   }
   int k = __builtin_ctzll(done);
@@ -105,61 +81,115 @@ static TYPE OPERATION(run)(const TYPE *x, int64_t count) {
   return value;
 }
 
+// At most sixteen elements `stride` apart: the same tree, without the lanes that stay empty.
+DUET_INLINE VECTOR OPERATION(few)(VECTOR *lane, int64_t count) {
+#pragma clang loop unroll(full)
+  for (int half = 8; half > 0; half /= 2) {
+#pragma clang loop unroll(full)
+    for (int l = 0; l < half; l++)
+      if (l + half < count) lane[l] = COMBINE(lane[l], lane[l + half]);
+  }
+  return lane[0];
+}
+
+// Rows of a few elements one after the other: sixteen rows to a vector.
+DUET_INLINE void OPERATION(short_rows)(TYPE *to, const char *x, int64_t stride, int64_t rows,
+                                       int64_t count) {
+  int64_t r = 0;
+  for (; r + 16 <= rows; r += 16) {
+    VECTOR lane[16];
+    for (int l = 0; l < count; l++) {
+      SOURCE own[16];
+#pragma clang loop unroll(full)
+      for (int k = 0; k < 16; k++) own[k] = ((const SOURCE *)(x + (r + k) * stride))[l];
+      lane[l] = OPERATION(load)(own);
+    }
+    JOIN(store_, VECTOR)(to + r, OPERATION(few)(lane, count));
+  }
+  for (; r < rows; r++) to[r] = OPERATION(chunk)((const SOURCE *)(x + r * stride), count);
+}
+
 static void OPERATION(rows)(void *out, const char *x, int64_t stride, int64_t rows, int64_t count) {
   TYPE *to = out;
-  int64_t r = 0;
   if (count > DUET_CHUNK) {
-    for (; r < rows; r++) to[r] = OPERATION(run)((const TYPE *)(x + r * stride), count);
+    for (int64_t r = 0; r < rows; r++)
+      to[r] = OPERATION(run)((const SOURCE *)(x + r * stride), count);
     return;
   }
-  for (; r + 4 <= rows; r += 4) OPERATION(four_chunks)(to + r, x + r * stride, stride, count);
-  for (; r < rows; r++) to[r] = OPERATION(chunk)((const TYPE *)(x + r * stride), count);
+  switch (count) {
+    case 2: OPERATION(short_rows)(to, x, stride, rows, 2); return;
+    case 3: OPERATION(short_rows)(to, x, stride, rows, 3); return;
+    case 4: OPERATION(short_rows)(to, x, stride, rows, 4); return;
+    default: break;
+  }
+  for (int64_t r = 0; r < rows; r++)
+    to[r] = OPERATION(chunk)((const SOURCE *)(x + r * stride), count);
+}
+
+// Vectors of columns through n rows, the chains kept in registers.
+DUET_INLINE void OPERATION(deep_lanes)(TYPE *slot, const char *const *row, int n, int64_t vectors,
+                                       int64_t last, int fresh) {
+  const VECTOR identity = (TYPE)IDENTITY;
+  const SOURCE *from[8];
+  for (int k = 0; k < n; k++) from[k] = (const SOURCE *)row[k];
+  for (int64_t v = 0; v < vectors; v++) {
+    int64_t at = v < vectors - 1 ? v * 16 : last;
+    VECTOR start = fresh ? identity : JOIN(load_, VECTOR)(slot + v * 16), x[8];
+#pragma clang loop unroll(full)
+    for (int k = 0; k < n; k++) x[k] = OPERATION(load)(from[k] + at);
+#ifdef QUICK
+    VECTOR m = start;
+    BITS(m) doubtful = 0;
+#pragma clang loop unroll(full)
+    for (int k = 0; k < n; k++) {
+      m = QUICK(x[k], m);
+      doubtful |= x[k] != x[k];
+    }
+    doubtful |= m == 0;
+    if (__builtin_expect(__builtin_reduce_or(doubtful) == 0, 1)) {
+      JOIN(store_, VECTOR)(slot + v * 16, m);
+      continue;
+    }
+#endif
+    VECTOR a = start;
+#pragma clang loop unroll(full)
+    for (int k = 0; k < n; k++) a = COMBINE(a, x[k]);
+    JOIN(store_, VECTOR)(slot + v * 16, a);
+  }
 }
 
 static void OPERATION(lanes)(void *slots, const char *const *row, int64_t n, int64_t vectors,
                              int64_t last, int fresh) {
-  TYPE *slot = slots;
-  const VECTOR identity = (TYPE)IDENTITY;
-  int64_t v = 0;
-#define ROW(k) OPERATION(load)(row##k + at)
-  if (n == 8) {
-    const TYPE *row0 = (const TYPE *)row[0], *row1 = (const TYPE *)row[1];
-    const TYPE *row2 = (const TYPE *)row[2], *row3 = (const TYPE *)row[3];
-    const TYPE *row4 = (const TYPE *)row[4], *row5 = (const TYPE *)row[5];
-    const TYPE *row6 = (const TYPE *)row[6], *row7 = (const TYPE *)row[7];
-    for (; v < vectors; v++) {
-      int64_t at = v < vectors - 1 ? v * 16 : last;
-      VECTOR a = fresh ? identity : OPERATION(load)(slot + v * 16);
-#ifdef QUICK
-      VECTOR v0 = ROW(0), v1 = ROW(1), v2 = ROW(2), v3 = ROW(3);
-      VECTOR v4 = ROW(4), v5 = ROW(5), v6 = ROW(6), v7 = ROW(7);
-      BITS(a) nan = (((v0 != v0) | (v1 != v1)) | ((v2 != v2) | (v3 != v3))) |
-                    (((v4 != v4) | (v5 != v5)) | ((v6 != v6) | (v7 != v7)));
-      VECTOR m = QUICK(v3, QUICK(v2, QUICK(v1, QUICK(v0, a))));
-      m = QUICK(v7, QUICK(v6, QUICK(v5, QUICK(v4, m))));
-      if (!IS_DOUBTFUL(nan, m)) {
-        JOIN(store_, VECTOR)(slot + v * 16, m);
-        continue;
-      }
-#endif
-      a = COMBINE(a, ROW(0));
-      a = COMBINE(a, ROW(1));
-      a = COMBINE(a, ROW(2));
-      a = COMBINE(a, ROW(3));
-      a = COMBINE(a, ROW(4));
-      a = COMBINE(a, ROW(5));
-      a = COMBINE(a, ROW(6));
-      a = COMBINE(a, ROW(7));
-      JOIN(store_, VECTOR)(slot + v * 16, a);
-    }
-    return;
+  switch (n) {
+    case 8: OPERATION(deep_lanes)(slots, row, 8, vectors, last, fresh); return;
+    case 4: OPERATION(deep_lanes)(slots, row, 4, vectors, last, fresh); return;
+    default:
+      for (int64_t k = 0; k < n; k++)
+        OPERATION(deep_lanes)(slots, row + k, 1, vectors, last, fresh && k == 0);
   }
-#undef ROW
-  for (; v < vectors; v++) {
-    int64_t at = v < vectors - 1 ? v * 16 : last;
-    VECTOR a = fresh ? identity : OPERATION(load)(slot + v * 16);
-    for (int64_t k = 0; k < n; k++) a = COMBINE(a, OPERATION(load)((const TYPE *)row[k] + at));
-    JOIN(store_, VECTOR)(slot + v * 16, a);
+}
+
+#ifdef OWN_TYPE
+// Columns of at most sixteen rows, for many neighbouring positions before them.
+static void OPERATION(columns)(void *out, const char *x, int64_t outer, int64_t outer_stride,
+                               int64_t rows, int64_t row_stride, int64_t columns) {
+  TYPE *to = out;
+  for (int64_t o = 0; o < outer; o++, x += outer_stride, to += columns) {
+    for (int64_t c = 0; c < columns; c += 16) {
+      VECTOR lane[16];
+      int64_t n = columns - c;
+      for (int64_t r = 0; r < rows; r++) {
+        const SOURCE *from = (const SOURCE *)(x + r * row_stride) + c;
+        lane[r] = n >= 16 ? OPERATION(load)(from) : OPERATION(part)(from, n);
+      }
+      for (int half = 8; half > 0; half /= 2)
+        for (int l = 0; l < half && l + half < rows; l++)
+          lane[l] = COMBINE(lane[l], lane[l + half]);
+      if (n >= 16)
+        JOIN(store_, VECTOR)(to + c, lane[0]);
+      else
+        JOIN(store_part_, VECTOR)(to + c, lane[0], n);
+    }
   }
 }
 
@@ -175,8 +205,8 @@ static void OPERATION(join)(void *a, const void *b, int64_t count) {
 static void OPERATION(clear)(void *a, int64_t count) {
   for (int64_t i = 0; i < count; i++) ((TYPE *)a)[i] = (TYPE)IDENTITY;
 }
+#endif
 
-#undef IS_DOUBTFUL
 #undef QUICK
 #undef OPERATION
 #undef COMBINE

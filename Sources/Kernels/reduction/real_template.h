@@ -1,4 +1,5 @@
-// Included with TYPE, VECTOR, IN (adds the suffix), INFINITE.
+// Included with TYPE, VECTOR, IN (adds the suffix), INFINITE, and what is in memory: SOURCE,
+// LOAD_SOURCE, PART_SOURCE; OWN_TYPE where that is TYPE itself.
 #define IS_NAN(x) ((x) != (x))
 #define IS_NUMBER(x) ((x) == (x))
 #define OPERATION(name) JOIN(IN(sum), _##name)
@@ -39,5 +40,10 @@
 #undef SIGNED_VECTOR
 #undef IN
 #undef INFINITE
+#undef SOURCE
+#undef PLACE
+#undef LOAD_SOURCE
+#undef PART_SOURCE
+#undef OWN_TYPE
 #undef IS_NAN
 #undef IS_NUMBER

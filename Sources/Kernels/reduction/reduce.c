@@ -1,42 +1,51 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../contraction/engine.h"
 #include "job.h"
 
 #pragma STDC FP_CONTRACT OFF
 
-// Rows that one call of `lanes` takes per slot, and rows fetched at a time.
-enum { DEEP = 8, PIECE = DEEP * DUET_LANE_COUNT };
-enum { SLOT_BYTES = 4 << 10, LEVELS_ON_STACK = 8 << 10 };
-// Chunks of one result that are fetched and reduced together, a power of two.
-enum { TOGETHER = 4 };
+// Rows fetched at a time, and chunks of one result that are fetched together, a power of two.
+enum { DEEP = 8, PIECE = DEEP * DUET_LANE_COUNT, CHUNKS = 4 };
+// Rows taken at a time are streams from memory, of which few are best where the slots of all lanes
+// stay neither in the first-level cache nor fill the second-level one.
+enum { SMALL_SLOTS = 32 << 10, LARGE_SLOTS = 256 << 10, FEW_STREAMS = 4 };
 
 // What a task works in: slots [16 lanes, columns], fetched rows, padded rows, and the levels of the
 // tree over chunks.
 typedef struct {
-  _Alignas(64) char slots[16 * SLOT_BYTES];
-  _Alignas(64) char buffer[DEEP * (SLOT_BYTES + 128)];
-  _Alignas(64) char rest[16 * 16 * 8];
-  _Alignas(64) char own_levels[LEVELS_ON_STACK];
-  char *levels;
-  int64_t level_bytes;
+  char *slots, *buffer, *rest, *levels;
+  int64_t level_bytes, streams;
 } workspace;
 
-// Elements of one slot.
-static int64_t block_width(const duet_reduction_job *job, int64_t block) {
-  if (job->columns < DUET_LANE_COUNT) return job->columns;
+// Results of one unit and block.
+static int64_t block_width(const duet_reduction_job *job, int64_t unit, int64_t block) {
+  if (job->together > 1) return duet_least(job->together, job->outer - unit * job->together);
+  if (job->is_grouped) return job->columns;
   return 16 * duet_least(job->block_vectors, job->vectors - block * job->block_vectors);
 }
 
-static void open_workspace(const duet_reduction_job *job, workspace *space) {
-  space->level_bytes = block_width(job, 0) * job->wide;
-  size_t bytes = (size_t)((64 - __builtin_clzll((uint64_t)job->chunks)) * space->level_bytes);
-  space->levels = bytes <= LEVELS_ON_STACK ? space->own_levels : malloc(bytes);
-  if (!space->levels) abort();
-}
+static int64_t rounded(int64_t bytes) { return (bytes + 127) & ~(int64_t)63; }
 
-static void close_workspace(workspace *space) {
-  if (space->levels != space->own_levels) free(space->levels);
+static void open_workspace(const duet_reduction_job *job, workspace *space) {
+  int64_t width = block_width(job, 0, 0);
+  space->level_bytes = width * job->wide;
+  int64_t slots = rounded(16 * space->level_bytes);
+  int has_few = slots > SMALL_SLOTS && slots <= LARGE_SLOTS + 64 && job->is_direct;
+  space->streams = has_few ? FEW_STREAMS : DEEP;
+  int64_t buffer = rounded(CHUNKS * DUET_CHUNK * job->wide);
+  if (job->columns > 1) buffer = rounded(DEEP * (DUET_BUFFERED_SLOT_BYTES + 128));
+  if (job->columns > 1 && job->is_grouped && !job->is_direct)
+    buffer = rounded(PIECE * job->columns * job->wide);
+  if (job->is_grouped && job->columns < 16)
+    buffer = duet_most(buffer, rounded(PIECE * job->columns * job->wide));
+  int64_t rest = 16 * 16 * 8;
+  int64_t levels = (64 - __builtin_clzll((uint64_t)job->chunks)) * space->level_bytes;
+  space->slots = duet_scratch(0, (size_t)(slots + buffer + rest + levels));
+  space->buffer = space->slots + slots;
+  space->rest = space->buffer + buffer;
+  space->levels = space->rest + rest;
 }
 
 static char *level_of(const workspace *space, int k) {
@@ -49,31 +58,67 @@ static void fold(const duet_reduction_job *job, char *slots, int64_t width) {
     job->reducer->join(slots, slots + half * width * job->wide, half * width);
 }
 
-// Whether a result's elements lie side by side, of the type reduced in.
-static int is_contiguous(const duet_reduction_job *job) {
-  return job->columns == 1 && job->is_direct && job->is_dense && job->reduced_rank <= 1;
+// Rows that lie in memory or in the buffer, as the reducer for them sees them.
+typedef struct {
+  const char *rows;
+  const duet_reducer *reducer;
+  int64_t size;  // of an element
+} fetched;
+
+static fetched fetch(const duet_reduction_job *job, const char *start, int64_t first, int64_t rows,
+                     workspace *space) {
+  const void *p = duet_fetch_rows(job, start, first, rows, space->buffer);
+  if (p == space->buffer) return (fetched){p, job->reducer, job->wide};
+  return (fetched){p, job->source, job->element};
 }
 
-// One chunk of few columns, of which sixteen rows make sixteen slots as they lie in memory.
-static void narrow_chunk(const duet_reduction_job *job, const char *start, int64_t first,
-                         int64_t rows, workspace *space) {
-  int64_t columns = job->columns, group = 16 * columns * job->wide;
+// One chunk of columns of which sixteen rows make sixteen slots as they lie in memory.
+static void grouped_chunk(const duet_reduction_job *job, const char *start, int64_t first,
+                          int64_t rows, workspace *space) {
+  int64_t columns = job->columns;
   int fresh = 1;
   for (int64_t r = 0; r < rows; r += PIECE) {
     int64_t n = duet_least(PIECE, rows - r), groups = n / 16, rest = n % 16;
-    const char *p = duet_fetch_rows(job, start, first + r, n, space->buffer), *row[DEEP];
-    for (int64_t k = 0; k < groups; k++) row[k] = p + k * group;
-    if (groups > 0) {
-      job->reducer->lanes(space->slots, row, groups, columns, 16 * (columns - 1), fresh);
+    fetched f = fetch(job, start, first + r, n, space);
+    int64_t row_bytes = columns * f.size, group = 16 * row_bytes;
+    const char *row[DEEP];
+    for (int64_t k = 0; k < groups; k++) row[k] = f.rows + k * group;
+    for (int64_t k = 0; k < groups; k += space->streams) {
+      int64_t deep = duet_least(space->streams, groups - k);
+      f.reducer->lanes(space->slots, row + k, deep, columns, 16 * (columns - 1), fresh);
       fresh = 0;
     }
     if (rest == 0) continue;
-    // The lanes behind the last row get the identity.
-    job->reducer->clear(space->rest, 16 * columns);
-    memcpy(space->rest, p + groups * group, (size_t)(rest * columns * job->wide));
-    row[0] = space->rest;
-    job->reducer->lanes(space->slots, row, 1, columns, 16 * (columns - 1), fresh);
+    // The lanes behind the last row stay as they are, or get the identity.
+    const char *last = f.rows + groups * group;
+    if (fresh) job->reducer->clear(space->slots, 16 * columns);
     fresh = 0;
+    if (columns < 16) {
+      const duet_reducer *identity = job->reducer;
+      identity->clear(space->rest, 16 * columns);
+      if (f.size == job->wide) {
+        memcpy(space->rest, last, (size_t)(rest * row_bytes));
+      } else {
+        job->widen(space->rest, last, f.size, rest * columns);
+      }
+      row[0] = space->rest;
+      job->reducer->lanes(space->slots, row, 1, columns, 16 * (columns - 1), 0);
+      continue;
+    }
+    // What the last vector shares with the one before it is kept from counting twice.
+    int64_t whole = columns / 16, tail = columns % 16;
+    for (int64_t l = 0; l < rest; l++) {
+      char *slot = space->slots + l * columns * job->wide;
+      row[0] = last + l * row_bytes;
+      f.reducer->lanes(slot, row, 1, whole, (whole - 1) * 16, 0);
+      if (tail == 0) continue;
+      char *own = slot + (columns - 16) * job->wide;
+      memcpy(space->rest, own, (size_t)(16 * job->wide));
+      row[0] += (columns - 16) * f.size;
+      f.reducer->lanes(space->rest, row, 1, 1, 0, 0);
+      memcpy(own + (16 - tail) * job->wide, space->rest + (16 - tail) * job->wide,
+             (size_t)(tail * job->wide));
+    }
   }
   fold(job, space->slots, columns);
 }
@@ -87,9 +132,11 @@ static void wide_chunk(const duet_reduction_job *job, const char *start, int64_t
   // Columns to convert, where that is needed: from `last` on if the block's only vector reaches
   // back.
   int64_t from = duet_least(0, last), until = duet_least(width, job->columns - begin * 16);
+  const duet_reducer *reducer = job->is_direct ? job->source : job->reducer;
   const char *row[PIECE];
-  for (int64_t r = 0; r < rows; r += PIECE) {
-    int64_t n = duet_least(PIECE, rows - r);
+  int64_t piece = space->streams * 16;
+  for (int64_t r = 0; r < rows; r += piece) {
+    int64_t n = duet_least(piece, rows - r);
     duet_locate_rows(job, start, first + r, n, row);
     for (int64_t lane = 0; lane < 16; lane++) {
       char *slot = space->slots + lane * width * job->wide;
@@ -98,7 +145,7 @@ static void wide_chunk(const duet_reduction_job *job, const char *start, int64_t
       for (int64_t k = lane; k < n; k += 16) {
         own[depth] = row[k];
         if (!job->is_direct) {
-          char *to = space->buffer + depth * (SLOT_BYTES + 128) - from * job->wide;
+          char *to = space->buffer + depth * (DUET_BUFFERED_SLOT_BYTES + 128) - from * job->wide;
           job->widen(to + from * job->wide, row[k] + from * job->column_stride, job->column_stride,
                      until - from);
           own[depth] = to;
@@ -106,7 +153,7 @@ static void wide_chunk(const duet_reduction_job *job, const char *start, int64_t
         depth++;
       }
       if (depth > 0)
-        job->reducer->lanes(slot, own, depth, vectors, last, r == 0);
+        reducer->lanes(slot, own, depth, vectors, last, r == 0);
       else if (r == 0)
         job->reducer->clear(slot, width);
     }
@@ -114,28 +161,40 @@ static void wide_chunk(const duet_reduction_job *job, const char *start, int64_t
   fold(job, space->slots, width);
 }
 
-// The chunks first ..< last of one outer position and block, combined as a tree: level k holds the
-// result of 2^k neighbouring steps where bit k of `done` is set. Answers where the results are.
-static char *reduce_chunks(const duet_reduction_job *job, int64_t outer, int64_t block,
+// The elements `at` ..< at + n of each of a unit's positions.
+static void reduce_pieces(const duet_reduction_job *job, int64_t unit, int64_t at, int64_t n,
+                          workspace *space) {
+  int64_t first = unit * job->together, count = block_width(job, unit, 0);
+  for (int64_t p = 0; p < count; p++) {
+    fetched f = fetch(job, duet_outer_start(job, first + p), at, n, space);
+    f.reducer->rows(space->slots + p * job->wide, f.rows, 0, 1, n);
+  }
+}
+
+// The chunks first ..< last of one unit and block, combined as a tree: level k holds the result of
+// 2^k neighbouring steps where bit k of `done` is set. Answers where the results are.
+static char *reduce_chunks(const duet_reduction_job *job, int64_t unit, int64_t block,
                            int64_t first, int64_t last, workspace *space) {
-  const char *start = duet_outer_start(job, outer);
-  int64_t width = block_width(job, block);
-  int64_t step = job->columns == 1 ? TOGETHER * DUET_CHUNK : DUET_CHUNK;
-  start += block * job->block_vectors * 16 * job->column_stride;
+  const char *start = job->together > 1 ? 0 : duet_outer_start(job, unit);
+  int64_t width = block_width(job, unit, block);
+  int64_t step = job->columns == 1 ? CHUNKS * DUET_CHUNK : DUET_CHUNK;
   int64_t end = duet_least(last * DUET_CHUNK, job->count);
-  if (is_contiguous(job)) {
-    job->reducer->rows(space->slots, start + first * DUET_CHUNK * job->wide, 0, 1,
-                       end - first * DUET_CHUNK);
+  if (duet_is_contiguous(job)) {
+    job->source->rows(space->slots, start + first * DUET_CHUNK * job->element, 0, 1,
+                      end - first * DUET_CHUNK);
     return space->slots;
   }
+  if (job->together == 1) start += block * job->block_vectors * 16 * job->column_stride;
   uint64_t done = 0;
   for (int64_t at = first * DUET_CHUNK; at < end; at += step, done++) {
     int64_t n = duet_least(step, end - at);
-    if (job->columns == 1) {
-      const char *x = duet_fetch_rows(job, start, at, n, space->buffer);
-      job->reducer->rows(space->slots, x, 0, 1, n);
-    } else if (job->columns < DUET_LANE_COUNT) {
-      narrow_chunk(job, start, at, n, space);
+    if (job->together > 1) {
+      reduce_pieces(job, unit, at, n, space);
+    } else if (job->columns == 1) {
+      fetched f = fetch(job, start, at, n, space);
+      f.reducer->rows(space->slots, f.rows, 0, 1, n);
+    } else if (job->is_grouped) {
+      grouped_chunk(job, start, at, n, space);
     } else {
       wide_chunk(job, start, block, at, n, space);
     }
@@ -190,12 +249,12 @@ static void write_results(const duet_reduction_job *job, int64_t at, void *value
   }
 }
 
-// The results of one outer position and block from its values, of which the last vector may reach
-// back over columns that its neighbour writes.
-static void write_block(const duet_reduction_job *job, int64_t outer, int64_t block, char *values) {
-  int64_t at = outer * job->columns;
-  if (job->columns < DUET_LANE_COUNT) {
-    write_results(job, at, values, job->columns);
+// The results of one unit and block from its values, of which the last vector may reach back over
+// columns that its neighbour writes.
+static void write_block(const duet_reduction_job *job, int64_t unit, int64_t block, char *values) {
+  int64_t at = unit * job->together * job->columns;
+  if (job->is_grouped) {
+    write_results(job, at, values, block_width(job, unit, block));
     return;
   }
   int64_t begin = block * job->block_vectors;
@@ -208,15 +267,30 @@ static void write_block(const duet_reduction_job *job, int64_t outer, int64_t bl
 
 // Short contiguous rows: many at a time along the innermost kept axis.
 static void reduce_rows(const duet_reduction_job *job, int64_t first, int64_t last) {
-  enum { AT_ONCE = 64 };
+  enum { AT_ONCE = 256 };
   _Alignas(64) char values[AT_ONCE * 8];
-  int32_t axis = job->outer_rank - 1;
-  int64_t size = axis < 0 ? 1 : job->outer_shape[axis];
-  int64_t stride = axis < 0 ? 0 : job->outer_stride[axis];
   while (first < last) {
-    int64_t n = duet_least(duet_least(AT_ONCE, last - first), size - first % size);
-    job->reducer->rows(values, duet_outer_start(job, first), stride, n, job->count);
+    int64_t stride, n = duet_neighbours(job, first, duet_least(last, first + AT_ONCE), &stride);
+    job->source->rows(values, duet_outer_start(job, first), stride, n, job->count);
     write_results(job, first, values, n);
+    first += n;
+  }
+}
+
+// Whether columns have so few rows that these fit into the lanes.
+static int has_few_rows(const duet_reduction_job *job) {
+  return job->columns > 1 && job->count <= DUET_LANE_COUNT && job->is_direct &&
+         job->reduced_rank <= 1 && job->source->columns && job->blocks == 1;
+}
+
+static void reduce_few_rows(const duet_reduction_job *job, int64_t first, int64_t last) {
+  int64_t most = duet_most(1, DUET_SLOT_BYTES / (job->columns * job->wide));
+  char *values = duet_scratch(0, (size_t)(most * job->columns * job->wide + 64));
+  while (first < last) {
+    int64_t stride, n = duet_neighbours(job, first, duet_least(last, first + most), &stride);
+    job->source->columns(values, duet_outer_start(job, first), n, stride, job->count,
+                         job->run_stride, job->columns);
+    write_results(job, first * job->columns, values, n * job->columns);
     first += n;
   }
 }
@@ -224,41 +298,43 @@ static void reduce_rows(const duet_reduction_job *job, int64_t first, int64_t la
 static void run_batch(void *context, int64_t task) {
   const duet_reduction_job *job = context;
   int64_t first = task * job->batch;
-  int64_t last = duet_least(first + job->batch, job->outer * job->blocks);
-  if (is_contiguous(job)) {
+  int64_t last = duet_least(first + job->batch, job->units * job->blocks);
+  if (duet_is_contiguous(job)) {
     reduce_rows(job, first, last);
+    return;
+  }
+  if (has_few_rows(job)) {
+    reduce_few_rows(job, first, last);
     return;
   }
   workspace space;
   open_workspace(job, &space);
   for (int64_t p = first; p < last; p++) {
-    int64_t outer = p / job->blocks, block = p % job->blocks;
-    write_block(job, outer, block, reduce_chunks(job, outer, block, 0, job->chunks, &space));
+    int64_t unit = p / job->blocks, block = p % job->blocks;
+    write_block(job, unit, block, reduce_chunks(job, unit, block, 0, job->chunks, &space));
   }
-  close_workspace(&space);
 }
 
 static void run_part(void *context, int64_t task) {
   const duet_reduction_job *job = context;
-  int64_t part = task % job->parts, outer = task / job->parts / job->blocks;
+  int64_t part = task % job->parts, unit = task / job->parts / job->blocks;
   int64_t block = task / job->parts % job->blocks, first = part * job->part_chunks;
   int64_t last = duet_least(first + job->part_chunks, job->chunks);
   workspace space;
   open_workspace(job, &space);
-  const char *value = reduce_chunks(job, outer, block, first, last, &space);
+  const char *value = reduce_chunks(job, unit, block, first, last, &space);
   memcpy(job->partials + task * space.level_bytes, value,
-         (size_t)(block_width(job, block) * job->wide));
-  close_workspace(&space);
+         (size_t)(block_width(job, unit, block) * job->wide));
 }
 
 static void run_parts(duet_reduction_job *job) {
-  int64_t positions = job->outer * job->blocks, size = block_width(job, 0) * job->wide;
+  int64_t positions = job->units * job->blocks, size = block_width(job, 0, 0) * job->wide;
   job->partials = malloc((size_t)(positions * job->parts * size));
   if (!job->partials) abort();
   duet_parallel_for(positions * job->parts, run_part, job);
   for (int64_t p = 0; p < positions; p++) {
     char *values = job->partials + p * job->parts * size;
-    int64_t width = block_width(job, p % job->blocks);
+    int64_t width = block_width(job, p / job->blocks, p % job->blocks);
     for (int64_t step = 1; step < job->parts; step *= 2)
       for (int64_t i = 0; i + step < job->parts; i += 2 * step)
         job->reducer->join(values + i * size, values + (i + step) * size, width);
@@ -302,9 +378,13 @@ duet_status duet_reduce(const void *block) {
     duet_arg_reduce(call);
     return DUET_OK;
   }
+  if (duet_reduce_narrow_integers(call)) return DUET_OK;
   duet_reduction_job job;
   duet_plan_job(&job, call);
-  job.reducer = &job.table->reducer[job.type][reducer_index(call->reduction)];
+  int index = reducer_index(call->reduction);
+  job.source = job.reducer = &job.table->reducer[job.type][index];
+  if (job.element < job.wide && job.type == DUET_IN_FLOAT32)
+    job.source = &job.table->half_reducer[call->dtype == DUET_BFLOAT16][index];
   if (job.outer == 0) return DUET_OK;
   if (job.count == 0) {
     write_empty(&job);
@@ -314,7 +394,7 @@ duet_status duet_reduce(const void *block) {
     run_parts(&job);
     return DUET_OK;
   }
-  int64_t tasks = (job.outer * job.blocks + job.batch - 1) / job.batch;
+  int64_t tasks = (job.units * job.blocks + job.batch - 1) / job.batch;
   if (tasks == 1)
     run_batch(&job, 0);
   else

@@ -6,17 +6,8 @@
 #define JOIN_2(a, b) a##b
 #define JOIN(a, b) JOIN_2(a, b)
 
-DUET_INLINE void store_part_f32x16(void *p, f32x16 v, int64_t n) { store_part_f32(p, v, n); }
-DUET_INLINE void store_part_f64x16(void *p, f64x16 v, int64_t n) {
-  if (n < 8) {
-    store_part_f64(p, v.lo, n);
-    return;
-  }
-  store_f64(p, v.lo);
-  if (n > 8) store_part_f64((double *)p + 8, v.hi, n - 8);
-}
-
-DUET_INLINE f32x16 exp_f32x16(f32x16 x) { return math_exp_f32(x); }
+// e^x for x <= 0 (and NaN): there is no overflow to take care of.
+DUET_INLINE f32x16 exp_f32x16(f32x16 x) { return exp_bounded_f32(at_least_f32(x, -105.0f)); }
 DUET_INLINE f32x16 log_f32x16(f32x16 x) { return math_log_f32(x); }
 DUET_INLINE f64x16 exp_f64x16(f64x16 x) {
   f64x16 y;
@@ -41,8 +32,13 @@ DUET_INLINE f64x16 log_f64x16(f64x16 x) {
 #define IN(name) name##_f64
 #include "softmax_type_template.h"
 
+#define ROWS(type) \
+  {plain_rows_##type, log_rows_##type, plain_gradient_rows_##type, log_gradient_rows_##type}
+#define ACROSS(type)                                                         \
+  {plain_across_##type, log_across_##type, plain_gradient_across_##type, \
+   log_gradient_across_##type}
+
 const duet_softmaxes DUET_SUFFIX(duet_softmaxes) = {
-    .rows = {{softmax_rows_f32, log_softmax_rows_f32}, {softmax_rows_f64, log_softmax_rows_f64}},
-    .across = {{softmax_across_f32, log_softmax_across_f32},
-               {softmax_across_f64, log_softmax_across_f64}},
+    .rows = {ROWS(f32), ROWS(f64)},
+    .across = {ACROSS(f32), ACROSS(f64)},
 };

@@ -1,6 +1,6 @@
-// Softmax and its logarithm in one type. Included with TYPE, VECTOR, IN (adds the suffix). NaN
-// needs no care in the maximum: it makes the sum NaN and with it the row, as does a row of -inf
-// alone.
+// Softmax, its logarithm and their gradients in one type. Included with TYPE, VECTOR, IN (adds the
+// suffix). NaN needs no care in the maximum: it makes the sum NaN and with it the row, as does a
+// row of -inf alone. A quotient is a product with the sum's reciprocal: the sum is at least 1.
 
 #define LOAD(p) JOIN(load_, VECTOR)(p)
 #define STORE(p, v) JOIN(store_, VECTOR)(p, v)
@@ -10,28 +10,27 @@
 #define LOG(v) JOIN(log_, VECTOR)(v)
 #define LARGER(x, y) ((x) > (y) ? (x) : (y))
 
-// Sums of chunks combined as a tree: level[k] holds the sum of 2^k neighbouring chunks where bit k
-// of `done` is set. A row's sum is one number, that of sixteen positions side by side a vector.
-#define CHUNK_SUMS(name, value_type)                                                       \
-  typedef struct {                                                                         \
-    value_type level[48];                                                                  \
-    uint64_t done;                                                                         \
-  } name;                                                                                  \
-  DUET_INLINE void JOIN(name, _add)(name *sums, value_type value) {                        \
-    int k = 0;                                                                             \
-    for (; sums->done >> k & 1; k++) value = sums->level[k] + value;                       \
-    sums->level[k] = value;                                                                \
-    sums->done++;                                                                          \
-  }                                                                                        \
-  DUET_INLINE value_type JOIN(name, _total)(const name *sums) {                            \
-    int k = __builtin_ctzll(sums->done);                                                   \
-    value_type value = sums->level[k];                                                     \
-    for (k++; sums->done >> k; k++)                                                        \
-      if (sums->done >> k & 1) value = sums->level[k] + value;                             \
-    return value;                                                                          \
-  }
-CHUNK_SUMS(IN(row_sums), TYPE)
-CHUNK_SUMS(IN(position_sums), VECTOR)
+// The sums of a row's chunks combined as a tree: level[k] holds the sum of 2^k neighbouring chunks
+// where bit k of `done` is set.
+typedef struct {
+  TYPE level[48];
+  uint64_t done;
+} IN(row_sums);
+
+DUET_INLINE void IN(add_chunk)(IN(row_sums) *sums, TYPE value) {
+  int k = 0;
+  for (; sums->done >> k & 1; k++) value = sums->level[k] + value;
+  sums->level[k] = value;
+  sums->done++;
+}
+
+DUET_INLINE TYPE IN(row_total)(const IN(row_sums) *sums) {
+  int k = __builtin_ctzll(sums->done);
+  TYPE value = sums->level[k];
+  for (k++; sums->done >> k; k++)
+    if (sums->done >> k & 1) value = sums->level[k] + value;
+  return value;
+}
 
 DUET_INLINE TYPE IN(row_maximum)(const TYPE *x, int64_t columns) {
   const TYPE least = -(TYPE)__builtin_inff();
@@ -49,7 +48,16 @@ DUET_INLINE TYPE IN(row_maximum)(const TYPE *x, int64_t columns) {
   return TREE(m0, LARGER);
 }
 
-DUET_INLINE void IN(softmax_row)(TYPE *y, const TYPE *x, int64_t columns, int is_log) {
+// Brings what lies `bytes` behind the vectors at x and y close: the next row, while this one is
+// computed.
+DUET_INLINE void IN(prefetch)(const TYPE *x, TYPE *y, int64_t distance) {
+  for (int64_t at = 0; at < 16; at += 64 / (int64_t)sizeof(TYPE)) {
+    __builtin_prefetch(x + distance + at, 0, 3);
+    __builtin_prefetch(y + distance + at, 1, 3);
+  }
+}
+
+DUET_INLINE void IN(softmax_row)(TYPE *y, const TYPE *x, int64_t columns, int64_t next, int is_log) {
   const TYPE least = -(TYPE)__builtin_inff();
   VECTOR m = IN(row_maximum)(x, columns);
   IN(row_sums) sums;
@@ -58,6 +66,7 @@ DUET_INLINE void IN(softmax_row)(TYPE *y, const TYPE *x, int64_t columns, int is
     int64_t end = duet_least(columns, at + DUET_CHUNK), i = at;
     VECTOR sum = (TYPE)-0.0;
     for (; i + 16 <= end; i += 16) {
+      if (next) IN(prefetch)(x + i, y + i, next);
       VECTOR e = EXP(LOAD(x + i) - m);
       if (!is_log) STORE(y + i, e);
       sum += e;
@@ -69,83 +78,186 @@ DUET_INLINE void IN(softmax_row)(TYPE *y, const TYPE *x, int64_t columns, int is
       if (!is_log) STORE_PART(y + i, e, end - i);
       sum += e;
     }
-    JOIN(IN(row_sums), _add)(&sums, TREE(sum, ADD));
+    IN(add_chunk)(&sums, TREE(sum, ADD));
   }
-  VECTOR total = JOIN(IN(row_sums), _total)(&sums);
-  VECTOR log_total = is_log ? LOG(total) : total;
+  VECTOR total = IN(row_total)(&sums);
+  total = is_log ? LOG(total) : 1 / total;
   int64_t i = 0;
   for (; i + 16 <= columns; i += 16)
-    STORE(y + i, is_log ? LOAD(x + i) - m - log_total : LOAD(y + i) / total);
+    STORE(y + i, is_log ? LOAD(x + i) - m - total : LOAD(y + i) * total);
   if (i < columns) {
     int64_t n = columns - i;
-    STORE_PART(y + i, is_log ? PART(x + i, n, 0) - m - log_total : PART(y + i, n, 0) / total, n);
+    STORE_PART(y + i, is_log ? PART(x + i, n, 0) - m - total : PART(y + i, n, 0) * total, n);
   }
 }
 
-// Up to 64 positions behind the axis, four vectors side by side. Their columns are first brought
-// together in `scratch` [vectors, columns, 16]: in place they would fall on few lines of the cache.
-DUET_INLINE void IN(softmax_positions)(TYPE *y, const TYPE *x, TYPE *scratch, int64_t columns,
-                                       int64_t stride, int64_t width, int is_log) {
-  int64_t vectors = (width + 15) / 16, rest = width % 16;
-  VECTOR m[4], total[4];
-  for (int64_t v = 0; v < vectors; v++) m[v] = -(TYPE)__builtin_inff();
-  for (int64_t c = 0; c < columns; c++)
-    for (int64_t v = 0; v < vectors; v++) {
-      const TYPE *from = x + c * stride + v * 16;
-      VECTOR value = rest != 0 && v == vectors - 1 ? PART(from, rest, 0) : LOAD(from);
-      m[v] = LARGER(value, m[v]);
-      STORE(scratch + (v * columns + c) * 16, value);
+// y (dy - sum of y dy), or dy - exp(y) sum of dy for the logarithm.
+DUET_INLINE VECTOR IN(gradient_term)(VECTOR y, VECTOR dy, int is_log) { return is_log ? dy : y * dy; }
+DUET_INLINE VECTOR IN(gradient)(VECTOR y, VECTOR dy, VECTOR total, int is_log) {
+  return is_log ? dy - EXP(y) * total : y * (dy - total);
+}
+
+DUET_INLINE void IN(gradient_row)(TYPE *dx, const TYPE *y, const TYPE *dy, int64_t columns,
+                                  int is_log) {
+  IN(row_sums) sums;
+  sums.done = 0;
+  for (int64_t at = 0; at < columns; at += DUET_CHUNK) {
+    int64_t end = duet_least(columns, at + DUET_CHUNK), i = at;
+    VECTOR sum = (TYPE)-0.0;
+    for (; i + 16 <= end; i += 16) sum += IN(gradient_term)(LOAD(y + i), LOAD(dy + i), is_log);
+    if (i < end) {
+      VECTOR last = PART(y + i, end - i, 1);
+      sum += IN(gradient_term)(last, PART(dy + i, end - i, -0.0), is_log);
     }
-  for (int64_t v = 0; v < vectors; v++) {
-    TYPE *own = scratch + v * columns * 16;
-    VECTOR largest = m[v];
-    IN(position_sums) sums;
-    sums.done = 0;
-    for (int64_t at = 0; at < columns; at += DUET_CHUNK) {
-      int64_t end = duet_least(columns, at + DUET_CHUNK);
-      VECTOR lane[16];
-      for (int l = 0; l < 16; l++) lane[l] = (TYPE)-0.0;
-      for (int64_t c = at; c < end; c++) {
-        VECTOR e = EXP(LOAD(own + c * 16) - largest);
-        if (!is_log) STORE(own + c * 16, e);
-        lane[c & 15] += e;
-      }
-      for (int half = 8; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) lane[l] += lane[l + half];
-      JOIN(IN(position_sums), _add)(&sums, lane[0]);
-    }
-    total[v] = JOIN(IN(position_sums), _total)(&sums);
-    if (is_log) total[v] = LOG(total[v]);
+    IN(add_chunk)(&sums, TREE(sum, ADD));
   }
+  VECTOR total = IN(row_total)(&sums);
+  int64_t i = 0;
+  for (; i + 16 <= columns; i += 16)
+    STORE(dx + i, IN(gradient)(LOAD(y + i), LOAD(dy + i), total, is_log));
+  if (i < columns) {
+    int64_t n = columns - i;
+    STORE_PART(dx + i, IN(gradient)(PART(y + i, n, 0), PART(dy + i, n, 0), total, is_log), n);
+  }
+}
+
+#define LOAD_SOME(p, n) ((n) >= 16 ? LOAD(p) : PART(p, n, 0))
+#define STORE_SOME(p, v, n)  \
+  do {                       \
+    if ((n) >= 16)           \
+      STORE(p, v);           \
+    else                     \
+      STORE_PART(p, v, n);   \
+  } while (0)
+
+// Positions behind the axis side by side: each column of the axis is a row of `width` positions, and
+// sixteen rows of sums are the lanes. `scratch` is taken apart as
+typedef struct {
+  TYPE *most, *total;  // of each position: [padded]
+  TYPE *lanes;         // [16, padded]
+  TYPE *levels;        // the tree over chunks: [levels, padded]
+  int64_t padded;      // the width as whole vectors
+  uint64_t done;
+} IN(positions);
+
+DUET_INLINE IN(positions) IN(open_positions)(TYPE *scratch, int64_t width) {
+  int64_t padded = (width + 15) / 16 * 16;
+  return (IN(positions)){.most = scratch, .total = scratch + padded, .lanes = scratch + 2 * padded,
+                         .levels = scratch + 18 * padded, .padded = padded};
+}
+
+// The lanes of a chunk of `columns` combined, and the result joined to those of earlier chunks.
+static void IN(close_chunk)(IN(positions) *p, int64_t columns) {
+  for (int64_t half = 8; half > 0; half /= 2)
+    for (int64_t l = 0; l < half && l + half < columns; l++) {
+      TYPE *a = p->lanes + l * p->padded, *b = p->lanes + (l + half) * p->padded;
+      for (int64_t i = 0; i < p->padded; i += 16) STORE(a + i, LOAD(a + i) + LOAD(b + i));
+    }
+  int k = 0;
+  for (; p->done >> k & 1; k++) {
+    TYPE *level = p->levels + k * p->padded;
+    for (int64_t i = 0; i < p->padded; i += 16)
+      STORE(p->lanes + i, LOAD(level + i) + LOAD(p->lanes + i));
+  }
+  memcpy(p->levels + k * p->padded, p->lanes, (size_t)p->padded * sizeof(TYPE));
+  p->done++;
+}
+
+static void IN(close_positions)(IN(positions) *p) {
+  int k = __builtin_ctzll(p->done);
+  memcpy(p->total, p->levels + k * p->padded, (size_t)p->padded * sizeof(TYPE));
+  for (k++; p->done >> k; k++) {
+    if (!(p->done >> k & 1)) continue;
+    const TYPE *level = p->levels + k * p->padded;
+    for (int64_t i = 0; i < p->padded; i += 16)
+      STORE(p->total + i, LOAD(level + i) + LOAD(p->total + i));
+  }
+}
+
+DUET_INLINE void IN(softmax_across)(TYPE *y, const TYPE *x, TYPE *scratch, int64_t columns,
+                                    int64_t stride, int64_t width, int is_log) {
+  IN(positions) p = IN(open_positions)(scratch, width);
+  for (int64_t i = 0; i < p.padded; i += 16) STORE(p.most + i, (VECTOR)(-(TYPE)__builtin_inff()));
   for (int64_t c = 0; c < columns; c++)
-    for (int64_t v = 0; v < vectors; v++) {
-      TYPE *to = y + c * stride + v * 16;
-      VECTOR value = LOAD(scratch + (v * columns + c) * 16);
-      value = is_log ? value - m[v] - total[v] : value / total[v];
-      if (rest != 0 && v == vectors - 1)
-        STORE_PART(to, value, rest);
-      else
-        STORE(to, value);
+    for (int64_t i = 0; i < width; i += 16)
+      STORE(p.most + i, LARGER(LOAD_SOME(x + c * stride + i, width - i), LOAD(p.most + i)));
+  for (int64_t c = 0; c < columns; c++) {
+    TYPE *lane = p.lanes + (c & 15) * p.padded;
+    int is_first = c % DUET_CHUNK < 16;
+    for (int64_t i = 0; i < width; i += 16) {
+      VECTOR e = EXP(LOAD_SOME(x + c * stride + i, width - i) - LOAD(p.most + i));
+      if (!is_log) STORE_SOME(y + c * stride + i, e, width - i);
+      STORE(lane + i, is_first ? e : LOAD(lane + i) + e);
+    }
+    if (c % DUET_CHUNK == DUET_CHUNK - 1 || c == columns - 1)
+      IN(close_chunk)(&p, c % DUET_CHUNK + 1);
+  }
+  IN(close_positions)(&p);
+  for (int64_t i = 0; i < p.padded; i += 16)
+    STORE(p.total + i, is_log ? LOG(LOAD(p.total + i)) : 1 / LOAD(p.total + i));
+  for (int64_t c = 0; c < columns; c++)
+    for (int64_t i = 0; i < width; i += 16) {
+      const TYPE *from = (is_log ? x : y) + c * stride + i;
+      VECTOR v = LOAD_SOME(from, width - i), total = LOAD(p.total + i);
+      v = is_log ? v - LOAD(p.most + i) - total : v * total;
+      STORE_SOME(y + c * stride + i, v, width - i);
     }
 }
 
-#define ENTRIES(name, is_log)                                                                      \
-  static void IN(name##_rows)(void *y, const void *x, int64_t rows, int64_t columns) {             \
-    for (int64_t r = 0; r < rows; r++)                                                             \
-      IN(softmax_row)((TYPE *)y + r * columns, (const TYPE *)x + r * columns, columns, is_log);    \
-  }                                                                                                \
-  static void IN(name##_across)(void *y, const void *x, void *scratch, int64_t columns,            \
-                                int64_t stride, int64_t width) {                                   \
-    if (width == 64)                                                                               \
-      IN(softmax_positions)(y, x, scratch, columns, stride, 64, is_log);                           \
-    else                                                                                           \
-      IN(softmax_positions)(y, x, scratch, columns, stride, width, is_log);                        \
+DUET_INLINE void IN(gradient_across)(TYPE *dx, const TYPE *y, const TYPE *dy, TYPE *scratch,
+                                     int64_t columns, int64_t stride, int64_t width, int is_log) {
+  IN(positions) p = IN(open_positions)(scratch, width);
+  for (int64_t c = 0; c < columns; c++) {
+    TYPE *lane = p.lanes + (c & 15) * p.padded;
+    int is_first = c % DUET_CHUNK < 16;
+    for (int64_t i = 0; i < width; i += 16) {
+      int64_t at = c * stride + i, n = width - i;
+      VECTOR term = IN(gradient_term)(LOAD_SOME(y + at, n), LOAD_SOME(dy + at, n), is_log);
+      STORE(lane + i, is_first ? term : LOAD(lane + i) + term);
+    }
+    if (c % DUET_CHUNK == DUET_CHUNK - 1 || c == columns - 1)
+      IN(close_chunk)(&p, c % DUET_CHUNK + 1);
   }
-ENTRIES(softmax, 0)
-ENTRIES(log_softmax, 1)
+  IN(close_positions)(&p);
+  for (int64_t c = 0; c < columns; c++)
+    for (int64_t i = 0; i < width; i += 16) {
+      int64_t at = c * stride + i, n = width - i;
+      VECTOR v = IN(gradient)(LOAD_SOME(y + at, n), LOAD_SOME(dy + at, n), LOAD(p.total + i),
+                              is_log);
+      STORE_SOME(dx + at, v, n);
+    }
+}
+
+#define ENTRIES(prefix, is_log)                                                                  \
+  static void IN(prefix##_rows)(void *y, const void *x, const void *unused, int64_t rows,        \
+                                int64_t columns) {                                               \
+    (void)unused;                                                                                \
+    for (int64_t r = 0; r < rows; r++)                                                           \
+      IN(softmax_row)((TYPE *)y + r * columns, (const TYPE *)x + r * columns, columns,           \
+                      r + 1 < rows && columns >= 256 ? columns : 0, is_log);                     \
+  }                                                                                              \
+  static void IN(prefix##_across)(void *y, const void *x, const void *unused, void *scratch,     \
+                                  int64_t columns, int64_t stride, int64_t width) {              \
+    (void)unused;                                                                                \
+    IN(softmax_across)(y, x, scratch, columns, stride, width, is_log);                           \
+  }                                                                                              \
+  static void IN(prefix##_gradient_rows)(void *dx, const void *y, const void *dy, int64_t rows,  \
+                                         int64_t columns) {                                      \
+    for (int64_t at = 0; at < rows * columns; at += columns)                                     \
+      IN(gradient_row)((TYPE *)dx + at, (const TYPE *)y + at, (const TYPE *)dy + at, columns,    \
+                       is_log);                                                                  \
+  }                                                                                              \
+  static void IN(prefix##_gradient_across)(void *dx, const void *y, const void *dy,              \
+                                           void *scratch, int64_t columns, int64_t stride,       \
+                                           int64_t width) {                                      \
+    IN(gradient_across)(dx, y, dy, scratch, columns, stride, width, is_log);                     \
+  }
+ENTRIES(plain, 0)
+ENTRIES(log, 1)
 
 #undef ENTRIES
-#undef CHUNK_SUMS
+#undef LOAD_SOME
+#undef STORE_SOME
 #undef LOAD
 #undef STORE
 #undef PART

@@ -55,20 +55,32 @@ struct KernelEncoder {
     case .reduce(let op, let axes, _):
       reduce(op, axes, output, inputs[0])
     case .softmax(let axis):
-      softmax(duet_softmax, axis, output, inputs[0])
+      softmax(duet_softmax, axis, output, inputs)
     case .logSoftmax(let axis):
-      softmax(duet_log_softmax, axis, output, inputs[0])
+      softmax(duet_log_softmax, axis, output, inputs)
+    case .softmaxGradient(let axis):
+      softmax(duet_softmax_gradient, axis, output, inputs)
+    case .logSoftmaxGradient(let axis):
+      softmax(duet_log_softmax_gradient, axis, output, inputs)
     case .cumulative(let op, let axis):
       var block = duet_cumulative_call()
       block.dtype = output.code
       (block.outer, block.axis, block.inner) = output.shape.split(at: axis)
-      block.product = op == .product ? 1 : 0
+      block.operation = duet_running(rawValue: op.rawValue)
       emit(duet_cumulative, block, output, inputs[0].pointer)
     case .argSort(let axis, let descending):
       var block = duet_sort_call()
       block.dtype = inputs[0].code
       (block.outer, block.axis, block.inner) = output.shape.split(at: axis)
+      block.count = block.axis
       block.descending = descending ? 1 : 0
+      emit(duet_arg_sort, block, output, inputs[0].pointer)
+    case .argTopK(let axis, let count):
+      var block = duet_sort_call()
+      block.dtype = inputs[0].code
+      (block.outer, block.axis, block.inner) = inputs[0].shape.split(at: axis)
+      block.count = Int64(count)
+      block.descending = 1
       emit(duet_arg_sort, block, output, inputs[0].pointer)
     case .matmul, .wideMatmul:
       matmul(output, inputs[0], inputs[1])
@@ -229,12 +241,14 @@ struct KernelEncoder {
   }
 
   private func softmax(
-    _ kernel: duet_kernel, _ axis: Int, _ output: TensorView, _ input: TensorView
+    _ kernel: duet_kernel, _ axis: Int, _ output: TensorView,
+    _ inputs: UnsafeBufferPointer<TensorView>
   ) {
     var block = duet_softmax_call()
     block.dtype = output.code
     (block.rows, block.columns, block.inner) = output.shape.split(at: axis)
-    emit(kernel, block, output, input.pointer)
+    emit(
+      kernel, block, output, inputs[0].pointer, inputs.count > 1 ? inputs[1].pointer : nil)
   }
 
   private func matmul(_ output: TensorView, _ left: TensorView, _ right: TensorView) {

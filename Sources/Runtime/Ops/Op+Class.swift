@@ -10,7 +10,9 @@ extension Op {
     switch self {
     case .unary, .binary, .compare, .select, .cast: .elementwise
     case .fill, .iota: .creation
-    case .reduce, .softmax, .logSoftmax, .cumulative, .argSort: .reduction
+    case .reduce, .softmax, .logSoftmax, .softmaxGradient, .logSoftmaxGradient, .cumulative,
+      .argSort, .argTopK:
+      .reduction
     case .matmul, .wideMatmul, .linear, .conv2d, .conv2dInputGradient, .conv2dWeightGradient:
       .contraction
     case .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d, .averagePool2dGradient:
@@ -30,7 +32,8 @@ extension Op {
     case .unary, .binary, .compare, .select, .cast, .reduce, .matmul, .wideMatmul, .linear, .copy,
       .concatenate, .updateSlice, .reshape, .transpose, .broadcast, .slice:
       true
-    case .fill, .iota, .softmax, .logSoftmax, .cumulative, .argSort, .conv2d, .conv2dInputGradient,
+    case .fill, .iota, .softmax, .logSoftmax, .softmaxGradient, .logSoftmaxGradient, .cumulative,
+      .argSort, .argTopK, .conv2d, .conv2dInputGradient,
       .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,
       .averagePool2dGradient, .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet,
       .random,

@@ -47,6 +47,12 @@ extension Op {
       try check(axis: axis, of: inputs[0])
       try requireFloatingPoint(inputs[0])
       return inputs[0]
+    case .softmaxGradient(let axis), .logSoftmaxGradient(let axis):
+      try check(axis: axis, of: inputs[0])
+      try requireFloatingPoint(inputs[0])
+      try requireEqualDTypes(inputs)
+      try require(inputs[1].shape, is: inputs[0].shape, "cotangent")
+      return inputs[0]
     case .cumulative(_, let axis):
       try check(axis: axis, of: inputs[0])
       guard inputs[0].dtype != .bool else { throw fail("bool has no arithmetic; cast it first") }
@@ -54,6 +60,14 @@ extension Op {
     case .argSort(let axis, _):
       try check(axis: axis, of: inputs[0])
       return TensorType(.int64, inputs[0].shape)
+    case .argTopK(let axis, let count):
+      try check(axis: axis, of: inputs[0])
+      var shape = inputs[0].shape
+      guard count >= 0 && count <= shape[axis] else {
+        throw fail("axis \(axis) of \(shape) does not have \(count) elements")
+      }
+      shape[axis] = count
+      return TensorType(.int64, shape)
     case .matmul:
       return try matmulType(inputs[0], inputs[1])
     case .wideMatmul(let dtype):
@@ -114,13 +128,15 @@ extension Op {
   public var inputCount: Int? {
     switch self {
     case .fill, .iota: 0
-    case .unary, .cast, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .maxPool2d,
+    case .unary, .cast, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .argTopK, .maxPool2d,
       .averagePool2d, .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy,
       .random,
       .advanceRandom:
       1
-    case .binary, .compare, .matmul, .wideMatmul, .conv2d, .conv2dInputGradient, .conv2dWeightGradient,
-      .maxPool2dSelect, .maxPool2dGradient, .updateSlice, .take, .takeAlong:
+    case .binary, .compare, .matmul, .wideMatmul, .conv2d, .conv2dInputGradient,
+      .conv2dWeightGradient,
+      .maxPool2dSelect, .maxPool2dGradient, .softmaxGradient, .logSoftmaxGradient, .updateSlice,
+      .take, .takeAlong:
       2
     case .select, .scatterAdd, .scatterAddAlong, .scatterSet: 3
     case .concatenate, .linear: nil

@@ -21,8 +21,14 @@ public enum Op: Sendable, Hashable {
   case reduce(ReductionOp, axes: AxisSet, keepDims: Bool)
   case softmax(axis: Int)
   case logSoftmax(axis: Int)
+  /// The softmax itself, its cotangent.
+  case softmaxGradient(axis: Int)
+  /// The logarithm of the softmax, its cotangent.
+  case logSoftmaxGradient(axis: Int)
   case cumulative(CumulativeOp, axis: Int)
   case argSort(axis: Int, descending: Bool)
+  /// The places of so many of the largest elements, as a descending `argSort` begins.
+  case argTopK(axis: Int, count: Int)
 
   // Contractions.
   /// `[..., m, k]` × `[..., k, n]`, leading axes broadcast.
@@ -107,9 +113,9 @@ public enum ReductionOp: Int32, Sendable, Hashable, CaseIterable {
   case sum, mean, product, max, min, all, any, argMax, argMin
 }
 
-/// A running sum or product along an axis.
+/// A running sum, product or extreme along an axis. Raw values are the kernels' codes.
 public enum CumulativeOp: Int32, Sendable, Hashable, CaseIterable {
-  case sum, product
+  case sum, product, max, min
 }
 
 /// What a random tensor's elements are drawn from.

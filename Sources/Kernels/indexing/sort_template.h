@@ -1,0 +1,140 @@
+// Sorting by keys of one width. Included with KEY, PLACE (unsigned integers of that width), IN (adds
+// the suffix).
+
+typedef struct {
+  KEY key;
+  PLACE index;
+} IN(item);
+
+#define REAL_KEYS(type, sign, infinity)                                                    \
+  for (int64_t i = 0; i < count; i++) {                                                    \
+    type bits;                                                                             \
+    memcpy(&bits, from + i * stride, sizeof bits);                                         \
+    to[i] = (IN(item)){REAL_KEY(type, bits, sign, infinity, (type)inversion), (PLACE)i};   \
+  }                                                                                        \
+  break;
+// Flipping the sign bit makes signed integers sort as unsigned ones.
+#define INTEGER_KEYS(type, sign)                                                      \
+  for (int64_t i = 0; i < count; i++) {                                               \
+    type bits;                                                                        \
+    memcpy(&bits, from + i * stride, sizeof bits);                                    \
+    to[i] = (IN(item)){(type)(bits ^ (type)(sign) ^ (type)inversion), (PLACE)i};      \
+  }                                                                                   \
+  break;
+
+static void IN(make_keys)(IN(item) *to, const char *from, int64_t stride, int64_t count,
+                          duet_dtype dtype, int descending) {
+  uint64_t inversion = descending ? UINT64_MAX : 0;
+  switch (dtype) {
+    case DUET_BOOL:
+    case DUET_UINT8: INTEGER_KEYS(uint8_t, 0)
+    case DUET_INT8: INTEGER_KEYS(uint8_t, 0x80)
+    case DUET_INT16: INTEGER_KEYS(uint16_t, 0x8000)
+    case DUET_INT32: INTEGER_KEYS(uint32_t, 0x80000000)
+    case DUET_FLOAT16: REAL_KEYS(uint16_t, 0x8000, 0x7c00)
+    case DUET_BFLOAT16: REAL_KEYS(uint16_t, 0x8000, 0x7f80)
+    case DUET_FLOAT32: REAL_KEYS(uint32_t, 0x80000000, 0x7f800000)
+    case DUET_INT64: INTEGER_KEYS(uint64_t, 0x8000000000000000)
+    default: REAL_KEYS(uint64_t, 0x8000000000000000, 0x7ff0000000000000)
+  }
+}
+#undef REAL_KEYS
+#undef INTEGER_KEYS
+
+static void IN(insertion_sort)(IN(item) *a, int64_t count) {
+  for (int64_t i = 1; i < count; i++) {
+    IN(item) moving = a[i];
+    int64_t k = i;
+    for (; k > 0 && a[k - 1].key > moving.key; k--) a[k] = a[k - 1];
+    a[k] = moving;
+  }
+}
+
+// Answers which of the two buffers holds the result.
+static IN(item) *IN(merge_sort)(IN(item) *a, IN(item) *b, int64_t count) {
+  for (int64_t i = 0; i < count; i += INSERTION)
+    IN(insertion_sort)(a + i, duet_min(INSERTION, count - i));
+  for (int64_t width = INSERTION; width < count; width *= 2) {
+    for (int64_t i = 0; i < count; i += 2 * width) {
+      int64_t middle = duet_min(i + width, count), end = duet_min(i + 2 * width, count);
+      int64_t left = i, right = middle, k = i;
+      while (left < middle && right < end) {
+        int takes_right = a[right].key < a[left].key;
+        b[k++] = a[takes_right ? right : left];
+        right += takes_right;
+        left += !takes_right;
+      }
+      memcpy(b + k, a + left, (size_t)(middle - left) * sizeof *a);
+      memcpy(b + k + (middle - left), a + right, (size_t)(end - right) * sizeof *a);
+    }
+    IN(item) *other = a;
+    a = b;
+    b = other;
+  }
+  return a;
+}
+
+// All digits are counted in one pass, which the order of the elements does not change.
+static IN(item) *IN(radix_sort)(IN(item) *a, IN(item) *b, int64_t count) {
+  int64_t starts[DIGITS][BUCKETS];
+  int width = count < LONG ? 8 : 11, bits = 8 * (int)sizeof(KEY);
+  KEY mask = (KEY)(((KEY)1 << width) - 1), varying = 0;
+  for (int64_t i = 0; i < count; i++) varying |= a[i].key ^ a[0].key;
+  int shift[DIGITS], digits = 0;
+  for (int at = 0; at < bits; at += width)
+    if (varying >> at & mask) shift[digits++] = at;
+  for (int d = 0; d < digits; d++) memset(starts[d], 0, (size_t)(mask + 1) * sizeof(int64_t));
+  for (int64_t i = 0; i < count; i++)
+    for (int d = 0; d < digits; d++) starts[d][a[i].key >> shift[d] & mask]++;
+  for (int d = 0; d < digits; d++) {
+    int64_t sum = 0;
+    for (KEY k = 0; k <= mask; k++) {
+      int64_t n = starts[d][k];
+      starts[d][k] = sum;
+      sum += n;
+    }
+    for (int64_t i = 0; i < count; i++) b[starts[d][a[i].key >> shift[d] & mask]++] = a[i];
+    IN(item) *other = a;
+    a = b;
+    b = other;
+  }
+  return a;
+}
+
+// Brings the elements that can be among the first `wanted` to the front, in their order, and answers
+// how many there are: all in the buckets up to that which holds the last one wanted.
+static int64_t IN(select_first)(IN(item) *a, int64_t count, int64_t wanted) {
+  int64_t counts[BUCKETS] = {0};
+  KEY least = a[0].key, most = a[0].key;
+  for (int64_t i = 1; i < count; i++) {
+    least = a[i].key < least ? a[i].key : least;
+    most = a[i].key > most ? a[i].key : most;
+  }
+  int bits = count < LONG ? 8 : 11, used = 0;
+  while (used < 8 * (int)sizeof(KEY) && (KEY)(most - least) >> used) used++;
+  int shift = used > bits ? used - bits : 0;
+  for (int64_t i = 0; i < count; i++) counts[(KEY)(a[i].key - least) >> shift]++;
+  int64_t sum = 0, bucket = 0;
+  while ((sum += counts[bucket]) < wanted) bucket++;
+  int64_t kept = 0;
+  for (int64_t i = 0; i < count; i++) {
+    a[kept] = a[i];
+    kept += (int64_t)((KEY)(a[i].key - least) >> shift) <= bucket;
+  }
+  return kept;
+}
+
+// The first places of one row, `items` being memory for twice its length.
+static void IN(order)(const duet_sort_call *c, int64_t *to, const char *from, void *items) {
+  IN(item) *a = items, *b = a + c->axis;
+  int64_t count = c->axis;
+  IN(make_keys)(a, from, c->inner * (int64_t)duet_dtype_size(c->dtype), count, c->dtype,
+                c->descending);
+  if (c->count < count) count = IN(select_first)(a, count, c->count);
+  a = count >= RADIX_FROM ? IN(radix_sort)(a, b, count) : IN(merge_sort)(a, b, count);
+  for (int64_t i = 0; i < c->count; i++) to[i * c->inner] = (int64_t)a[i].index;
+}
+
+#undef KEY
+#undef PLACE
+#undef IN
