@@ -51,22 +51,13 @@ struct Affine {
 
   /// Batch norm of images [N, C, H, W] with the batch's own statistics.
   func channels(_ x: Tensor) -> Tensor {
-    let axes = [0, 2, 3]
-    let centered = x - x.mean(axes: axes, keepDims: true)
-    let variance = (centered * centered).mean(axes: axes, keepDims: true)
-    let normalized = centered * rsqrt(variance + epsilon)
-    return normalized * scale.value.reshaped(1, -1, 1, 1) + offset.value.reshaped(1, -1, 1, 1)
+    batchNorm(x, weight: scale.value, bias: offset.value)
   }
 }
 
-private let epsilon: Float = 1e-5
-
 /// Layer norm over the last axis: zero mean and unit variance, then a scale and an offset.
 func normalizedRows(_ x: Tensor, _ scale: Tensor, _ offset: Tensor) -> Tensor {
-  let centered = x - x.mean(axis: -1, keepDims: true)
-  let variance = (centered * centered).mean(axis: -1, keepDims: true)
-  let normalized = centered * rsqrt(variance + epsilon)
-  return normalized * scale + offset
+  layerNorm(x, weight: scale, bias: offset)
 }
 
 /// The mean of the squared differences.

@@ -24,7 +24,8 @@ extension GradientCase {
   /// One case at least for every operation of `Op`, and for the ways in which operands lie in
   /// memory.
   static var all: [GradientCase] {
-    unary + binary + reductions + contractions + windows + movement + indexing + composed
+    unary + binary + reductions + normalizations + contractions + windows + movement + indexing
+      + composed
   }
 
   private static func op1(_ name: String, _ x: Tensor, _ op: Op) -> GradientCase {

@@ -58,6 +58,9 @@ struct CaseGenerator {
     }
   }
 
+  mutating func operand(_ dtype: DType, _ shape: [Int]) -> Tensor { tensor(dtype, shape) }
+  mutating func anyShape(rank: ClosedRange<Int>) -> [Int] { shape(rank: rank) }
+
   private mutating func axis(_ shape: [Int]) -> Int { random.int(below: shape.count) }
 
   private mutating func window(_ limit: Int) -> (
@@ -235,6 +238,12 @@ struct CaseGenerator {
       let shape = shape(rank: 1...4)
       let axis = axis(shape)
       return one(.argTopK(axis: axis, count: random.int(0...shape[axis])), shape)
+    case .layerNorm, .layerNormInputGradient, .layerNormParameterGradient, .rmsNorm,
+      .rmsNormInputGradient, .rmsNormParameterGradient:
+      return rowNorm(subject, dtype)
+    case .channelMoments, .channelNorm, .channelNormParameterGradient, .channelNormInputGradient:
+      return channelNorm(subject, dtype)
+    case .crossEntropy, .crossEntropyGradient: return crossEntropy(subject, dtype)
     case .matmul:
       let (a, b) = matmulShapes()
       return OpCase(op: .matmul, inputs: [tensor(dtype, a), tensor(dtype, b)])
@@ -385,7 +394,9 @@ extension Subject {
   /// The inputs whose elements are not free: indices and random states.
   var fixedInputs: Set<Int> {
     switch self {
-    case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet: [1]
+    case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet, .crossEntropy,
+      .crossEntropyGradient:
+      [1]
     case .randomUniform, .randomNormal, .randomInteger, .randomPermutation, .advanceRandom: [0]
     default: []
     }

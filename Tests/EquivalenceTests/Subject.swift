@@ -13,6 +13,10 @@ enum Subject: Hashable, Sendable {
   case softmax, logSoftmax, softmaxGradient, logSoftmaxGradient
   case cumulative(CumulativeOp)
   case argSort, argTopK
+  case layerNorm, layerNormInputGradient, layerNormParameterGradient
+  case rmsNorm, rmsNormInputGradient, rmsNormParameterGradient
+  case channelMoments, channelNorm, channelNormParameterGradient, channelNormInputGradient
+  case crossEntropy, crossEntropyGradient
   case matmul, wideMatmul, linear
   case conv2d, conv2dInputGradient, conv2dWeightGradient
   case maxPool2d, maxPool2dSelect, maxPool2dGradient, averagePool2d, averagePool2dGradient
@@ -40,6 +44,17 @@ enum Subject: Hashable, Sendable {
     case .cumulative(let op, _): self = .cumulative(op)
     case .argSort: self = .argSort
     case .argTopK: self = .argTopK
+    case .rowNorm(let norm): self = norm.kind == .layer ? .layerNorm : .rmsNorm
+    case .rowNormInputGradient(let norm):
+      self = norm.kind == .layer ? .layerNormInputGradient : .rmsNormInputGradient
+    case .rowNormParameterGradient(let norm):
+      self = norm.kind == .layer ? .layerNormParameterGradient : .rmsNormParameterGradient
+    case .channelMoments: self = .channelMoments
+    case .channelNorm: self = .channelNorm
+    case .channelNormParameterGradient: self = .channelNormParameterGradient
+    case .channelNormInputGradient: self = .channelNormInputGradient
+    case .crossEntropy: self = .crossEntropy
+    case .crossEntropyGradient: self = .crossEntropyGradient
     case .matmul: self = .matmul
     case .wideMatmul: self = .wideMatmul
     case .linear: self = .linear
@@ -76,8 +91,12 @@ enum Subject: Hashable, Sendable {
     + ComparisonOp.allCases.map { .compare($0) } + DType.allCases.map { .cast($0) }
     + ReductionOp.allCases.map { .reduce($0) } + CumulativeOp.allCases.map { .cumulative($0) }
     + [
-      .select, .fill, .iota, .softmax, .logSoftmax, .softmaxGradient, .logSoftmaxGradient,
-      .argSort, .argTopK, .matmul, .wideMatmul, .linear, .conv2d,
+      .layerNorm, .layerNormInputGradient, .layerNormParameterGradient, .rmsNorm,
+      .rmsNormInputGradient, .rmsNormParameterGradient, .channelMoments, .channelNorm,
+      .channelNormParameterGradient, .channelNormInputGradient, .crossEntropy,
+      .crossEntropyGradient,
+      .select, .fill, .iota, .softmax, .logSoftmax, .softmaxGradient, .logSoftmaxGradient, .argSort,
+      .argTopK, .matmul, .wideMatmul, .linear, .conv2d,
       .conv2dInputGradient,
       .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,
       .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy, .concatenate,
@@ -126,6 +145,11 @@ enum Subject: Hashable, Sendable {
     case .softmax, .logSoftmax, .softmaxGradient, .logSoftmaxGradient, .maxPool2dGradient,
       .averagePool2d, .averagePool2dGradient,
       .randomUniform, .randomNormal:
+      return floating
+    case .layerNorm, .layerNormInputGradient, .layerNormParameterGradient, .rmsNorm,
+      .rmsNormInputGradient, .rmsNormParameterGradient, .channelMoments, .channelNorm,
+      .channelNormParameterGradient, .channelNormInputGradient, .crossEntropy,
+      .crossEntropyGradient:
       return floating
     case .matmul, .linear: return integers + floating
     case .wideMatmul: return all.filter { $0.productSums != nil }

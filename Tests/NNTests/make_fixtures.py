@@ -23,7 +23,8 @@ def array(tensor):
     tensor = tensor.detach()
     values = tensor.reshape(-1).tolist()
     if tensor.is_floating_point():
-        values = [float(f"{v:.9g}") for v in values]
+        digits = 17 if tensor.dtype == torch.float64 else 9
+        values = [float(f"{v:.{digits}g}") for v in values]
     return {"shape": list(tensor.shape), "values": values, "dtype": str(tensor.dtype).split(".")[1]}
 
 
@@ -157,6 +158,74 @@ def losses():
     return result
 
 
+def case_of(function, inputs, integers=()):
+    """What a function gives, and the gradients of its floating-point inputs for a given cotangent."""
+    leaves = [x.clone().requires_grad_() for x in inputs]
+    y = function(*leaves, *integers)
+    dy = torch.randn_like(y)
+    y.backward(dy)
+    return {"inputs": [array(x) for x in inputs], "integers": [array(x) for x in integers], "y": array(y),
+            "dy": array(dy), "gradients": [array(x.grad) for x in leaves]}
+
+
+def normalization():
+    result = {}
+    for dtype in (torch.float32, torch.float64):
+        def r(*shape):
+            return torch.randn(*shape, dtype=dtype)
+
+        def add(name, function, *inputs, integers=()):
+            result[f"{name} {str(dtype).split('.')[1]}"] = case_of(function, inputs, integers)
+
+        add("layer_norm", lambda x, w, b: F.layer_norm(x, (37,), w, b), r(6, 37) * 2 + 1, r(37), r(37))
+        add("layer_norm_two_axes", lambda x, w, b: F.layer_norm(x, (3, 7), w, b, 1e-3), r(5, 3, 7), r(3, 7), r(3, 7))
+        if dtype == torch.float32:
+            add("layer_norm_long", lambda x, w, b: F.layer_norm(x, (1100,), w, b), r(1, 1100), r(1100), r(1100))
+        add("layer_norm_tall", lambda x, w, b: F.layer_norm(x, (3,), w, b), r(70, 3), r(3), r(3))
+        add("rms_norm", lambda x, w: F.rms_norm(x, (37,), w), r(6, 37), r(37))
+        add("rms_norm_eps", lambda x, w: F.rms_norm(x, (3, 7), w, 1e-2), r(5, 3, 7), r(3, 7))
+        for name, shape in (("", (4, 3, 4, 4)), ("_odd", (5, 6, 3, 3)), ("_features", (35, 19)), ("_sequence", (2, 5, 33)),
+                            ("_wide", (1, 1, 34, 34))):
+            c = shape[1]
+            add("batch_norm" + name, lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True),
+                r(*shape) * 2 + 1, r(c), r(c))
+        mean, variance = r(4), torch.rand(4, dtype=dtype) + 0.5
+        add("batch_norm_in_use", lambda x, w, b: F.batch_norm(x, mean, variance, w, b), r(3, 4, 5, 2), r(4), r(4))
+        result[list(result)[-1]]["integers"] = [array(mean), array(variance)]
+        labels = torch.tensor([0, 4, -100, 2, 1, 3, 4])
+        weight = torch.rand(5, dtype=dtype) + 0.5
+        for name, attributes in (("", {}), ("_smooth", {"label_smoothing": 0.2}), ("_weighted", {"weight": weight}),
+                                 ("_weighted_smooth", {"weight": weight, "label_smoothing": 0.2})):
+            for reduction in ("mean", "sum", "none"):
+                for kind, x, y in (("", r(7, 5) * 3, labels), ("_images", r(2, 5, 2, 3) * 3, torch.randint(0, 5, (2, 2, 3)))):
+                    full = f"cross_entropy{name}{kind}_{reduction}"
+                    add(full, lambda x, y: F.cross_entropy(x, y, reduction=reduction, **attributes), x, integers=(y,))
+                    result[list(result)[-1]]["integers"].append(array(weight))
+        if dtype == torch.float32:
+            add("cross_entropy_many", lambda x, y: F.cross_entropy(x, y), r(1, 1500), integers=(torch.tensor([1400]),))
+        add("nll", lambda x, y: F.nll_loss(x, y, weight=weight), r(7, 5), integers=(labels,))
+        result[list(result)[-1]]["integers"].append(array(weight))
+    return result
+
+
+def batch_norm_training():
+    """Ten steps of SGD on a small network: its losses and running statistics."""
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 6),
+                          nn.BatchNorm1d(6, momentum=0.3), nn.ReLU(), nn.Linear(6, 3))
+    initial = {name: array(value) for name, value in model.named_parameters()}
+    x, y = torch.randn(10, 8, 1, 8, 8) * 2 + 3, torch.randint(0, 3, (10, 8))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+    steps = []
+    for i in range(10):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x[i]), y[i])
+        loss.backward()
+        optimizer.step()
+        steps.append({"x": array(x[i]), "y": array(y[i]), "loss": array(loss),
+                      "statistics": [array(v) for k, v in model.named_buffers() if "running" in k]})
+    return {"parameters": initial, "steps": steps}
+
+
 def optimizers():
     o = torch.optim
     configurations = {
@@ -234,6 +303,7 @@ def lenet():
 if __name__ == "__main__":
     fixtures.mkdir(exist_ok=True)
     for name, make in (("layers", layers), ("batch_norm", batch_norm), ("losses", losses),
-                       ("optimizers", optimizers), ("lenet", lenet)):
+                       ("optimizers", optimizers), ("lenet", lenet), ("normalization", normalization),
+                       ("batch_norm_training", batch_norm_training)):
         torch.manual_seed(7)
         (fixtures / f"{name}.json").write_text(json.dumps(make(), separators=(",", ":")) + "\n")

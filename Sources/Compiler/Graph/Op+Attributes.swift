@@ -15,7 +15,13 @@ extension Op {
   /// Everything that sets two operations of one name apart, but for what the result's type tells.
   var attributes: [(label: String, value: OpAttribute)] {
     switch self {
-    case .unary, .binary, .compare, .select, .matmul, .wideMatmul, .linear, .copy: []
+    case .unary, .binary, .compare, .select, .matmul, .wideMatmul, .linear, .copy, .channelMoments:
+      []
+    case .rowNorm(let norm), .rowNormInputGradient(let norm), .rowNormParameterGradient(let norm):
+      norm.attributes
+    case .channelNorm(let norm), .channelNormParameterGradient(let norm): norm.attributes
+    case .channelNormInputGradient(let eps): [("eps", .number(eps))]
+    case .crossEntropy(let loss), .crossEntropyGradient(let loss): loss.attributes
     case .cast(let dtype): [("to", .dtype(dtype))]
     case .fill(_, let element): [("value", .element(element))]
     case .iota(_, _, let start, let step): [("start", .number(start)), ("step", .number(step))]
@@ -60,6 +66,10 @@ extension Op {
       return
     }
     func axis() throws(GraphError) -> Int { try attributes.integer("axis") }
+    if let op = try Self.normalization(name, attributes) {
+      self = op
+      return
+    }
     switch name {
     case "wideMatmul": self = .wideMatmul(result.dtype)
     case "cast": self = .cast(try attributes.dtype("to"))
@@ -122,7 +132,7 @@ extension Op {
   }
 
   private static let withoutAttributes: [String: Op] = {
-    var ops: [Op] = [.select, .matmul, .linear, .copy]
+    var ops: [Op] = [.select, .matmul, .linear, .copy, .channelMoments]
     ops += UnaryOp.allCases.map(Op.unary)
     ops += BinaryOp.allCases.map(Op.binary)
     ops += ComparisonOp.allCases.map(Op.compare)

@@ -58,8 +58,12 @@ package struct LoweredStep: Sendable {
         case .unary, .binary, .compare, .select, .cast, .copy, .reshape: continue
         case .updateSlice, .scatterAdd, .scatterAddAlong: if i > 0 { return false }
         case .softmaxGradient, .logSoftmaxGradient: continue
-        case .fill, .iota, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .argTopK,
-          .matmul, .wideMatmul, .linear, .conv2d,
+        case .rowNorm, .rowNormInputGradient, .rowNormParameterGradient, .channelMoments,
+          .channelNorm, .channelNormParameterGradient, .channelNormInputGradient, .crossEntropy,
+          .crossEntropyGradient:
+          return false
+        case .fill, .iota, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .argTopK, .matmul,
+          .wideMatmul, .linear, .conv2d,
           .conv2dInputGradient, .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect,
           .maxPool2dGradient, .averagePool2d, .averagePool2dGradient, .transpose, .broadcast,
           .slice,

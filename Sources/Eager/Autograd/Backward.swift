@@ -91,15 +91,17 @@ enum Backward {
 
   /// Visits operations in the reverse of recording, so that sums of gradients have one fixed order.
   /// - Parameters:
+  ///   - stops: Results that count as leaves: nothing is sent on from them.
   ///   - isWanted: Whether the gradient of this place in the graph is asked for.
   ///   - visit: Takes those that are.
   static func run(
     from seeds: [(AutogradMeta, Tensor)], keepingGraph: Bool,
+    stoppingAt stops: Set<ObjectIdentifier> = [],
     isWanted: (AutogradMeta) -> Bool, visit: (AutogradMeta, Tensor) -> Void
   ) {
-    var sums = Sums()
+    var sums = Sums(stops: stops)
     for (meta, gradient) in seeds { sums.update(meta, gradient.type) { $0.add(gradient) } }
-    let order = sorted(from: seeds.map(\.0))
+    let order = sorted(from: seeds.map(\.0), stops)
     sums.count(usesIn: order)
 
     for (meta, function) in order {
@@ -129,10 +131,14 @@ enum Backward {
 
   /// The cotangents that are on their way.
   struct Sums {
+    /// Results that count as leaves.
+    let stops: Set<ObjectIdentifier>
     private var sums: [ObjectIdentifier: GradientSum] = [:]
     /// How many more operations may send something to each leaf.
     private var uses: [ObjectIdentifier: Int] = [:]
     private(set) var leaves: [AutogradMeta] = []
+
+    init(stops: Set<ObjectIdentifier>) { self.stops = stops }
 
     mutating func update(
       _ meta: AutogradMeta, _ type: @autoclosure () -> TensorType,
@@ -146,7 +152,7 @@ enum Backward {
       var sum = GradientSum(type())
       add(&sum)
       sums[id] = sum
-      if meta.function == nil { leaves.append(meta) }
+      if meta.function == nil || stops.contains(id) { leaves.append(meta) }
     }
 
     mutating func remove(_ meta: AutogradMeta) -> GradientSum? {
@@ -172,12 +178,15 @@ enum Backward {
   }
 
   /// All operations that lead to the seeds, latest first.
-  private static func sorted(from seeds: [AutogradMeta]) -> [(AutogradMeta, GradientFunction)] {
+  private static func sorted(
+    from seeds: [AutogradMeta], _ stops: Set<ObjectIdentifier>
+  ) -> [(AutogradMeta, GradientFunction)] {
     var found: [(AutogradMeta, GradientFunction)] = []
     var seen: Set<ObjectIdentifier> = []
     var pending = seeds
     while let meta = pending.popLast() {
-      guard let function = meta.function, seen.insert(ObjectIdentifier(meta)).inserted else {
+      let id = ObjectIdentifier(meta)
+      guard let function = meta.function, !stops.contains(id), seen.insert(id).inserted else {
         continue
       }
       found.append((meta, function))

@@ -58,6 +58,10 @@ struct GradientRule {
       return [runningProductGradient(axis, dy)]
     case .cumulative(.max, let axis), .cumulative(.min, let axis):
       return [runningExtremeGradient(axis, dy)]
+    case .rowNorm, .rowNormInputGradient, .rowNormParameterGradient, .channelMoments, .channelNorm,
+      .channelNormParameterGradient, .channelNormInputGradient, .crossEntropy,
+      .crossEntropyGradient:
+      return normalization(op, dy)
     case .matmul: return matmul(dy)
     case .wideMatmul: return wideMatmul(dy)
     case .linear: return linear(dy)
@@ -173,8 +177,13 @@ struct GradientRule {
     case .maximum: return chosen(.greater)
     case .minimum: return chosen(.less)
     case .atan2:
+      // 0 at the origin, and so near to it that the squares vanish, as in PyTorch.
       let squares = x(0) * x(0) + x(1) * x(1)
-      return both({ dy * x(1) / squares }, { -(dy * x(0)) / squares })
+      let isOrigin = squares .== 0
+      let zero = zeros(like: squares)
+      let d = apply(.select, [isOrigin, zero, dy])
+      let divisor = apply(.select, [isOrigin, ones(like: squares), squares])
+      return both({ d * x(1) / divisor }, { -(d * x(0)) / divisor })
     case .hypot: return both({ dy * x(0) / y }, { dy * x(1) / y })
     case .remainder:
       return both({ dy }, { -(dy * apply(.unary(.truncate), x(0) / x(1))) })

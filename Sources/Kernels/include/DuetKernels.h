@@ -5,6 +5,7 @@
 #include "duet_elementwise.h"
 #include "duet_indexing.h"
 #include "duet_isa.h"
+#include "duet_normalization.h"
 #include "duet_plan.h"
 #include "duet_random.h"
 #include "duet_reduction.h"
@@ -20,6 +21,9 @@ typedef union {
   duet_iota_call iota;
   duet_reduce_call reduce;
   duet_softmax_call softmax;
+  duet_row_norm_call row_norm;
+  duet_channel_norm_call channel_norm;
+  duet_cross_entropy_call cross_entropy;
   duet_matmul_call matmul;
   duet_conv2d_call conv2d;
   duet_pool_call pool;

@@ -3,147 +3,125 @@ import DuetRuntime
 
 /// The cross entropy of class scores and labels: -log softmax(logits)[label].
 ///
+/// A label that is neither a class, 0 ..< C, nor `ignoreIndex` is an error.
+///
 /// - Parameters:
 ///   - logits: Unnormalised scores `[N, C]` or `[N, C, ...]`, or `[C]`.
 ///   - labels: Classes as integers `[N]` or `[N, ...]`, or probabilities of the shape of `logits`.
-///   - weight: A factor for each class, `[C]`. A mean is then weighted by the labels' factors.
+///   - weight: A factor for each class, `[C]`, a constant. A mean is then weighted by the labels' factors.
 ///   - labelSmoothing: How much of each label is spread evenly over all classes (Szegedy and others, 2016).
-///   - ignoreIndex: A label whose elements do not count.
+///   - ignoreIndex: A label whose elements do not count; nil: none. A mean over no labels is NaN.
 public func crossEntropy(
   _ logits: Tensor, _ labels: Tensor, reduction: Reduction = .mean, weight: Tensor? = nil,
-  labelSmoothing: Double = 0, ignoreIndex: Int? = nil
+  labelSmoothing: Double = 0, ignoreIndex: Int? = -100
 ) -> Tensor {
-  if logits.isFailed || labels.isFailed { return logits.isFailed ? logits : labels }
-  let axis = logits.ndim <= 1 ? 0 : 1
-  guard logits.ndim > 0 else {
-    return fail(OpError("crossEntropy", "needs scores of shape [N, C] or [C], not a scalar"))
+  guard 0...1 ~= labelSmoothing else {
+    return fail(OpError("crossEntropy", "a label smoothing of \(labelSmoothing) is not in 0 ... 1"))
   }
-  let logProbabilities = logSoftmax(logits, axis: axis)
-  if labels.dtype.isFloatingPoint {
-    return crossEntropy(
-      logProbabilities, probabilities: labels, axis, reduction, weight, labelSmoothing)
+  if labels.dtype.isFloatingPoint && !logits.isFailed && !labels.isFailed {
+    return crossEntropy(logits, probabilities: labels, reduction, weight, labelSmoothing)
   }
-  if let error = ClassLabels.mistake("crossEntropy", labels, scores: logits, axis, weight) {
-    return fail(error)
-  }
-  let labels = ClassLabels(labels, axis, weight, ignoreIndex)
-  if labelSmoothing == 0 { return labels.loss(logProbabilities, reduction) }
-  // Every class has a share; the label's class has the rest besides.
-  let even =
-    -(weight.map { logProbabilities * perClass($0, logits.ndim, axis) } ?? logProbabilities)
-    .sum(axis: axis)
-  let classes = Double(logits.dim(axis))
-  let smooth = labels.masked(even) * (labelSmoothing / classes)
-  return labels.reduced(labels.chosen(logProbabilities) * (1 - labelSmoothing) + smooth, reduction)
+  return loss(
+    "crossEntropy", logits, labels, weight,
+    CrossEntropy(
+      reduction: reduction.code, hasWeights: weight != nil, ignored: ignoreIndex,
+      smoothing: labelSmoothing))
 }
 
 /// The negative of the log-probability of each label: what is left of `crossEntropy` after the softmax.
 ///
+/// A label that is neither a class, 0 ..< C, nor `ignoreIndex` is an error.
+///
 /// - Parameters:
 ///   - logProbabilities: `[N, C]` or `[N, C, ...]`, or `[C]`.
 ///   - labels: Classes as integers `[N]` or `[N, ...]`.
-///   - weight: A factor for each class, `[C]`. A mean is then weighted by the labels' factors.
-///   - ignoreIndex: A label whose elements do not count.
+///   - weight: A factor for each class, `[C]`, a constant. A mean is then weighted by the labels' factors.
+///   - ignoreIndex: A label whose elements do not count; nil: none. A mean over no labels is NaN.
 public func nllLoss(
   _ logProbabilities: Tensor, _ labels: Tensor, reduction: Reduction = .mean, weight: Tensor? = nil,
-  ignoreIndex: Int? = nil
+  ignoreIndex: Int? = -100
 ) -> Tensor {
-  if logProbabilities.isFailed || labels.isFailed {
-    return logProbabilities.isFailed ? logProbabilities : labels
-  }
-  let axis = logProbabilities.ndim <= 1 ? 0 : 1
-  if let error = ClassLabels.mistake("nllLoss", labels, scores: logProbabilities, axis, weight) {
-    return fail(error)
-  }
-  return ClassLabels(labels, axis, weight, ignoreIndex).loss(logProbabilities, reduction)
+  loss(
+    "nllLoss", logProbabilities, labels, weight,
+    CrossEntropy(
+      reduction: reduction.code, hasWeights: weight != nil, ignored: ignoreIndex,
+      areLogProbabilities: true))
 }
 
-/// Labels that name classes, ready to pick from scores.
-private struct ClassLabels {
-  let labels: Tensor
-  let axis: Int
-  let weight: Tensor?
-  let isCounted: Tensor?
-
-  /// Why labels and scores do not fit, if they do not.
-  static func mistake(
-    _ operation: String, _ labels: Tensor, scores: Tensor, _ axis: Int, _ weight: Tensor?
-  ) -> OpError? {
-    guard !labels.dtype.isFloatingPoint, labels.dtype != .bool, scores.ndim > 0,
-      labels.body.layout.shape == scores.body.layout.shape.removing(axis: axis)
-    else {
-      return OpError(
+private func loss(
+  _ operation: String, _ scores: Tensor, _ labels: Tensor, _ weight: Tensor?, _ loss: CrossEntropy
+) -> Tensor {
+  for input in [scores, labels, weight ?? scores] where input.isFailed { return input }
+  guard scores.ndim > 0, scores.dtype.isFloatingPoint else {
+    return fail(
+      OpError(operation, "needs scores of shape [N, C] or [C], not \(scores.type)"))
+  }
+  let axis = CrossEntropy.axis(of: scores.body.layout.shape)
+  guard !labels.dtype.isFloatingPoint, labels.dtype != .bool,
+    labels.body.layout.shape == scores.body.layout.shape.removing(axis: axis)
+  else {
+    return fail(
+      OpError(
         operation,
         "scores \(scores.type) need integer labels of that shape without axis \(axis), not "
-          + "\(labels.type)")
+          + "\(labels.type)"))
+  }
+  let labels = labels.dtype == .int32 ? labels : labels.asType(.int64)
+  guard let weight else { return apply(.crossEntropy(loss), scores, labels) }
+  if let error = mistake(operation, weight, classes: scores.dim(axis)) { return fail(error) }
+  return apply(.crossEntropy(loss), [scores, labels, weight.asType(scores.dtype)])
+}
+
+/// What is wrong with a factor for each class, if anything is.
+private func mistake(_ operation: String, _ weight: Tensor, classes: Int) -> OpError? {
+  if weight.shape != [classes] {
+    return OpError(operation, "the weight has shape \(weight.shape), not [\(classes)]")
+  }
+  if weight.requiresGrad {
+    return OpError(operation, "the weight is a constant and has no gradient; detach it")
+  }
+  return nil
+}
+
+extension Reduction {
+  fileprivate var code: CrossEntropy.Reduction {
+    switch self {
+    case .none: .each
+    case .mean: .mean
+    case .sum: .sum
     }
-    if let weight, weight.shape != [scores.dim(axis)] {
-      return OpError(operation, "the weight has shape \(weight.shape), not [\(scores.dim(axis))]")
-    }
-    return nil
-  }
-
-  init(_ labels: Tensor, _ axis: Int, _ weight: Tensor?, _ ignoreIndex: Int?) {
-    self.axis = axis
-    self.weight = weight
-    isCounted = ignoreIndex.map { labels .!= $0 }
-    self.labels = isCounted.map { which($0, labels, 0) } ?? labels
-  }
-
-  /// The reduced loss, in as few operations as it takes: the usual one is in every step of training.
-  func loss(_ logProbabilities: Tensor, _ reduction: Reduction) -> Tensor {
-    if weight == nil && isCounted == nil && reduction != .none {
-      return -reduction(picked(logProbabilities))
-    }
-    return reduced(chosen(logProbabilities), reduction)
-  }
-
-  private func picked(_ logProbabilities: Tensor) -> Tensor {
-    takeAlong(logProbabilities, labels.expandedDimensions(axis: axis), axis: axis)
-  }
-
-  /// The weighted loss of each label.
-  func chosen(_ logProbabilities: Tensor) -> Tensor {
-    let losses = -picked(logProbabilities).squeezed(axis: axis)
-    return masked(weight.map { losses * take($0, labels, axis: 0) } ?? losses)
-  }
-
-  /// 0 for what does not count.
-  func masked(_ losses: Tensor) -> Tensor { isCounted.map { which($0, losses, 0) } ?? losses }
-
-  func reduced(_ losses: Tensor, _ reduction: Reduction) -> Tensor {
-    guard reduction == .mean, weight != nil || isCounted != nil else { return reduction(losses) }
-    let share = weight.map { take($0, labels, axis: 0) } ?? ones(like: losses)
-    return losses.sum() / masked(share).sum()
   }
 }
 
 private func crossEntropy(
-  _ logProbabilities: Tensor, probabilities: Tensor, _ axis: Int, _ reduction: Reduction,
-  _ weight: Tensor?, _ labelSmoothing: Double
+  _ logits: Tensor, probabilities: Tensor, _ reduction: Reduction, _ weight: Tensor?,
+  _ labelSmoothing: Double
 ) -> Tensor {
-  guard probabilities.shape == logProbabilities.shape else {
+  guard probabilities.shape == logits.shape, logits.ndim > 0 else {
     return fail(
       OpError(
         "crossEntropy",
-        "scores \(logProbabilities.type) need probabilities of the same shape, not "
+        "scores \(logits.type) need probabilities of the same shape, not "
           + "\(probabilities.type)"))
   }
+  let axis = CrossEntropy.axis(of: logits.body.layout.shape)
   var target = probabilities
   if labelSmoothing > 0 {
-    let classes = Double(logProbabilities.dim(axis))
-    target = target * (1 - labelSmoothing) + labelSmoothing / classes
+    target = target * (1 - labelSmoothing) + labelSmoothing / Double(logits.dim(axis))
   }
-  var terms = logProbabilities * target
-  if let weight { terms = terms * perClass(weight, logProbabilities.ndim, axis) }
+  var terms = logSoftmax(logits, axis: axis) * target
+  if let weight {
+    if weight.isFailed { return weight }
+    guard weight.shape == [logits.dim(axis)] else {
+      return fail(
+        OpError(
+          "crossEntropy", "the weight has shape \(weight.shape), not [\(logits.dim(axis))]"))
+    }
+    var shape = Array(repeating: 1, count: logits.ndim)
+    shape[axis] = -1
+    terms = terms * weight.reshaped(shape)
+  }
   return reduction(-terms.sum(axis: axis))
-}
-
-/// A factor for each class, to go with scores.
-private func perClass(_ weight: Tensor, _ rank: Int, _ axis: Int) -> Tensor {
-  var shape = Array(repeating: 1, count: rank)
-  shape[axis] = -1
-  return weight.reshaped(shape)
 }
 
 /// The cross entropy of probabilities in 0 ... 1 and targets: -(t log p + (1 - t) log(1 - p)).
@@ -159,15 +137,6 @@ public func binaryCrossEntropy(
   let miss = which(isOne, -100, maximum(log1p(-which(isOne, 0, probabilities)), -100))
   let losses = -(targets * hit + (1 - targets) * miss)
   return reduction(weight.map { losses * $0 } ?? losses)
-}
-
-/// A failed tensor if scores and targets differ in shape: `[N, 1]` and `[N]` would broadcast to `[N, N]`.
-private func mistake(_ operation: String, _ scores: Tensor, _ targets: Tensor) -> Tensor? {
-  if scores.isFailed || targets.isFailed { return scores.isFailed ? scores : targets }
-  if scores.shape == targets.shape { return nil }
-  return fail(
-    OpError(
-      operation, "scores \(scores.shape) need targets of the same shape, not \(targets.shape)"))
 }
 
 /// The cross entropy of sigmoid(logits) and targets in 0 ... 1, without overflow.

@@ -109,42 +109,16 @@ struct BatchNorm {
       return fail(
         OpError(operation, "expects \(expected) with C = \(channels), not shape \(x.shape)"))
     }
-    var perChannel = Array(repeating: 1, count: x.ndim)
-    perChannel[1] = channels
-    let axes = (0..<x.ndim).filter { $0 != 1 }
-
-    let centred: Tensor
-    let variance: Tensor
-    if let runningMean, let runningVariance, !mode.isTraining {
-      centred = x - runningMean.value.reshaped(perChannel)
-      variance = runningVariance.value.reshaped(perChannel)
-    } else {
-      let count = x.size / max(channels, 1)
-      if count <= 1 {
-        return fail(
-          OpError(operation, "needs more than one value per channel in training: \(x.shape)"))
-      }
-      let mean = x.mean(axes: axes, keepDims: true)
-      centred = x - mean
-      variance = centred.square().mean(axes: axes, keepDims: true)
-      track(mean, variance, count)
+    let isTraining = mode.isTraining || runningMean == nil
+    if isTraining && x.size / max(channels, 1) <= 1 {
+      return fail(
+        OpError(operation, "needs more than one value per channel in training: \(x.shape)"))
     }
-    var result = centred * rsqrt(variance + eps)
-    if let weight { result = result * weight.value.reshaped(perChannel) }
-    if let bias { result = result + bias.value.reshaped(perChannel) }
-    return result
-  }
-
-  private func track(_ mean: Tensor, _ variance: Tensor, _ count: Int) {
-    guard let runningMean, let runningVariance, let batchCount, mode.isTraining else { return }
-    noGrad {
-      let unbiased = variance * (Double(count) / Double(count - 1))
-      func moved(_ running: Variable, _ current: Tensor) {
-        running.value = running.value * (1 - momentum) + current.reshaped(channels) * momentum
-      }
-      moved(runningMean, mean)
-      moved(runningVariance, unbiased)
-      batchCount.value = batchCount.value + 1
+    if mode.isTraining, let batchCount {
+      noGrad { batchCount.value = batchCount.value + 1 }
     }
+    return batchNorm(
+      x, runningMean: runningMean, runningVariance: runningVariance, weight: weight?.value,
+      bias: bias?.value, training: isTraining, momentum: momentum, eps: eps)
   }
 }

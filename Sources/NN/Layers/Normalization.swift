@@ -46,20 +46,6 @@ private func mistake(_ operation: String, _ x: Tensor, _ shape: [Int]) -> Tensor
     OpError(operation, "expects last axes \(shape), not shape \(x.shape)"))
 }
 
-/// Elements with mean 0 and variance 1 over the last `axes` axes, then scaled and moved.
-public func layerNorm(
-  _ x: Tensor, weight: Tensor? = nil, bias: Tensor? = nil, axes: Int = 1, eps: Double = 1e-5
-) -> Tensor {
-  guard axes >= 0 else { return fail(OpError("layerNorm", "cannot be over \(axes) axes")) }
-  let last = (0..<axes).map { $0 - axes }
-  let centred = x - x.mean(axes: last, keepDims: true)
-  let variance = centred.square().mean(axes: last, keepDims: true)
-  var result = centred * rsqrt(variance + eps)
-  if let weight { result = result * weight }
-  if let bias { result = result + bias }
-  return result
-}
-
 /// Elements over the root of their mean square, over the last axes, then scaled (Zhang and Sennrich, 2019).
 public struct RMSNorm: UnaryLayer {
   /// Of the normalised axes' shape, beginning as ones.
@@ -83,22 +69,6 @@ public struct RMSNorm: UnaryLayer {
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     if let error = mistake("RMSNorm", x, shape) { return error }
-    let last = shape.indices.map { $0 - shape.count }
-    let meanSquare = x.square().mean(axes: last, keepDims: true)
-    let result = x * rsqrt(meanSquare + (eps ?? x.dtype.epsilon))
-    return weight.map { result * $0.value } ?? result
-  }
-}
-
-extension DType {
-  /// The distance from 1 to the next larger number; 0 if the elements are not floating-point numbers.
-  fileprivate var epsilon: Double {
-    switch self {
-    case .float16: 0x1p-10
-    case .bfloat16: 0x1p-7
-    case .float32: 0x1p-23
-    case .float64: 0x1p-52
-    case .bool, .uint8, .int8, .int16, .int32, .int64: 0
-    }
+    return rmsNorm(x, weight: weight?.value, axes: shape.count, eps: eps)
   }
 }

@@ -47,11 +47,17 @@ extension Op {
     let failure = duet_thread().pointee.failure
     switch failure.status {
     case DUET_INDEX_OUT_OF_RANGE:
+      if case .crossEntropy = self { return labelError(failure.value, failure.limit) }
+      if case .crossEntropyGradient = self { return labelError(failure.value, failure.limit) }
       return OpError(
         name, "index \(failure.value) is out of range for an axis of \(failure.limit) elements")
     default:
       return OpError(name, "failed with status \(failure.status.rawValue)")
     }
+  }
+
+  private func labelError(_ label: Int64, _ classes: Int64) -> OpError {
+    OpError(name, "label \(label) is out of range for \(classes) classes")
   }
 
   /// The result for constant inputs, computed by the same kernels as everywhere.

@@ -82,6 +82,21 @@ struct KernelEncoder {
       block.count = Int64(count)
       block.descending = 1
       emit(duet_arg_sort, block, output, inputs[0].pointer)
+    case .rowNorm(let norm): rowNorm(duet_row_norm_forward, norm, output, inputs)
+    case .rowNormInputGradient(let norm):
+      rowNorm(duet_row_norm_input_gradient, norm, output, inputs)
+    case .rowNormParameterGradient(let norm):
+      rowNorm(duet_row_norm_parameter_gradient, norm, output, inputs)
+    case .channelMoments: channelNorm(duet_channel_moments, eps: 0, output, inputs)
+    case .channelNorm(let norm):
+      channelNorm(duet_channel_norm_forward, eps: norm.eps, output, inputs)
+    case .channelNormParameterGradient(let norm):
+      channelNorm(duet_channel_norm_parameter_gradient, eps: norm.eps, output, inputs)
+    case .channelNormInputGradient(let eps):
+      channelNorm(duet_channel_norm_input_gradient, eps: eps, output, inputs)
+    case .crossEntropy(let loss): crossEntropy(duet_cross_entropy, loss, output, inputs)
+    case .crossEntropyGradient(let loss):
+      crossEntropy(duet_cross_entropy_gradient, loss, output, inputs)
     case .matmul, .wideMatmul:
       matmul(output, inputs[0], inputs[1])
     case .linear:
@@ -356,6 +371,19 @@ struct KernelEncoder {
     let pointers = UnsafeMutableRawPointer(call).assumingMemoryBound(
       to: UnsafeMutableRawPointer?.self)
     (pointers[0], pointers[1], pointers[2], pointers[3]) = (output.pointer, a, b, c)
+    sink(kernel, call, MemoryLayout<Block>.size)
+  }
+
+  /// With all inputs as operands.
+  func emit<Block>(
+    _ kernel: duet_kernel, _ block: Block, _ output: TensorView,
+    _ inputs: UnsafeBufferPointer<TensorView>
+  ) {
+    UnsafeMutableRawPointer(call).initializeMemory(as: Block.self, to: block)
+    let pointers = UnsafeMutableRawPointer(call).assumingMemoryBound(
+      to: UnsafeMutableRawPointer?.self)
+    pointers[0] = output.pointer
+    for (i, input) in inputs.enumerated() { pointers[i + 1] = input.pointer }
     sink(kernel, call, MemoryLayout<Block>.size)
   }
 }

@@ -2,7 +2,7 @@
 public enum OpClass: Sendable, Hashable {
   /// Result element i depends on element i of the broadcast inputs.
   case elementwise
-  case creation, reduction, contraction, window, movement, indexing, random
+  case creation, reduction, normalization, contraction, window, movement, indexing, random
 }
 
 extension Op {
@@ -13,6 +13,10 @@ extension Op {
     case .reduce, .softmax, .logSoftmax, .softmaxGradient, .logSoftmaxGradient, .cumulative,
       .argSort, .argTopK:
       .reduction
+    case .rowNorm, .rowNormInputGradient, .rowNormParameterGradient, .channelMoments, .channelNorm,
+      .channelNormParameterGradient, .channelNormInputGradient, .crossEntropy,
+      .crossEntropyGradient:
+      .normalization
     case .matmul, .wideMatmul, .linear, .conv2d, .conv2dInputGradient, .conv2dWeightGradient:
       .contraction
     case .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d, .averagePool2dGradient:
@@ -32,6 +36,10 @@ extension Op {
     case .unary, .binary, .compare, .select, .cast, .reduce, .matmul, .wideMatmul, .linear, .copy,
       .concatenate, .updateSlice, .reshape, .transpose, .broadcast, .slice:
       true
+    case .rowNorm, .rowNormInputGradient, .rowNormParameterGradient, .channelMoments, .channelNorm,
+      .channelNormParameterGradient, .channelNormInputGradient, .crossEntropy,
+      .crossEntropyGradient:
+      false
     case .fill, .iota, .softmax, .logSoftmax, .softmaxGradient, .logSoftmaxGradient, .cumulative,
       .argSort, .argTopK, .conv2d, .conv2dInputGradient,
       .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,

@@ -20,6 +20,15 @@ extension Op {
     case .cumulative(.min, _): "cumulativeMin"
     case .argSort: "argSort"
     case .argTopK: "argTopK"
+    case .rowNorm(let norm): norm.name
+    case .rowNormInputGradient(let norm): "\(norm.name)InputGradient"
+    case .rowNormParameterGradient(let norm): "\(norm.name)ParameterGradient"
+    case .channelMoments: "channelMoments"
+    case .channelNorm: "batchNorm"
+    case .channelNormParameterGradient: "batchNormParameterGradient"
+    case .channelNormInputGradient: "batchNormInputGradient"
+    case .crossEntropy(let loss): loss.name
+    case .crossEntropyGradient(let loss): "\(loss.name)Gradient"
     case .matmul: "matmul"
     case .wideMatmul: "wideMatmul"
     case .linear: "linear"
@@ -50,4 +59,17 @@ extension Op {
     case .advanceRandom: "advanceRandom"
     }
   }
+}
+
+extension RowNorm {
+  fileprivate var name: String {
+    switch kind {
+    case .layer: "layerNorm"
+    case .rootMeanSquare: "rmsNorm"
+    }
+  }
+}
+
+extension CrossEntropy {
+  fileprivate var name: String { areLogProbabilities ? "nllLoss" : "crossEntropy" }
 }

@@ -68,6 +68,11 @@ extension Op {
       }
       shape[axis] = count
       return TensorType(.int64, shape)
+    case .rowNorm, .rowNormInputGradient, .rowNormParameterGradient, .channelMoments, .channelNorm,
+      .channelNormParameterGradient, .channelNormInputGradient:
+      return try normalizationType(inputs)
+    case .crossEntropy, .crossEntropyGradient:
+      return try crossEntropyType(inputs)
     case .matmul:
       return try matmulType(inputs[0], inputs[1])
     case .wideMatmul(let dtype):
@@ -140,6 +145,14 @@ extension Op {
       2
     case .select, .scatterAdd, .scatterAddAlong, .scatterSet: 3
     case .concatenate, .linear: nil
+    case .rowNorm(let norm): norm.kind == .layer ? 3 : 2
+    case .rowNormInputGradient, .channelNormParameterGradient: 3
+    case .rowNormParameterGradient: 2
+    case .channelMoments: 1
+    case .channelNorm: 4
+    case .channelNormInputGradient: 5
+    case .crossEntropy(let loss): loss.hasWeights ? 3 : 2
+    case .crossEntropyGradient(let loss): loss.hasWeights ? 4 : 3
     }
   }
 

@@ -30,6 +30,26 @@ public enum Op: Sendable, Hashable {
   /// The places of so many of the largest elements, as a descending `argSort` begins.
   case argTopK(axis: Int, count: Int)
 
+  // Normalisation.
+  /// Input, scale of the row's shape, and for a layer norm an offset.
+  case rowNorm(RowNorm)
+  /// Input, scale, cotangent of the output.
+  case rowNormInputGradient(RowNorm)
+  /// Input, cotangent: `[2, columns]`, the gradients of scale and offset; without offset `[1, columns]`.
+  case rowNormParameterGradient(RowNorm)
+  /// Input `[N, C, ...]`; gives `[2, C]`, means and variances (biased). Of 16-bit floats in `float32`.
+  case channelMoments
+  /// Input `[N, C, ...]`, moments, scale and offset `[C]`.
+  case channelNorm(ChannelNorm)
+  /// Input, moments, cotangent; gives `[2, C]`, the gradients of scale and offset.
+  case channelNormParameterGradient(ChannelNorm)
+  /// Input, its own moments, scale, the gradients of scale and offset, cotangent.
+  case channelNormInputGradient(eps: Double)
+  /// Scores `[N, C, ...]` or `[C]`, labels `[N, ...]` or `[]` (`int32` or `int64`), weights `[C]` if any.
+  case crossEntropy(CrossEntropy)
+  /// Scores, labels, cotangent, weights if any; gives the gradient of the scores.
+  case crossEntropyGradient(CrossEntropy)
+
   // Contractions.
   /// `[..., m, k]` × `[..., k, n]`, leading axes broadcast.
   case matmul

@@ -1,0 +1,367 @@
+// Normalisation of channels: the grid, how a channel's elements are fetched, and the 16-bit floats.
+#include "half.h"
+
+#pragma STDC FP_CONTRACT OFF
+
+enum {
+  TASK = 32768,   // elements
+  SIDE_BY_SIDE = 4,
+  COLUMNS = 16,
+  SHORT = 32,     // an inner size below is handled in rows over all channels
+  PIECE = 1024
+};
+
+typedef enum { SUMS, CENTRED_SUMS, PRODUCT_SUMS } summed;
+
+typedef struct {
+  const duet_channel_norm_call *call;
+  const duet_channel_loops *loops;
+  duet_number_format format;
+  const char *x, *dy;
+  const void *moments;
+  char *result;
+  int64_t total;            // elements of a channel
+  int64_t width;            // channels that are summed together
+  int is_columns, is_direct;
+  int64_t batch;            // blocks of channels, planes or rows of a task
+  // Constants of every channel, or of every element of a row.
+  const char *constant[4];
+  int each;
+  int64_t units, unit_size;
+} channel_job;
+
+static channel_job open_job(const duet_channel_norm_call *c, const void *x, const void *dy) {
+  channel_job job = {.call = c, .format = duet_number_format_of(c->dtype), .x = x, .dy = dy};
+  job.loops = &duet_current_normalizations()->channels[job.format.is_double];
+  job.total = c->batch * c->inner;
+  job.is_columns = c->inner == 1 && c->channels > 1;
+  job.is_direct = !job.format.is_half && (c->batch == 1 || c->inner % 16 == 0 || job.is_columns);
+  job.width = job.is_columns ? COLUMNS : SIDE_BY_SIDE;
+  return job;
+}
+
+// MARK: Sums
+
+typedef struct {
+  _Alignas(64) char buffer[2][SIDE_BY_SIDE * DUET_CHUNK * 8];  // or [chunk, 16] float32
+  _Alignas(64) char lanes[8 * 16 * 8];
+  _Alignas(64) char values[2 * COLUMNS * 8];
+  _Alignas(64) char mean[COLUMNS * 8];
+  char level[48][2 * COLUMNS * 8];
+} workspace;
+
+static void copy_elements(const channel_job *job, char *to, const char *from, int64_t count) {
+  if (job->format.is_half)
+    job->format.widen(to, from, 2, count);
+  else
+    memcpy(to, from, (size_t)(count * job->format.wide));
+}
+
+// Elements first ..< first + count of `channels` channels from `channel` on, one row of the buffer
+// for each.
+static const char *gather(const channel_job *job, char *buffer, const char *x, int64_t channel,
+                          int64_t channels, int64_t first, int64_t count) {
+  const duet_channel_norm_call *c = job->call;
+  for (int64_t k = 0; k < channels; k++) {
+    char *to = buffer + k * DUET_CHUNK * job->format.wide;
+    int64_t left = count, n = first / c->inner, s = first % c->inner;
+    for (; left > 0; n++, s = 0) {
+      int64_t length = duet_least(left, c->inner - s);
+      const char *from = x + ((n * c->channels + channel + k) * c->inner + s) * job->format.element;
+      copy_elements(job, to, from, length);
+      to += length * job->format.wide;
+      left -= length;
+    }
+  }
+  return buffer;
+}
+
+static void add(const channel_job *job, workspace *w, summed what, const char *x, const char *dy,
+                int64_t stride, int64_t length, int64_t channels) {
+  switch (what) {
+    case SUMS: job->loops->add(w->lanes, x, stride, length, channels); return;
+    case CENTRED_SUMS:
+      job->loops->add_centred(w->lanes, x, w->mean, stride, length, channels);
+      return;
+    case PRODUCT_SUMS:
+      job->loops->add_products(w->lanes, x, dy, w->mean, stride, length, channels);
+  }
+}
+
+static void sum_planes(const channel_job *job, workspace *w, summed what, int64_t channel,
+                       int64_t channels, int64_t first, int64_t count) {
+  const duet_channel_norm_call *c = job->call;
+  job->loops->clear(w->lanes);
+  if (!job->is_direct) {
+    const char *x = gather(job, w->buffer[0], job->x, channel, channels, first, count);
+    const char *dy = what == PRODUCT_SUMS
+                         ? gather(job, w->buffer[1], job->dy, channel, channels, first, count)
+                         : NULL;
+    add(job, w, what, x, dy, DUET_CHUNK, count, channels);
+  } else {
+    int64_t left = count, n = first / c->inner, s = first % c->inner;
+    for (; left > 0; n++, s = 0) {
+      int64_t length = duet_least(left, c->inner - s);
+      int64_t at = ((n * c->channels + channel) * c->inner + s) * job->format.element;
+      add(job, w, what, job->x + at, what == PRODUCT_SUMS ? job->dy + at : NULL, c->inner, length,
+          channels);
+      left -= length;
+    }
+  }
+  job->loops->fold(w->values, w->lanes);
+}
+
+static const char *columns_of(const channel_job *job, char *buffer, const char *x, int64_t channel,
+                              int64_t width, int64_t first, int64_t count) {
+  const char *from = x + (first * job->call->channels + channel) * job->format.element;
+  if (!job->format.is_half) return from;
+  for (int64_t r = 0; r < count; r++)
+    job->format.widen(buffer + r * COLUMNS * 4, from + r * job->call->channels * 2, 2, width);
+  return buffer;
+}
+
+static void sum_columns(const channel_job *job, workspace *w, summed what, int64_t channel,
+                        int64_t width, int64_t first, int64_t count) {
+  int64_t stride = job->format.is_half ? COLUMNS : job->call->channels;
+  const char *x = columns_of(job, w->buffer[0], job->x, channel, width, first, count);
+  switch (what) {
+    case SUMS: job->loops->column_sums(w->values, x, stride, count, width); return;
+    case CENTRED_SUMS:
+      job->loops->column_centred_sums(w->values, x, w->mean, stride, count, width);
+      return;
+    case PRODUCT_SUMS: {
+      const char *dy = columns_of(job, w->buffer[1], job->dy, channel, width, first, count);
+      job->loops->column_product_sums(w->values, x, dy, w->mean, stride, count, width);
+    }
+  }
+}
+
+// The sums of a block of channels in w->values: one or two for each of the block's `width` channels.
+// Chunks are combined as a tree: level k holds the sums of 2^k neighbouring ones where bit k of
+// `done` is set.
+static void sum_block(const channel_job *job, workspace *w, summed what, int64_t channel,
+                      int64_t channels) {
+  int64_t count = 2 * job->width;
+  uint64_t done = 0;
+  for (int64_t at = 0; at < job->total; at += DUET_CHUNK, done++) {
+    int64_t n = duet_least(DUET_CHUNK, job->total - at);
+    if (job->is_columns)
+      sum_columns(job, w, what, channel, channels, at, n);
+    else
+      sum_planes(job, w, what, channel, channels, at, n);
+    int k = 0;
+    for (; done >> k & 1; k++) {
+      job->loops->join(w->level[k], w->values, count);
+      memcpy(w->values, w->level[k], sizeof w->values);
+    }
+    memcpy(w->level[k], w->values, sizeof w->values);
+  }
+  int k = __builtin_ctzll(done);
+  memcpy(w->values, w->level[k], sizeof w->values);
+  for (k++; done >> k; k++) {
+    if (!(done >> k & 1)) continue;
+    job->loops->join(w->level[k], w->values, count);
+    memcpy(w->values, w->level[k], sizeof w->values);
+  }
+}
+
+// Mean and variance from the corrected two passes.
+static void moments_of_block(const channel_job *job, workspace *w, int64_t channel,
+                             int64_t channels) {
+  double n = (double)job->total;
+  sum_block(job, w, SUMS, channel, channels);
+  memset(w->mean, 0, sizeof w->mean);
+  for (int64_t k = 0; k < channels; k++) duet_put(&job->format, w->mean, k, duet_number(&job->format, w->values, k) / n);
+  sum_block(job, w, CENTRED_SUMS, channel, channels);
+  for (int64_t k = 0; k < channels; k++) {
+    double correction = duet_number(&job->format, w->values, k) / n;
+    double variance = duet_number(&job->format, w->values, job->width + k) / n - correction * correction;
+    // Rounding can leave it a little below zero. NaN stays.
+    if (variance < 0) variance = 0;
+    duet_put(&job->format, job->result, channel + k, duet_number(&job->format, w->mean, k) + correction);
+    duet_put(&job->format, job->result, job->call->channels + channel + k, variance);
+  }
+}
+
+static double deviation_factor(const channel_job *job, int64_t channel) {
+  double variance = duet_number(&job->format, job->moments, job->call->channels + channel);
+  return 1 / __builtin_sqrt(variance + job->call->eps);
+}
+
+static void products_of_block(const channel_job *job, workspace *w, int64_t channel,
+                              int64_t channels) {
+  memset(w->mean, 0, sizeof w->mean);
+  for (int64_t k = 0; k < channels; k++)
+    duet_put(&job->format, w->mean, k, duet_number(&job->format, job->moments, channel + k));
+  sum_block(job, w, PRODUCT_SUMS, channel, channels);
+  for (int64_t k = 0; k < channels; k++) {
+    double r = deviation_factor(job, channel + k);
+    duet_put(&job->format, job->result, channel + k, duet_number(&job->format, w->values, k) * r);
+    duet_put(&job->format, job->result, job->call->channels + channel + k,
+        duet_number(&job->format, w->values, job->width + k));
+  }
+}
+
+static void run_blocks(void *context, int64_t task) {
+  const channel_job *job = context;
+  int64_t first = task * job->batch, last = duet_least(first + job->batch, job->units);
+  workspace *w = aligned_alloc(64, (sizeof(workspace) + 63) & ~(size_t)63);
+  if (!w) abort();
+  for (int64_t block = first; block < last; block++) {
+    int64_t channel = block * job->width;
+    int64_t channels = duet_least(job->width, job->call->channels - channel);
+    if (job->dy)
+      products_of_block(job, w, channel, channels);
+    else
+      moments_of_block(job, w, channel, channels);
+  }
+  free(w);
+}
+
+static void run_sums(channel_job *job, char *result) {
+  job->result = result;
+  job->units = (job->call->channels + job->width - 1) / job->width;
+  job->batch = duet_most(1, TASK / (job->total * job->width));
+  int64_t tasks = (job->units + job->batch - 1) / job->batch;
+  if (tasks == 1)
+    run_blocks(job, 0);
+  else
+    duet_parallel_for(tasks, run_blocks, job);
+}
+
+duet_status duet_channel_moments(const void *block) {
+  const duet_channel_norm_call *call = block;
+  if (call->channels == 0) return DUET_OK;
+  channel_job job = open_job(call, call->operand[1], NULL);
+  if (job.total == 0) {
+    for (int64_t i = 0; i < 2 * call->channels; i++)
+      duet_put(&job.format, call->operand[0], i, __builtin_nan(""));
+    return DUET_OK;
+  }
+  run_sums(&job, call->operand[0]);
+  return DUET_OK;
+}
+
+duet_status duet_channel_norm_parameter_gradient(const void *block) {
+  const duet_channel_norm_call *call = block;
+  if (call->channels == 0) return DUET_OK;
+  channel_job job = open_job(call, call->operand[1], call->operand[3]);
+  job.moments = call->operand[2];
+  if (job.total == 0) {
+    memset(call->operand[0], 0, (size_t)(2 * call->channels * job.format.wide));
+    return DUET_OK;
+  }
+  run_sums(&job, call->operand[0]);
+  return DUET_OK;
+}
+
+// MARK: Element by element
+
+static const char *constant(const channel_job *job, int i, int64_t at) {
+  return job->constant[i] + at * job->format.wide;
+}
+
+// `count` elements from `at` on, whose constants begin at `first`.
+static void run_elements(const channel_job *job, int64_t at, int64_t first, int64_t count) {
+  int64_t size = job->format.element;
+  _Alignas(64) float wide[2][PIECE];
+  for (int64_t done = 0; done < count;) {
+    int64_t n = job->format.is_half ? duet_least(PIECE, count - done) : count - done;
+    const char *x = job->x + (at + done) * size, *dy = job->dy ? job->dy + (at + done) * size : NULL;
+    char *to = job->result + (at + done) * size;
+    int64_t own = job->each ? first + done : first;
+    void *y = to;
+    if (job->format.is_half) {
+      job->format.widen(wide[0], x, 2, n);
+      if (dy) job->format.widen(wide[1], dy, 2, n);
+      x = (const char *)wide[0];
+      dy = (const char *)wide[1];
+      y = wide[0];
+    }
+    if (job->dy)
+      job->loops->blend(y, x, dy, constant(job, 0, own), constant(job, 1, own),
+                        constant(job, 2, own), constant(job, 3, own), n, job->each);
+    else
+      job->loops->affine(y, x, constant(job, 0, own), constant(job, 1, own), constant(job, 2, own),
+                         n, job->each);
+    if (job->format.is_half) job->format.narrow(to, wide[0], n);
+    done += n;
+  }
+}
+
+static void run_units(void *context, int64_t task) {
+  const channel_job *job = context;
+  int64_t first = task * job->batch, last = duet_least(first + job->batch, job->units);
+  for (int64_t unit = first; unit < last; unit++)
+    run_elements(job, unit * job->unit_size, job->each ? 0 : unit % job->call->channels,
+                 job->unit_size);
+}
+
+// Planes with a channel's constants, or where planes are short rows over all channels.
+static void run_for_elements(channel_job *job, char *constants, int count) {
+  const duet_channel_norm_call *c = job->call;
+  int64_t wide = job->format.wide, size = c->channels * c->inner;
+  job->each = c->inner < SHORT;
+  char *rows = NULL;
+  if (job->each && c->inner > 1) {
+    rows = duet_scratch(count * size * wide);
+    for (int i = 0; i < count; i++)
+      for (int64_t k = 0; k < c->channels; k++)
+        for (int64_t s = 0; s < c->inner; s++)
+          memcpy(rows + ((i * c->channels + k) * c->inner + s) * wide,
+                 constants + (i * c->channels + k) * wide, (size_t)wide);
+  }
+  for (int i = 0; i < count; i++)
+    job->constant[i] = rows ? rows + i * size * wide : constants + i * c->channels * wide;
+  job->unit_size = job->each ? size : c->inner;
+  job->units = job->each ? c->batch : c->batch * c->channels;
+  job->batch = duet_most(1, TASK / job->unit_size);
+  int64_t tasks = (job->units + job->batch - 1) / job->batch;
+  if (tasks == 1)
+    run_units(job, 0);
+  else
+    duet_parallel_for(tasks, run_units, job);
+  free(rows);
+}
+
+duet_status duet_channel_norm_forward(const void *block) {
+  const duet_channel_norm_call *call = block;
+  channel_job job = open_job(call, call->operand[1], NULL);
+  if (job.total * call->channels == 0) return DUET_OK;
+  job.moments = call->operand[2];
+  job.result = call->operand[0];
+  int64_t channels = call->channels;
+  char *constants = duet_scratch(3 * channels * job.format.wide);
+  for (int64_t k = 0; k < channels; k++) {
+    duet_put(&job.format, constants, k, duet_number(&job.format, job.moments, k));
+    duet_put(&job.format, constants, channels + k,
+        deviation_factor(&job, k) * duet_element(&job.format, call->operand[3], k));
+    duet_put(&job.format, constants, 2 * channels + k, duet_element(&job.format, call->operand[4], k));
+  }
+  run_for_elements(&job, constants, 3);
+  free(constants);
+  return DUET_OK;
+}
+
+duet_status duet_channel_norm_input_gradient(const void *block) {
+  const duet_channel_norm_call *call = block;
+  channel_job job = open_job(call, call->operand[1], call->operand[5]);
+  if (job.total * call->channels == 0) return DUET_OK;
+  job.moments = call->operand[2];
+  job.result = call->operand[0];
+  const void *sums = call->operand[4];
+  int64_t channels = call->channels;
+  double n = (double)job.total;
+  char *constants = duet_scratch(4 * channels * job.format.wide);
+  for (int64_t k = 0; k < channels; k++) {
+    double r = deviation_factor(&job, k);
+    double a = r * duet_element(&job.format, call->operand[3], k);
+    duet_put(&job.format, constants, k, duet_number(&job.format, job.moments, k));
+    duet_put(&job.format, constants, channels + k, a);
+    duet_put(&job.format, constants, 2 * channels + k, -(a * r * (duet_number(&job.format, sums, k) / n)));
+    duet_put(&job.format, constants, 3 * channels + k, -(a * (duet_number(&job.format, sums, channels + k) / n)));
+  }
+  run_for_elements(&job, constants, 4);
+  free(constants);
+  return DUET_OK;
+}

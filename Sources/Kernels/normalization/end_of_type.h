@@ -1,0 +1,10 @@
+#undef LOAD
+#undef STORE
+#undef PART
+#undef STORE_PART
+#undef FMA
+#undef NOTHING
+#undef SQUARE_ROOT
+#undef TYPE
+#undef VECTOR
+#undef IN

@@ -1,0 +1,7 @@
+#define DUET_ISA_SCALAR 1
+#include "../simd/simd.h"
+#ifndef DUET_ISA_ABSENT
+DUET_ISA_BEGIN
+#include "normalization_template.h"
+DUET_ISA_END
+#endif

@@ -1,0 +1,72 @@
+#include "../math/math_f32.h"
+#include "../math/math_f64.h"
+#include "../reduction/lanes.h"
+#include "normalization.h"
+
+enum { NARROW = 4096 };  // bytes of a row of which four are taken together
+
+#define JOIN_2(a, b) a##b
+#define JOIN(a, b) JOIN_2(a, b)
+
+DUET_INLINE void store_part_f32x16(void *p, f32x16 v, int64_t n) { store_part_f32(p, v, n); }
+DUET_INLINE void store_part_f64x16(void *p, f64x16 v, int64_t n) {
+  if (n < 8) {
+    store_part_f64(p, v.lo, n);
+    return;
+  }
+  store_f64(p, v.lo);
+  if (n > 8) store_part_f64((double *)p + 8, v.hi, n - 8);
+}
+
+DUET_INLINE f32x16 exp_f32x16(f32x16 x) { return math_exp_f32(x); }
+DUET_INLINE f32x16 log_f32x16(f32x16 x) { return math_log_f32(x); }
+DUET_INLINE f64x16 exp_f64x16(f64x16 x) {
+  f64x16 y;
+  y.lo = math_exp_f64(x.lo);
+  y.hi = math_exp_f64(x.hi);
+  return y;
+}
+DUET_INLINE f64x16 log_f64x16(f64x16 x) {
+  f64x16 y;
+  y.lo = math_log_f64(x.lo);
+  y.hi = math_log_f64(x.hi);
+  return y;
+}
+
+#define TYPE float
+#define VECTOR f32x16
+#define IN(name) name##_f32
+#define SQUARE_ROOT __builtin_sqrtf
+#include "numbers_template.h"
+#include "row_norm_template.h"
+#include "channel_norm_template.h"
+#include "cross_entropy_template.h"
+#include "end_of_type.h"
+
+#define TYPE double
+#define VECTOR f64x16
+#define IN(name) name##_f64
+#define SQUARE_ROOT __builtin_sqrt
+#include "numbers_template.h"
+#include "row_norm_template.h"
+#include "channel_norm_template.h"
+#include "cross_entropy_template.h"
+#include "end_of_type.h"
+
+#define ROW_NORMS(type)                                                                        \
+  {{layer_norm_rows_##type, layer_norm_input_gradient_##type,                                  \
+    layer_norm_parameter_gradient_##type},                                                     \
+   {rms_norm_rows_##type, rms_norm_input_gradient_##type, rms_norm_parameter_gradient_##type}}
+#define CHANNELS(type)                                                                         \
+  {clear_##type,              add_##type,                 add_centred_##type,                  \
+   add_products_##type,       fold_##type,                column_sums_##type,                  \
+   column_centred_sums_##type, column_product_sums_##type, affine_##type,                      \
+   blend_##type,              join_##type}
+#define CROSS_ENTROPY(type) \
+  {class_sums_##type, class_column_sums_##type, class_gradient_##type, class_column_gradient_##type}
+
+const duet_normalizations DUET_SUFFIX(duet_normalizations) = {
+    .rows = {ROW_NORMS(f32), ROW_NORMS(f64)},
+    .channels = {CHANNELS(f32), CHANNELS(f64)},
+    .classes = {CROSS_ENTROPY(f32), CROSS_ENTROPY(f64)},
+};
