@@ -1,4 +1,5 @@
 // Convolution, forward.
+#include "convolution_gathered.h"
 #include "convolve.h"
 #include "image.h"
 #include "winograd.h"
@@ -116,6 +117,10 @@ duet_status duet_conv2d(const void *argument) {
     return DUET_OK;
   }
   if (duet_winograd_applies(c)) return duet_winograd_conv2d(c);
+  if (duet_gathers_forward(argument)) {
+    duet_conv2d_gathered(argument, w.engine);
+    return DUET_OK;
+  }
   w.packs = duet_convolve_packs(w.engine, w.out, c->out_width);
 
   char *packed = duet_scratch(0, (c->out_channels * depth + 16) * w.es);

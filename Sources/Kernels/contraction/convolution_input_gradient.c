@@ -1,5 +1,6 @@
 // The gradient of a convolution with respect to its input: one convolution of dy for each remainder
 // of (row, column) by the stride, with the taps that fall on the stride's grid there.
+#include "convolution_gathered.h"
 #include "convolve.h"
 #include "image.h"
 #include "winograd.h"
@@ -99,28 +100,25 @@ static void pack_weights(const gradient_work *w, char *packed, const phase_axis 
 static void gradient_image(const gradient_work *w, int64_t batch, int64_t group, int64_t band) {
   const duet_conv2d_call *c = &w->call;
   int64_t es = w->es, first = band * w->rows;
-  // Rows of dy outside the output are skipped, columns outside it are zeros in the copy.
-  int64_t from_row = at_least(0, first + w->low_row);
-  int64_t to_row = at_most(c->out_height, first + w->rows + w->high_row);
+  int64_t from_row = first + w->low_row, to_row = first + w->rows + w->high_row;
   duet_image_copy copy = {.channels = w->out,
                           .height = c->out_height,
                           .width = c->out_width,
                           .first_row = from_row,
-                          .rows = at_least(0, to_row - from_row),
+                          .rows = to_row - from_row,
                           .row_step = 1,
                           .first_column = w->low_column,
                           .columns = w->horizontal[0].count + w->high_column - w->low_column,
                           .column_step = 1};
-  int in_place = duet_image_is_ready(&copy) && w->engine->masked;
+  int packs = c->stride_height * c->stride_width == 1 &&
+              duet_convolve_packs(w->engine, w->in, c->in_width);
+  int in_place = duet_image_is_ready(&copy) && w->engine->masked && !packs;
   size_t offset_bytes = duet_round_up(w->most_taps * sizeof(int64_t), 64);
-  size_t range_bytes = duet_round_up(w->rows * sizeof(int32_t), 64);
   size_t tile_bytes = duet_convolve_scratch(w->engine, w->out, w->most_taps);
-  char *memory = duet_scratch(1, offset_bytes + 2 * range_bytes + tile_bytes +
+  char *memory = duet_scratch(1, offset_bytes + tile_bytes +
                                    (in_place ? 0 : duet_image_bytes(&copy, es)));
   int64_t *offset = (int64_t *)memory;
-  int32_t *first_tap = (int32_t *)(memory + offset_bytes);
-  int32_t *last_tap = (int32_t *)(memory + offset_bytes + range_bytes);
-  char *scratch = memory + offset_bytes + 2 * range_bytes, *image = scratch + tile_bytes;
+  char *scratch = memory + offset_bytes, *image = scratch + tile_bytes;
   const char *source =
     (const char *)c->operand[1] +
     (batch * c->groups + group) * w->out * c->out_height * c->out_width * es;
@@ -137,14 +135,6 @@ static void gradient_image(const gradient_work *w, int64_t batch, int64_t group,
       for (int64_t a = 0; a < v->taps; a++)
         for (int64_t b = 0; b < h->taps; b++)
           offset[a * h->taps + b] = v->shift[a] * pitch + h->shift[b];
-      for (int64_t i = 0; i < rows; i++) {
-        // Shifts fall as taps rise: the taps whose row exists are a range.
-        int64_t a = 0, b;
-        while (a < v->taps && first + i + v->shift[a] >= c->out_height) a++;
-        for (b = a; b < v->taps && first + i + v->shift[b] >= 0;) b++;
-        first_tap[i] = (int32_t)(a * h->taps);
-        last_tap[i] = (int32_t)(b * h->taps);
-      }
       const char *weight = w->weight[r * c->stride_width + q];
       duet_convolution x = {
         .engine = w->engine,
@@ -163,8 +153,6 @@ static void gradient_image(const gradient_work *w, int64_t batch, int64_t group,
         .result_m = plane,
         .result_row = c->stride_height * c->in_width,
         .result_column = c->stride_width,
-        .first_tap = first_tap,
-        .last_tap = last_tap,
         .scratch = scratch,
       };
       duet_convolve(&x);
@@ -193,6 +181,10 @@ duet_status duet_conv2d_input_gradient(const void *argument) {
     return DUET_OK;
   }
   if (duet_winograd_applies(c)) return duet_winograd_input_gradient(c);
+  if (duet_gathers_input_gradient(argument)) {
+    duet_conv2d_input_gradient_gathered(argument, w.engine);
+    return DUET_OK;
+  }
 
   int64_t phases = c->stride_height * c->stride_width;
   size_t axis_bytes = duet_round_up((c->stride_height + c->stride_width) * sizeof(phase_axis), 64);

@@ -33,15 +33,14 @@ typedef struct {
 // One panel of columns for all m, over the channels of a block.
 static void convolve_panel(const duet_convolution *x, duet_parts parts, duet_tile *t,
                            duet_tile_mode mode, span channel,
-                           int64_t first_tap, char *result, int64_t result_column) {
+                           char *result, int64_t result_column) {
   const duet_engine *engine = x->engine;
   int64_t es = engine->element_size, depth = x->channels * x->taps, columns = t->columns;
   t->accumulate = channel.first > 0;
   for (int64_t p = 0; p < parts.count; p++) {
     int64_t begin = duet_part_begin(parts, p), rows = duet_part_begin(parts, p + 1) - begin;
     char *c = result + begin * x->result_m * es;
-    t->a = x->weight + (begin * depth + (channel.first * x->taps + first_tap) * rows) * es;
-    t->a_segment = mode == DUET_TILE_TAPS ? (x->taps - t->k) * rows : 0;
+    t->a = x->weight + (begin * depth + channel.first * x->taps * rows) * es;
     t->c = result_column == 1 ? c : x->scratch;
     t->c_step = result_column == 1 ? x->result_m : columns;
     duet_tile_fn tile = duet_choose_tile(engine, mode, rows, columns);
@@ -74,8 +73,6 @@ static void convolve_rows(const duet_convolution *x, span block) {
   int64_t es = x->engine->element_size, full = 2 * x->engine->lanes;
   int64_t step = packed_channels(x->channels, x->taps ? x->taps : 1);
   for (int64_t i = 0; i < x->rows; i++) {
-    int64_t first = x->first_tap ? x->first_tap[i] : 0;
-    int64_t last = x->last_tap ? x->last_tap[i] : x->taps;
     for (int64_t j = 0; j < x->columns; j += full) {
       char *result = x->result + (i * x->result_row + j * x->result_column) * es;
       for (int64_t c = block.first; c < block.first + block.count; c += step) {
@@ -83,18 +80,18 @@ static void convolve_rows(const duet_convolution *x, span block) {
             block.first + block.count - c < step ? block.first + block.count - c : step};
         duet_tile t = {.columns = (int32_t)(x->columns - j < full ? x->columns - j : full)};
         const char *image = x->image + (c * x->channel + i * x->row + j) * es;
-        if (x->taps == 1 && last > first) {
+        if (x->taps == 1) {
           t.b = image + x->offset[0] * es;
           t.b_step = x->channel;
           t.k = channel.count;
-          convolve_panel(x, parts, &t, DUET_TILE_PACKED, channel, 0, result, x->result_column);
+          convolve_panel(x, parts, &t, DUET_TILE_PACKED, channel, result, x->result_column);
         } else {
           t.b = image;
           t.b_segment = x->channel;
-          t.offset = x->offset + first;
-          t.k = last - first;
+          t.offset = x->offset;
+          t.k = x->taps;
           t.segments = channel.count;
-          convolve_panel(x, parts, &t, DUET_TILE_TAPS, channel, first, result, x->result_column);
+          convolve_panel(x, parts, &t, DUET_TILE_TAPS, channel, result, x->result_column);
         }
       }
     }
@@ -139,7 +136,7 @@ static void convolve_positions(const duet_convolution *x, span block) {
                      .b_step = full,
                      .k = channel.count * x->taps,
                      .segments = 1};
-      convolve_panel(x, parts, &t, DUET_TILE_PACKED, channel, 0, x->result + q * es, 1);
+      convolve_panel(x, parts, &t, DUET_TILE_PACKED, channel, x->result + q * es, 1);
     }
   }
 }
@@ -149,7 +146,7 @@ void duet_convolve(const duet_convolution *x) {
   int64_t step = packed_channels(x->channels, x->taps ? x->taps : 1);
   most = most / step * step;
   if (most < step) most = step;
-  int packs = !x->first_tap && x->result_column == 1 && x->result_row == x->columns &&
+  int packs = x->result_column == 1 && x->result_row == x->columns &&
               duet_convolve_packs(x->engine, x->m, x->columns);
   for (int64_t c = 0; c < x->channels; c += most) {
     span block = {c, x->channels - c < most ? x->channels - c : most};

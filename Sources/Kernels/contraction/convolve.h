@@ -17,8 +17,6 @@ typedef struct {
   const int64_t *offset;
   int64_t rows, columns;
   int64_t result_m, result_row, result_column;
-  // The taps that row i uses: first[i] ..< last[i]. NULL: all.
-  const int32_t *first_tap, *last_tap;
   char *scratch;  // duet_convolve_scratch bytes
 } duet_convolution;
 

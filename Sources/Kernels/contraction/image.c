@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#define SORT(type)                                                                            \
+#define SORT(type, step)                                                                      \
   for (int64_t i = 0; i < begin; i++) ((type *)to)[q * run + i] = 0;                         \
   for (int64_t i = begin; i < end; i++)                                                      \
-    ((type *)to)[q * run + i] = ((const type *)from)[first + i * step];                      \
+    ((type *)to)[q * run + i] = ((const type *)from)[first + i * (step)];                    \
   for (int64_t i = end; i < run; i++) ((type *)to)[q * run + i] = 0;
 
 static void sort_columns(const duet_image_copy *x, char *to, const char *from, int64_t es) {
@@ -19,10 +19,12 @@ static void sort_columns(const duet_image_copy *x, char *to, const char *from, i
     if (begin > run) begin = run;
     if (end > run) end = run;
     if (end < begin) end = begin;
-    if (es == 4) {
-      SORT(uint32_t)
+    if (es == 4 && step == 2) {
+      SORT(uint32_t, 2)
+    } else if (es == 4) {
+      SORT(uint32_t, step)
     } else {
-      SORT(uint64_t)
+      SORT(uint64_t, step)
     }
   }
 }

@@ -70,8 +70,7 @@ typedef struct {
 // an infinite or NaN weight gives NaN there.
 duet_status duet_conv2d(const void *call);                  // y, x, w
 // k runs over (output channel of the group, kh, kw). Taps are skipped where they miss the grid of
-// the strides or meet a row outside the output; those on the grid that meet a column outside it
-// multiply by +0.
+// the strides; those on the grid that fall outside the output multiply by +0.
 duet_status duet_conv2d_input_gradient(const void *call);   // dx, dy, w
 // k runs over (batch, output row, output column); taps that fall on the padding multiply by +0.
 duet_status duet_conv2d_weight_gradient(const void *call);  // dw, x, dy

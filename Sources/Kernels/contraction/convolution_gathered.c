@@ -1,0 +1,359 @@
+// Convolutions with many output channels and the gradients of their inputs: products of the weights
+// with gathered patches.
+#include "convolution_gathered.h"
+
+#include "gathered.h"
+#include "image.h"
+
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+// Rows of a product over which gathering is paid off.
+enum { LEAST_M = 32, LEAST_M_OF_PATCHES = 96 };
+enum { LOCAL_TAPS = 64 };  // of a kernel that is transposed on the stack
+
+// A 1 x 1 convolution that keeps positions does not care where rows end.
+static duet_conv2d_call merged(const duet_conv2d_call *call) {
+  duet_conv2d_call c = *call;
+  if (c.kernel_height == 1 && c.kernel_width == 1 && c.stride_height == 1 && c.stride_width == 1 &&
+      c.pad_top == 0 && c.pad_left == 0 && c.out_height == c.in_height &&
+      c.out_width == c.in_width) {
+    c.in_width *= c.in_height;
+    c.out_width = c.in_width;
+    c.in_height = c.out_height = 1;
+  }
+  return c;
+}
+
+typedef struct {
+  duet_conv2d_call call;
+  const duet_engine *engine;
+  int64_t es, in, out, taps;  // channels of a group
+  const char *weight;
+  size_t weight_bytes;        // of a group
+  const int64_t *tap_row, *tap_column;
+  duet_gathered_grid grid;
+} forward_work;
+
+static void pack_forward(const void *context, char *to, int64_t first, int64_t count,
+                         int64_t channel, int64_t channels) {
+  const forward_work *w = context;
+  int64_t depth = w->in * w->taps;
+  w->engine->pack(to, count, w->weight + (first * depth + channel * w->taps) * w->es, count,
+                  channels * w->taps, depth, 1);
+}
+
+static void forward_task(void *context, int64_t index) {
+  const forward_work *w = context;
+  const duet_conv2d_call *c = &w->call;
+  int64_t es = w->es, group = index / w->grid.tasks;
+  int64_t in_plane = c->in_height * c->in_width, out_plane = c->out_height * c->out_width;
+  duet_gathered x = {.engine = w->engine,
+                     .m = w->out,
+                     .channels = w->in,
+                     .taps = w->taps,
+                     .weight = w->weight + group * w->weight_bytes,
+                     .tap_row = w->tap_row,
+                     .tap_column = w->tap_column,
+                     .row_step = c->stride_height,
+                     .column_step = c->stride_width,
+                     .source_image = c->in_channels * in_plane,
+                     .height = c->in_height,
+                     .width = c->in_width,
+                     .columns = c->out_width,
+                     .result_image = c->out_channels * out_plane,
+                     .result_m = out_plane};
+  int64_t image = duet_take_gathered(&w->grid, index % w->grid.tasks, &x);
+  int64_t m = duet_part_begin(duet_split(w->out, w->engine->rows), x.first_panel);
+  const char *source = c->operand[1];
+  x.source = source + (image * c->in_channels + group * w->in) * in_plane * es;
+  x.source_end = source + c->batch * c->in_channels * in_plane * es;
+  x.result = (char *)c->operand[0] +
+             ((image * c->out_channels + group * w->out + m) * out_plane +
+              x.first_row * c->out_width + x.first_column) * es;
+  duet_multiply_gathered(&x, duet_scratch(1, duet_gathered_scratch(&x)));
+}
+
+int duet_gathers_forward(const duet_conv2d_call *c) {
+  int64_t taps = c->kernel_height * c->kernel_width;
+  return c->out_channels / c->groups >= (taps == 1 ? LEAST_M : LEAST_M_OF_PATCHES);
+}
+
+void duet_conv2d_gathered(const duet_conv2d_call *call, const duet_engine *engine) {
+  forward_work w = {.call = merged(call), .engine = engine, .es = engine->element_size};
+  const duet_conv2d_call *c = &w.call;
+  w.in = c->in_channels / c->groups;
+  w.out = c->out_channels / c->groups;
+  w.taps = c->kernel_height * c->kernel_width;
+  w.weight_bytes = duet_gathered_weight_bytes(engine, w.out, w.in, w.taps);
+  size_t tap_bytes = duet_round_up(w.taps * sizeof(int64_t), 64);
+  char *memory = duet_scratch(0, 2 * tap_bytes + c->groups * w.weight_bytes);
+  int64_t *row = (int64_t *)memory, *column = (int64_t *)(memory + tap_bytes);
+  for (int64_t t = 0; t < w.taps; t++) {
+    row[t] = t / c->kernel_width * c->dilation_height - c->pad_top;
+    column[t] = t % c->kernel_width * c->dilation_width - c->pad_left;
+  }
+  w.tap_row = row;
+  w.tap_column = column;
+  char *packed = memory + 2 * tap_bytes;
+  for (int64_t g = 0; g < c->groups; g++) {
+    w.weight = (const char *)c->operand[2] + g * w.out * w.in * w.taps * w.es;
+    duet_pack_gathered_weights(engine, packed + g * w.weight_bytes, w.out, w.in, w.taps,
+                               pack_forward, &w);
+  }
+  w.weight = packed;
+  double work = (double)c->batch * c->out_channels * c->out_height * c->out_width * w.in * w.taps;
+  w.grid = duet_cut_gathered(engine, c->batch, c->out_height, c->out_width,
+                             c->stride_height * c->stride_width, w.out, work / c->groups);
+  int64_t tasks = c->groups * w.grid.tasks;
+  if (tasks == 1)
+    forward_task(&w, 0);
+  else
+    duet_parallel_for(tasks, forward_task, &w);
+}
+
+// One remainder of input positions along an axis by the stride: `count` positions remainder + i *
+// stride, and the taps that meet outputs from there, ascending: tap[k] meets output i + shift[k].
+typedef struct {
+  int64_t count, taps;
+  const int64_t *tap, *shift;
+} phase_axis;
+
+typedef struct {
+  const char *weight;         // packed, group by group
+  size_t weight_bytes;
+  const int64_t *tap;         // in the kernel
+  const int64_t *tap_row, *tap_column;
+  int64_t taps;
+} phase;
+
+typedef struct {
+  duet_conv2d_call call;
+  const duet_engine *engine;
+  int64_t es, in, out, taps;  // channels of a group
+  const char *weight;         // of the group that is packed
+  const phase *packed;        // the phase that is packed
+  const phase_axis *vertical, *horizontal;
+  const phase *phases;        // [vertical][horizontal]
+  duet_gathered_grid grid;
+} gradient_work;
+
+// Output position o and tap k meet input position p where o * stride + k * dilation = p + pad.
+static int64_t *make_phases(phase_axis *axis, int64_t *store, int64_t size, int64_t kernel,
+                            int64_t stride, int64_t dilation, int64_t pad) {
+  for (int64_t r = 0; r < stride; r++, store += 2 * kernel) {
+    int64_t *tap = store, *shift = store + kernel, taps = 0;
+    for (int64_t k = 0; k < kernel; k++) {
+      int64_t distance = r + pad - k * dilation;
+      if (distance % stride != 0) continue;
+      tap[taps] = k;
+      shift[taps++] = distance / stride;
+    }
+    axis[r] = (phase_axis){size > r ? (size - r + stride - 1) / stride : 0, taps, tap, shift};
+  }
+  return store;
+}
+
+// Rows are input channels, [output channel][tap of the phase][row].
+static void pack_gradient(const void *context, char *to, int64_t first, int64_t count,
+                          int64_t channel, int64_t channels) {
+  const gradient_work *w = context;
+  const phase *p = w->packed;
+  int64_t es = w->es, row = count * es;
+  const char *source = w->weight + (channel * w->in + first) * w->taps * es;
+  if (w->taps == 1) {
+    w->engine->pack(to, count, source, count, channels, 1, w->in);
+    return;
+  }
+  char all[(LOCAL_TAPS * DUET_TILE_ROWS + 16) * 8];
+  for (int64_t o = 0; o < channels; o++, source += w->in * w->taps * es) {
+    if (p->taps == w->taps) {
+      w->engine->pack(to, count, source, count, w->taps, w->taps, 1);
+      to += w->taps * row;
+    } else if (w->taps <= LOCAL_TAPS) {
+      w->engine->pack(all, count, source, count, w->taps, w->taps, 1);
+      for (int64_t t = 0; t < p->taps; t++, to += row) memcpy(to, all + p->tap[t] * row, row);
+    } else {
+      for (int64_t t = 0; t < p->taps; t++, to += row)
+        w->engine->pack(to, count, source + p->tap[t] * es, count, 1, w->taps, w->taps);
+    }
+  }
+}
+
+// Rows of dx whose remainder is the vertical one of `parts`: column phases side by side.
+static void merge_row(const duet_conv2d_call *c, char *to, const char *const *part,
+                      const phase_axis *horizontal, int64_t es) {
+  int64_t step = c->stride_width, width = c->in_width;
+#define MERGE(type)                                                                           \
+  type *x = (type *)to;                                                                       \
+  const type *even = (const type *)part[0], *odd = step > 1 ? (const type *)part[1] : NULL;   \
+  if (step == 2 && even && odd) {                                                             \
+    for (int64_t j = 0; j < width / 2; j++) {                                                 \
+      x[2 * j] = even[j];                                                                     \
+      x[2 * j + 1] = odd[j];                                                                  \
+    }                                                                                         \
+    if (width % 2) x[width - 1] = even[width / 2];                                            \
+  } else if (step == 2 && even) {                                                             \
+    for (int64_t j = 0; j < width / 2; j++) {                                                 \
+      x[2 * j] = even[j];                                                                     \
+      x[2 * j + 1] = 0;                                                                       \
+    }                                                                                         \
+    if (width % 2) x[width - 1] = even[width / 2];                                            \
+  } else {                                                                                    \
+    for (int64_t q = 0; q < step && q < width; q++)                                           \
+      for (int64_t j = 0; j < horizontal[q].count; j++)                                       \
+        x[q + j * step] = part[q] ? ((const type *)part[q])[j] : 0;                           \
+  }
+  if (es == 4) {
+    MERGE(uint32_t)
+  } else {
+    MERGE(uint64_t)
+  }
+#undef MERGE
+}
+
+static void gradient_task(void *context, int64_t index) {
+  const gradient_work *w = context;
+  const duet_conv2d_call *c = &w->call;
+  int64_t es = w->es, group = index / w->grid.tasks;
+  int64_t in_plane = c->in_height * c->in_width, out_plane = c->out_height * c->out_width;
+  duet_gathered block = {.engine = w->engine,
+                         .m = w->in,
+                         .channels = w->out,
+                         .row_step = 1,
+                         .column_step = 1,
+                         .source_image = c->out_channels * out_plane,
+                         .height = c->out_height,
+                         .width = c->out_width,
+                         .columns = w->horizontal[0].count};
+  int64_t image = duet_take_gathered(&w->grid, index % w->grid.tasks, &block);
+  duet_parts parts = duet_split(w->in, w->engine->rows);
+  int64_t m = duet_part_begin(parts, block.first_panel);
+  int64_t channels = duet_part_begin(parts, block.first_panel + block.panels) - m;
+  const char *dy = c->operand[1];
+  block.source = dy + (image * c->out_channels + group * w->out) * out_plane * es;
+  block.source_end = dy + c->batch * c->out_channels * out_plane * es;
+  char *dx =
+    (char *)c->operand[0] + (image * c->in_channels + group * w->in + m) * in_plane * es;
+
+  int is_whole = c->stride_height * c->stride_width == 1;
+  int64_t part_bytes =
+    is_whole ? 0 : duet_round_up(channels * block.images * block.rows * block.columns * es, 64);
+  size_t pointer_bytes = duet_round_up(2 * c->stride_width * sizeof(char *), 64);
+  size_t bytes = 0;
+  for (int64_t p = 0; p < c->stride_height * c->stride_width; p++) {
+    if (w->phases[p].taps == 0) continue;
+    duet_gathered x = block;
+    x.taps = w->phases[p].taps;
+    x.tap_row = w->phases[p].tap_row;
+    x.tap_column = w->phases[p].tap_column;
+    size_t needed = duet_gathered_scratch(&x);
+    if (needed > bytes) bytes = needed;
+  }
+  char *memory = duet_scratch(1, pointer_bytes + c->stride_width * part_bytes + bytes);
+  const char **part = (const char **)memory, **row = part + c->stride_width;
+  char *results = memory + pointer_bytes, *scratch = results + c->stride_width * part_bytes;
+
+  for (int64_t r = 0; r < c->stride_height && r < c->in_height; r++) {
+    int64_t rows = w->vertical[r].count - block.first_row;
+    if (rows > block.rows) rows = block.rows;
+    if (rows <= 0) continue;
+    int64_t plane = rows * block.columns;
+    for (int64_t q = 0; q < c->stride_width; q++) {
+      const phase *p = &w->phases[r * c->stride_width + q];
+      duet_gathered x = block;
+      part[q] = NULL;
+      if (p->taps == 0 || w->horizontal[q].count == 0) continue;
+      x.weight = p->weight + group * p->weight_bytes;
+      x.taps = p->taps;
+      x.tap_row = p->tap_row;
+      x.tap_column = p->tap_column;
+      x.rows = rows;
+      x.result = results + q * part_bytes;
+      x.result_image = plane;
+      x.result_m = block.images * plane;
+      part[q] = x.result;
+      if (is_whole) {
+        x.result = dx + (block.first_row * c->in_width + block.first_column) * es;
+        x.result_image = c->in_channels * in_plane;
+        x.result_m = in_plane;
+      }
+      duet_multiply_gathered(&x, scratch);
+    }
+    if (is_whole) return;
+    for (int64_t n = 0; n < block.images; n++)
+      for (int64_t i = 0; i < channels; i++)
+        for (int64_t k = 0; k < rows; k++) {
+          for (int64_t q = 0; q < c->stride_width; q++)
+            row[q] = part[q] ? part[q] + ((i * block.images + n) * plane + k * block.columns) * es
+                             : NULL;
+          int64_t at = (block.first_row + k) * c->stride_height + r;
+          merge_row(c, dx + ((n * c->in_channels + i) * in_plane + at * c->in_width) * es, row,
+                    w->horizontal, es);
+        }
+  }
+}
+
+int duet_gathers_input_gradient(const duet_conv2d_call *c) {
+  int64_t taps = c->kernel_height * c->kernel_width;
+  return c->in_channels / c->groups >= (taps == 1 ? LEAST_M : LEAST_M_OF_PATCHES);
+}
+
+void duet_conv2d_input_gradient_gathered(const duet_conv2d_call *call, const duet_engine *engine) {
+  gradient_work w = {.call = merged(call), .engine = engine, .es = engine->element_size};
+  const duet_conv2d_call *c = &w.call;
+  w.in = c->in_channels / c->groups;
+  w.out = c->out_channels / c->groups;
+  w.taps = c->kernel_height * c->kernel_width;
+  int64_t phases = c->stride_height * c->stride_width;
+
+  size_t axis_bytes = duet_round_up((c->stride_height + c->stride_width) * sizeof(phase_axis), 64);
+  size_t phase_bytes = duet_round_up(phases * sizeof(phase), 64);
+  size_t tap_bytes = duet_round_up((2 * (c->stride_height * c->kernel_height +
+                                         c->stride_width * c->kernel_width) +
+                                    3 * w.taps) * sizeof(int64_t), 64);
+  // Every tap belongs to one phase.
+  size_t gaps = phases * duet_gathered_weight_bytes(engine, w.in, w.out, 1);
+  size_t weight_bytes = c->groups * (duet_gathered_weight_bytes(engine, w.in, w.out, w.taps) + gaps);
+  char *memory = duet_scratch(0, axis_bytes + phase_bytes + tap_bytes + weight_bytes);
+  phase_axis *vertical = (phase_axis *)memory, *horizontal = vertical + c->stride_height;
+  phase *all = (phase *)(memory + axis_bytes);
+  int64_t *store = (int64_t *)(memory + axis_bytes + phase_bytes);
+  char *packed = memory + axis_bytes + phase_bytes + tap_bytes;
+  store = make_phases(vertical, store, c->in_height, c->kernel_height, c->stride_height,
+                      c->dilation_height, c->pad_top);
+  store = make_phases(horizontal, store, c->in_width, c->kernel_width, c->stride_width,
+                      c->dilation_width, c->pad_left);
+  w.vertical = vertical;
+  w.horizontal = horizontal;
+  w.phases = all;
+  for (int64_t r = 0; r < c->stride_height; r++)
+    for (int64_t q = 0; q < c->stride_width; q++) {
+      phase *p = all + r * c->stride_width + q;
+      const phase_axis *v = vertical + r, *h = horizontal + q;
+      int64_t taps = v->taps * h->taps, *tap = store, *row = tap + taps, *column = row + taps;
+      for (int64_t t = 0; t < taps; t++) {
+        tap[t] = v->tap[t / h->taps] * c->kernel_width + h->tap[t % h->taps];
+        row[t] = v->shift[t / h->taps];
+        column[t] = h->shift[t % h->taps];
+      }
+      store = column + taps;
+      *p = (phase){.weight = packed, .tap = tap, .tap_row = row, .tap_column = column, .taps = taps};
+      if (taps == 0 || v->count == 0 || h->count == 0) continue;
+      p->weight_bytes = duet_gathered_weight_bytes(engine, w.in, w.out, taps);
+      w.packed = p;
+      for (int64_t g = 0; g < c->groups; g++, packed += p->weight_bytes) {
+        w.weight = (const char *)c->operand[2] + g * w.out * w.in * w.taps * w.es;
+        duet_pack_gathered_weights(engine, packed, w.in, w.out, taps, pack_gradient, &w);
+      }
+    }
+  double work = (double)c->batch * c->out_channels * c->out_height * c->out_width * w.in * w.taps;
+  w.grid = duet_cut_gathered(engine, c->batch, vertical[0].count, horizontal[0].count, 1, w.in,
+                             work / c->groups);
+  int64_t tasks = c->groups * w.grid.tasks;
+  if (tasks == 1)
+    gradient_task(&w, 0);
+  else
+    duet_parallel_for(tasks, gradient_task, &w);
+}

@@ -1,0 +1,60 @@
+import Duet
+import Foundation
+import Testing
+
+/// Convolutions of small integers, whose sums are exact, against PyTorch's: equal, not near.
+@Suite struct ConvolutionTests {
+  struct Fixture: Decodable {
+    let cases: [Item]
+  }
+
+  struct Item: Decodable, Sendable, CustomTestStringConvertible {
+    let stride, padding, dilation: [Int]
+    let groups: Int
+    let inputShape, weightShape, outputShape: [Int]
+    let input, weight, cotangent, output, inputGradient, weightGradient: Data
+
+    var testDescription: String {
+      "\(inputShape) by \(weightShape), stride \(stride), padding \(padding), dilation \(dilation), groups \(groups)"
+    }
+  }
+
+  static let items: [Item] = {
+    let url = Bundle.module.url(
+      forResource: "convolutions", withExtension: "json", subdirectory: "Fixtures")!
+    return try! JSONDecoder().decode(Fixture.self, from: Data(contentsOf: url)).cases
+  }()
+
+  private func small(_ data: Data, _ shape: [Int], _ dtype: DType) -> Tensor {
+    Tensor(data.map { Int(Int8(bitPattern: $0)) }, shape).asType(dtype)
+  }
+
+  private func expect(_ actual: Tensor, _ stored: Data, _ shape: [Int], _ what: String) {
+    let bytes = [UInt8](stored)
+    let expected = stride(from: 0, to: bytes.count, by: 2).map { i in
+      Int(Int16(bitPattern: UInt16(bytes[i]) | UInt16(bytes[i + 1]) << 8))
+    }
+    #expect(Array(actual.shape) == shape, "\(what)")
+    let values = actual.asArray(Double.self)
+    #expect(values.count == expected.count, "\(what)")
+    for (i, (a, b)) in zip(values, expected).enumerated() where a != Double(b) {
+      Issue.record("\(what): element \(i) is \(a) instead of \(b)")
+      return
+    }
+  }
+
+  @Test(
+    "convolutions and both gradients equal PyTorch's", arguments: items, [DType.float32, .float64])
+  func equalsPyTorch(_ item: Item, _ dtype: DType) {
+    let x = small(item.input, item.inputShape, dtype).requiringGrad()
+    let w = small(item.weight, item.weightShape, dtype).requiringGrad()
+    let y = conv2d(
+      x, w, stride: item.stride, padding: item.padding, dilation: item.dilation,
+      groups: item.groups)
+    expect(y.detached(), item.output, item.outputShape, "output")
+    let cotangent = small(item.cotangent, item.outputShape, dtype)
+    let gradient = gradients(of: [y], by: [x, w], cotangents: [cotangent])
+    expect(gradient[0], item.inputGradient, item.inputShape, "gradient of the input")
+    expect(gradient[1], item.weightGradient, item.weightShape, "gradient of the weight")
+  }
+}
