@@ -18,7 +18,8 @@ let package = Package(
       name: "DuetTracer", dependencies: ["DuetEager", "DuetCompiler"], path: "Sources/Tracer"),
     .target(name: "DuetNN", dependencies: ["DuetTracer"], path: "Sources/NN"),
     .target(name: "Duet", dependencies: ["DuetNN"], path: "Sources/Duet"),
-    .executableTarget(name: "duet-bench", dependencies: ["Duet"], path: "Benchmarks"),
+    .executableTarget(
+      name: "duet-bench", dependencies: ["Duet", "DuetKernels"], path: "Benchmarks"),
     .executableTarget(name: "mnist", dependencies: ["Duet"], path: "Examples/mnist"),
     .testTarget(
       name: "CompilerTests", dependencies: ["DuetCompiler", "DuetKernels"],
@@ -33,6 +34,16 @@ let package = Package(
     .testTarget(
       name: "EquivalenceTests", dependencies: ["Duet", "DuetTestSupport"],
       path: "Tests/EquivalenceTests"),
+    .target(
+      name: "DuetKernelCalls", dependencies: ["DuetKernels"], path: "Tests/KernelCalls",
+      exclude: ["check.c", "emulated.sh"]),
+    .testTarget(
+      name: "KernelTests", dependencies: ["DuetKernelCalls", "DuetTestSupport"],
+      path: "Tests/KernelTests"),
+    .target(name: "DuetAllocationCounter", path: "Tests/AllocationCounter"),
+    .testTarget(
+      name: "AllocationTests", dependencies: ["Duet", "DuetAllocationCounter", "DuetTestSupport"],
+      path: "Tests/AllocationTests"),
     .testTarget(
       name: "ReferenceTests", dependencies: ["Duet", "DuetTestSupport"],
       path: "Tests/ReferenceTests",

@@ -11,7 +11,8 @@ func run(_ options: Options) throws(UsageError) -> Int32 {
   case .list:
     for item in families.flatMap(\.cases) { print(item.name) }
     return 0
-  case .run: break
+  case .end: return 0
+  case .run, .soak, .resident: break
   }
   // A case without a meaning in any of the modes is left out.
   let selection = try options.selection(from: families).filter { _, item in
@@ -21,18 +22,54 @@ func run(_ options: Options) throws(UsageError) -> Int32 {
     throw UsageError("cannot write \(page)")
   }
   if let threads = options.threads { setThreadCount(threads) }
+  let peers: Peers?
+  if let path = options.peers {
+    peers = try Peers(contentsOf: path, threads: threadCount)
+  } else {
+    peers = nil
+  }
+  switch options.action {
+  case .soak(let steps):
+    return soak(selection, options.modes, steps: steps, printsJSON: options.printsJSON)
+  case .resident:
+    do {
+      print(try residentGrowth(selection[0].item, options.modes[0]))
+    } catch {
+      throw UsageError("\(error)")
+    }
+    return 0
+  case .run, .list, .help, .end: break
+  }
 
   let machine = Machine()
   let plan: SamplingPlan = options.isQuick ? .quick : options.printsJSON ? .full : .brief
-  let runner = Runner(plan: plan, modes: options.modes)
-  let table = Table(names: selection.map(\.item.name), modes: options.modes)
+  let runner = Runner(plan: plan, modes: options.modes, threads: machine.threads)
+  let table = Table(
+    names: selection.map(\.item.name), modes: options.modes, showsLimits: options.measuresLimits,
+    showsPeers: peers != nil)
   let progress = Progress(total: selection.count)
-  if !options.printsJSON { print("Duet on \(machine.description)\n\n\(table.header)") }
+  if !options.printsJSON { print("Duet on \(machine.description)\n") }
+  var limits: Limits?
+  if options.measuresLimits {
+    let measured = Limits(plan)
+    measured.measureAll()
+    limits = measured
+    if options.printsJSON {
+      for rate in measured.rates { print(jsonLine(rate)) }
+    } else {
+      print(limitsTable(measured))
+    }
+  }
+  if !options.printsJSON { print(table.header) }
 
   var outcomes: [Outcome] = []
   for (index, (family, item)) in selection.enumerated() {
     progress.show(index, item.name)
-    let outcome = runner.run(item, in: family)
+    var outcome = runner.run(item, in: family)
+    outcome.peer = peers?[case: item.name]
+    if let limits, item.kind == .steady {
+      outcome.roofline = Roofline(item.cost, limits, threads: machine.threads)
+    }
     outcomes.append(outcome)
     progress.clear()
     if options.printsJSON {
@@ -46,7 +83,7 @@ func run(_ options: Options) throws(UsageError) -> Int32 {
   let summary = Summary(outcomes)
   if !options.printsJSON, let footer = table.footer(summary) { print("\n" + footer) }
   if let page = options.page {
-    let text = HTMLPage(outcomes, summary, machine, modes: options.modes).text
+    let text = HTMLPage(outcomes, summary, machine, modes: options.modes, limits: limits).text
     do {
       try text.write(toFile: page, atomically: true, encoding: .utf8)
     } catch {

@@ -8,17 +8,40 @@ func blockCases() -> Family {
       Case(
         "resnet_block_train_b16",
         "residual block, batch norm: loss and 6 gradients, [16, 64, 28, 28]",
+        cost: residualBlockCost,
         prepare: trainResidualBlock),
-      Case("transformer_block_infer", "attention and perceptron, [8, 128, 256]") { mode in
+      Case(
+        "transformer_block_infer", "attention and perceptron, [8, 128, 256]",
+        cost: Cost(
+          flops: transformerFlops, reading: tokens * 256 + transformerParameters,
+          writing: tokens * 256)
+      ) { mode in
         let (x, _, block) = transformer()
         let infer = mode.function { (x: Tensor) in noGrad { block(x) } }
         return Step { infer(x) }
       },
       Case(
         "transformer_block_train", "the same: forward, backward, Adam",
-        prepare: trainTransformerBlock),
+        cost: transformerTrainingCost, prepare: trainTransformerBlock),
     ])
 }
+
+// Products of the two convolutions, the first without a gradient of its input.
+private let residualBlockCost: Cost = {
+  let pixels = 16 * 64 * 28 * 28
+  let parameters = 2 * (64 * 64 * 9 + 64 + 64)
+  return Cost(
+    flops: 5 * 2 * pixels * 64 * 9, reading: 2 * pixels + parameters, writing: parameters)
+}()
+
+// Products of a forward pass: four dense layers of widths 256 to 768, 256, 1024 and back, and the
+// scores and mixtures of four heads of 64.
+private let tokens = 8 * 128
+private let transformerWeights = 256 * 768 + 256 * 256 + 2 * 256 * 1024
+private let transformerParameters = transformerWeights + 768 + 256 + 1024 + 256 + 4 * 256
+private let transformerFlops = 2 * tokens * transformerWeights + 2 * 2 * 8 * 4 * 128 * 128 * 64
+let transformerTrainingCost = Cost.training(
+  flops: 3 * transformerFlops, parameters: transformerParameters, slots: 2, batch: 2 * tokens * 256)
 
 private func trainResidualBlock(_ mode: Mode) -> Step {
   var draw = Draws()

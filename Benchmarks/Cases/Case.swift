@@ -54,6 +54,8 @@ struct Case {
   /// One iteration, in a few words.
   let work: String
   let kind: Kind
+  /// What an iteration has to do at least.
+  let cost: Cost
   /// Draws inputs, makes parameters and functions; gives the step to time.
   let prepare: (Mode) -> Step
 
@@ -62,17 +64,31 @@ struct Case {
     case steady
     /// First calls of fresh traced functions: recording, compiling and running.
     case firstCall
+    /// The peak growth of the resident memory over three iterations, in a process of its own.
+    case memory
+    /// Processes that import Duet and end.
+    case processStart
   }
 
-  init(_ name: String, _ work: String, kind: Kind = .steady, prepare: @escaping (Mode) -> Step) {
+  init(
+    _ name: String, _ work: String, kind: Kind = .steady, cost: Cost,
+    prepare: @escaping (Mode) -> Step
+  ) {
     self.name = name
     self.work = work
     self.kind = kind
+    self.cost = cost
     self.prepare = prepare
   }
 
   /// The modes in which the case has a meaning.
-  var modes: [Mode] { kind == .steady ? Mode.allCases : [.traced] }
+  var modes: [Mode] {
+    switch kind {
+    case .steady, .memory: Mode.allCases
+    case .firstCall: [.traced]
+    case .processStart: [.eager]
+    }
+  }
 }
 
 /// Cases of one sort, shown together.

@@ -6,12 +6,19 @@ func convolutionCases() -> Family {
   Family(
     title: "Convolutions",
     cases: [
-      Case("conv3x3_fwd", "3×3, padding 1, [8, 64, 56, 56]") { mode in
+      Case(
+        "conv3x3_fwd", "3×3, padding 1, [8, 64, 56, 56]",
+        cost: Cost(flops: products, reading: pixels + weights, writing: pixels)
+      ) { mode in
         let (x, weight, _) = images()
         let f = mode.function { (x: Tensor, weight: Tensor) in conv2d(x, weight, padding: 1) }
         return Step { f(x, weight) }
       },
-      Case("conv3x3_fwd_bwd", "that, and the gradients of input and weight") { mode in
+      Case(
+        "conv3x3_fwd_bwd", "that, and the gradients of input and weight",
+        cost: Cost(
+          flops: 3 * products, reading: 2 * pixels + weights, writing: 2 * pixels + weights)
+      ) { mode in
         let (x, weight, cotangent) = images()
         let f = mode.function { (x: Tensor, weight: Tensor, cotangent: Tensor) in
           let y = conv2d(x, weight, padding: 1)
@@ -22,6 +29,12 @@ func convolutionCases() -> Family {
       },
     ])
 }
+
+// Elements of the input, which are as many as of the output, and of the weight; operations of the
+// direct form, taps on the padding included.
+private let pixels = 8 * 64 * 56 * 56
+private let weights = 64 * 64 * 9
+private let products = 2 * pixels * 64 * 9
 
 private func images() -> (x: Tensor, weight: Tensor, cotangent: Tensor) {
   var draw = Draws()

@@ -5,20 +5,29 @@ func dispatchCases() -> Family {
   Family(
     title: "Dispatch",
     cases: [
-      Case("dispatch_scalar_add", "a + b, one number each") { mode in
+      Case(
+        "dispatch_scalar_add", "a + b, one number each",
+        cost: .elementwise(1, flops: 1, arrays: 2)
+      ) { mode in
         let a = Tensor(Float(1.5))
         let b = Tensor(Float(2.25))
         let add = mode.function { (a: Tensor, b: Tensor) in a + b }
         return Step { add(a, b) }
       },
-      Case("dispatch_add_64", "a + b, 64 numbers each") { mode in
+      Case(
+        "dispatch_add_64", "a + b, 64 numbers each",
+        cost: .elementwise(64, flops: 1, arrays: 2)
+      ) { mode in
         var draw = Draws()
         let a = draw.normal(64)
         let b = draw.normal(64)
         let add = mode.function { (a: Tensor, b: Tensor) in a + b }
         return Step { add(a, b) }
       },
-      Case("dispatch_chain20_64", "20 dependent operations on 64 numbers") { mode in
+      Case(
+        "dispatch_chain20_64", "20 dependent operations on 64 numbers",
+        cost: .elementwise(64, flops: 20, arrays: 4)
+      ) { mode in
         var draw = Draws()
         let x = draw.normal(64)
         let a = draw.normal(64)
@@ -27,8 +36,10 @@ func dispatchCases() -> Family {
         let chain = mode.function(chain20)
         return Step { chain(x, a, b, c) }
       },
-      Case("grad_scalar_chain", "100 dependent operations on one number, and their gradient") {
-        mode in
+      Case(
+        "grad_scalar_chain", "100 dependent operations on one number, and their gradient",
+        cost: .elementwise(1, flops: 150, arrays: 3)
+      ) { mode in
         let x = Tensor(Float(0.7), requiresGrad: true)
         let a = Tensor(Float(1.01))
         let b = Tensor(Float(0.01))

@@ -16,7 +16,10 @@ func productCases() -> Family {
 }
 
 private func product(_ name: String, _ left: [Int], _ right: [Int]) -> Case {
-  Case(name, "\(left) times \(right)") { mode in
+  let rank = left.count
+  let cost = Cost.product(
+    left[rank - 2], left[rank - 1], right[rank - 1], batch: left.dropLast(2).reduce(1, *))
+  return Case(name, "\(left) times \(right)", cost: cost) { mode in
     var draw = Draws()
     let a = draw.normal(left)
     let b = draw.normal(right)

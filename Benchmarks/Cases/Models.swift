@@ -5,18 +5,48 @@ func modelCases() -> Family {
   Family(
     title: "Models",
     cases: [
-      Case("mlp_infer_b1", "784-256-128-10, one image") { inferPerceptron(batch: 1, $0) },
-      Case("mlp_infer_b128", "784-256-128-10, 128 images") { inferPerceptron(batch: 128, $0) },
       Case(
-        "mlp_train_b128", "the same: forward, backward, SGD with momentum", prepare: trainPerceptron
-      ),
-      Case("lenet_train_b8", "LeNet: forward, backward, SGD, 8 images") {
-        trainLeNet(batch: 8, $0)
-      },
-      Case("lenet_train_b128", "LeNet: forward, backward, SGD, 128 images") {
-        trainLeNet(batch: 128, $0)
-      },
+        "mlp_infer_b1", "784-256-128-10, one image", cost: perceptronInferenceCost(batch: 1)
+      ) { inferPerceptron(batch: 1, $0) },
+      Case(
+        "mlp_infer_b128", "784-256-128-10, 128 images", cost: perceptronInferenceCost(batch: 128)
+      ) { inferPerceptron(batch: 128, $0) },
+      Case(
+        "mlp_train_b128", "the same: forward, backward, SGD with momentum",
+        cost: perceptronTrainingCost, prepare: trainPerceptron),
+      Case(
+        "lenet_train_b8", "LeNet: forward, backward, SGD, 8 images", cost: leNetCost(batch: 8)
+      ) { trainLeNet(batch: 8, $0) },
+      Case(
+        "lenet_train_b128", "LeNet: forward, backward, SGD, 128 images", cost: leNetCost(batch: 128)
+      ) { trainLeNet(batch: 128, $0) },
     ])
+}
+
+// Weights of 784-256-128-10 and of its first layer; a training step multiplies with each weight
+// three times per image, but for the gradient of the images, which nobody wants.
+private let perceptronWeights = 784 * 256 + 256 * 128 + 128 * 10
+private let perceptronParameters = perceptronWeights + 256 + 128 + 10
+
+private func perceptronInferenceCost(batch: Int) -> Cost {
+  Cost(
+    flops: 2 * batch * perceptronWeights, reading: perceptronParameters + batch * 784,
+    writing: batch * 10)
+}
+
+let perceptronTrainingCost = Cost.training(
+  flops: 2 * 128 * (3 * perceptronWeights - 784 * 256), parameters: perceptronParameters, slots: 1,
+  batch: 128 * 784)
+
+/// LeNet's training step; the convolutions' outputs are 6 × 24 × 24 and 16 × 8 × 8.
+func leNetCost(batch: Int) -> Cost {
+  let first = 6 * 24 * 24 * 25
+  let second = 16 * 8 * 8 * 150
+  let head = 256 * 120 + 120 * 84 + 84 * 10
+  let parameters = 6 * 25 + 6 + 16 * 150 + 16 + head + 120 + 84 + 10
+  return .training(
+    flops: 2 * batch * (2 * first + 3 * second + 3 * head), parameters: parameters, slots: 1,
+    batch: batch * 784)
 }
 
 private func perceptron(batch: Int) -> (x: Tensor, labels: Tensor, model: Perceptron) {

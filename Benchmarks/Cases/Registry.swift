@@ -4,5 +4,6 @@ func allFamilies() -> [Family] {
   [
     dispatchCases(), elementwiseCases(), reductionCases(), productCases(), convolutionCases(),
     modelCases(), blockCases(), sequenceCases(), firstCallCases(),
+    processCases(),
   ]
 }

@@ -6,9 +6,19 @@ func sequenceCases() -> Family {
     title: "Sequences",
     cases: [
       Case(
-        "lstm_train", "50 steps of 32 × 64, 128 hidden: loss and 3 gradients", prepare: trainLSTM)
+        "lstm_train", "50 steps of 32 × 64, 128 hidden: loss and 3 gradients", cost: sequenceCost,
+        prepare: trainLSTM)
     ])
 }
+
+// Forward and the weights' gradients multiply with both weights, the hidden state's with one.
+private let sequenceCost: Cost = {
+  let (input, hidden) = (64 * 512, 128 * 512)
+  let parameters = input + hidden + 512
+  return Cost(
+    flops: 2 * 50 * 32 * (2 * input + 3 * hidden), reading: 50 * 32 * (64 + 128) + parameters,
+    writing: parameters)
+}()
 
 private func trainLSTM(_ mode: Mode) -> Step {
   let hidden = 128

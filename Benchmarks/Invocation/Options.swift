@@ -2,7 +2,14 @@ import Foundation
 
 /// What the command line asks for.
 struct Options {
-  enum Action { case run, list, help }
+  enum Action: Equatable {
+    case run, list, help
+    /// Many steps of each case, for what they leave behind.
+    case soak(steps: Int)
+    /// What this program asks of itself in a process of its own: to print how far its memory grows
+    /// in the case, and to end.
+    case resident, end
+  }
 
   var action = Action.run
   /// The named cases in the order given; nil for all.
@@ -12,6 +19,9 @@ struct Options {
   var printsJSON = false
   var page: String?
   var isQuick = false
+  var measuresLimits = false
+  /// A file with others' figures.
+  var peers: String?
 
   /// Reads the arguments after the program's name.
   init(_ arguments: [String]) throws(UsageError) {
@@ -30,15 +40,24 @@ struct Options {
       switch option {
       case "--cases": cases = try Self.names(value(of: option, inline), option)
       case "--modes": modes = try Self.modes(Self.names(value(of: option, inline), option))
-      case "--threads": threads = try Self.threads(value(of: option, inline))
+      case "--threads": threads = try Self.count(value(of: option, inline), option)
       case "--html": page = try value(of: option, inline)
+      case "--limits": measuresLimits = true
+      case "--compare": peers = try value(of: option, inline)
+      case "--soak": action = .soak(steps: try Self.count(value(of: option, inline), option))
+      case "--resident":
+        action = .resident
+        cases = [try value(of: option, inline)]
+      case "--end": action = .end
       case "--json": printsJSON = true
       case "--quick": isQuick = true
       case "--list": action = .list
       case "--help", "-h": action = .help
       default: throw UsageError("unknown option \(argument)")
       }
-      if inline != nil, ["--json", "--quick", "--list", "--help"].contains(option) {
+      if inline != nil,
+        ["--json", "--quick", "--limits", "--list", "--help", "--end"].contains(option)
+      {
         throw UsageError("\(option) takes no value")
       }
     }
@@ -61,9 +80,9 @@ struct Options {
     return modes
   }
 
-  private static func threads(_ text: String) throws(UsageError) -> Int {
+  private static func count(_ text: String, _ option: String) throws(UsageError) -> Int {
     guard let count = Int(text), count >= 1 else {
-      throw UsageError("--threads needs a number of at least 1, not \(text)")
+      throw UsageError("\(option) needs a number of at least 1, not \(text)")
     }
     return count
   }
@@ -71,7 +90,7 @@ struct Options {
   /// The cases asked for, each with its family's title.
   func selection(from families: [Family]) throws(UsageError) -> [(family: String, item: Case)] {
     let all = families.flatMap { family in family.cases.map { (family: family.title, item: $0) } }
-    guard let cases, cases != ["all"] else { return all }
+    guard let cases = cases ?? defaultCases(families), cases != ["all"] else { return all }
     var chosen: [(family: String, item: Case)] = []
     for name in cases {
       guard let found = all.first(where: { $0.item.name == name }) else {
@@ -80,6 +99,14 @@ struct Options {
       chosen.append(found)
     }
     return chosen
+  }
+
+  /// Without a choice: the kernels under their limits, one training step soaked, or everything.
+  private func defaultCases(_ families: [Family]) -> [String]? {
+    if case .soak = action { return ["lenet_train_b8"] }
+    guard measuresLimits else { return nil }
+    let kernels = ["Elementwise", "Reductions", "Matrix products", "Convolutions"]
+    return families.filter { kernels.contains($0.title) }.flatMap(\.cases).map(\.name)
   }
 
   static let help = """
@@ -91,6 +118,10 @@ struct Options {
       --cases A,B       only these cases (all)
       --modes A,B       eager, traced (both)
       --threads N       how many threads a kernel may use (all processors)
+      --limits          measures the machine's limits first and shows each case's share of them
+                        (without --cases: the kernels)
+      --compare FILE    shows how the fastest of the others in FILE does, lines as of --json
+      --soak STEPS      does so many steps and shows page faults and live memory (lenet_train_b8)
       --json            one line of JSON per case and mode, sampled for longer
       --html FILE       also writes the report as a page with charts
       --quick           short samples, for a first look
@@ -99,7 +130,7 @@ struct Options {
     Times are medians in microseconds per iteration; the modes take turns, sample by sample. A ratio
     above 1 means that the traced form is faster. `bits` says whether both modes gave the same
     results, bit for bit.
-    The exit status is 1 if some did not or a case failed, and 2 if the command line is wrong.
+    The exit status is 1 if some did not, a case failed or soaking left memory behind, and 2 if the command line is wrong.
     """
 }
 

@@ -28,6 +28,7 @@ extension HTMLPage {
     .bar { display: grid; grid-template-columns: 1fr 5.5rem; gap: .6rem; align-items: center; }
     .track { position: relative; height: .8rem; }
     .track i { position: absolute; top: 0; bottom: 0; min-width: 2px; border-radius: 3px; }
+    .limit { background: var(--line); border-radius: 3px; }
     .centered::before { content: ""; position: absolute; left: 50%; top: -.25rem; bottom: -.25rem;
       border-left: 1px solid var(--quiet); }
     .value { font-size: .82rem; text-align: right; font-variant-numeric: tabular-nums; }

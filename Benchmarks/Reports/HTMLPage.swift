@@ -5,8 +5,12 @@ struct HTMLPage {
   private let summary: Summary
   private let machine: Machine
   private let modes: [Mode]
+  private let limits: Limits?
 
-  init(_ outcomes: [Outcome], _ summary: Summary, _ machine: Machine, modes: [Mode]) {
+  init(
+    _ outcomes: [Outcome], _ summary: Summary, _ machine: Machine, modes: [Mode], limits: Limits?
+  ) {
+    self.limits = limits
     self.outcomes = outcomes
     self.summary = summary
     self.machine = machine
@@ -29,6 +33,7 @@ struct HTMLPage {
     \(tiles)
     \(failures)
     \(speedups)
+    \(shares)
     \(times)
     \(figures)
     </body>
@@ -85,6 +90,44 @@ struct HTMLPage {
       """
   }
 
+  /// How much of the machine's limit each case reaches; the track is the whole of it.
+  private var shares: String {
+    guard let limits else { return "" }
+    var sections = ""
+    for outcome in outcomes {
+      guard let roofline = outcome.roofline else { continue }
+      let bars = modes.compactMap { mode -> String? in
+        guard let share = outcome.share(mode) else { return nil }
+        return """
+          <span class="bar"><span class="track limit"><i class="\(mode.rawValue)" \
+          style="left:0;width:\(percent(min(share, 1) * 100))"></i></span>\
+          <span class="value">\(short(share * 100)) %</span></span>
+          """
+      }
+      if bars.isEmpty { continue }
+      sections += """
+        <div class="pair"><span class="name">\(outcome.name)\
+        <small>bound by \(roofline.bound.rawValue), at least \(duration(roofline.floor))</small>\
+        </span><span>\(bars.joined())</span></div>
+        """
+    }
+    let rows = limits.rates.map { rate in
+      let size = rate.mebibytes.map { "\($0) MiB arrays" } ?? rate.instructions
+      let cells = [size, String(rate.threads), short(rate.best / 1e9), short(rate.median / 1e9)]
+      return "<tr><th>\(rate.name)</th>" + cells.map { "<td>\($0)</td>" }.joined() + "</tr>"
+    }
+    let heads = ["limit", "of", "threads", "best GFLOP/s or GB/s", "median"]
+    return """
+      <h2>Shares of the machine's limit</h2>
+      <p class="quiet">The least time that a case's operations, or its bytes, take on this machine, \
+      as a share of the time measured.</p>
+      <section>\(sections)</section>
+      <details><summary>The limits measured</summary><div class="wide"><table>
+      <tr>\(heads.map { "<th>\($0)</th>" }.joined())</tr>
+      \(rows.joined(separator: "\n"))</table></div></details>
+      """
+  }
+
   /// A bar per case and mode; within a case their lengths compare.
   private var times: String {
     var sections = "<h2>Time per iteration</h2>"
@@ -101,6 +144,9 @@ struct HTMLPage {
   }
 
   private func bars(_ outcome: Outcome) -> String {
+    if outcome.measurements.values.contains(where: { $0.peakMegabytes != nil }) {
+      return memoryBars(outcome)
+    }
     let longest = outcome.measurements.values.map(\.median).max() ?? 1
     let bars = modes.compactMap { mode -> String? in
       guard let measurement = outcome.measurements[mode] else { return nil }
@@ -111,6 +157,22 @@ struct HTMLPage {
         <span class="track"><i class="\(mode.rawValue)" \
         style="left:0;width:\(percent(measurement.median / longest * 100))"></i></span>\
         <span class="value">\(duration(measurement.median))</span></span>
+        """
+    }
+    return """
+      <div class="pair"><span class="name">\(outcome.name)\
+      <small>\(escaped(outcome.work))</small></span><span>\(bars.joined())</span></div>
+      """
+  }
+
+  private func memoryBars(_ outcome: Outcome) -> String {
+    let most = outcome.measurements.values.compactMap(\.peakMegabytes).max() ?? 1
+    let bars = modes.compactMap { mode -> String? in
+      guard let peak = outcome.measurements[mode]?.peakMegabytes else { return nil }
+      return """
+        <span class="bar"><span class="track"><i class="\(mode.rawValue)" \
+        style="left:0;width:\(percent(peak / most * 100))"></i></span>\
+        <span class="value">\(short(peak)) MB</span></span>
         """
     }
     return """
@@ -138,7 +200,9 @@ struct HTMLPage {
     var rows = ""
     for outcome in outcomes {
       for mode in modes {
-        guard let measurement = outcome.measurements[mode] else { continue }
+        guard let measurement = outcome.measurements[mode], measurement.peakMegabytes == nil else {
+          continue
+        }
         let times = [measurement.median, measurement.minimum, measurement.maximum].map(microseconds)
         let bits = outcome.bitsAreEqual.map { $0 ? "equal" : "differ" } ?? "–"
         let cells = times + [String(measurement.iterations), bits]

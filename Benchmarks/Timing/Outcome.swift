@@ -10,6 +10,8 @@ struct Measurement {
   var check: Double?
   /// The processors that other processes kept busy meanwhile.
   var others: Double?
+  /// How far the resident memory grew at most, in MB of 2²⁰ bytes; such a measurement has no times.
+  var peakMegabytes: Double?
 
   mutating func add(_ sample: Double, iterations count: Int = 1) {
     samples.append(sample)
@@ -30,15 +32,34 @@ struct Outcome {
   let name: String
   let work: String
   let family: String
+  let cost: Cost
   var measurements: [Mode: Measurement] = [:]
   /// Whether both modes gave the same bits; nil if only one ran.
   var bitsAreEqual: Bool?
   /// Why the case could not be run.
   var failure: String?
+  /// The case's place under the machine's limits, if they were measured.
+  var roofline: Roofline?
+  /// The fastest of the others that a file tells of.
+  var peer: Peers.Line?
 
   /// How many times faster the traced form is.
   var ratio: Double? {
-    guard let eager = measurements[.eager], let traced = measurements[.traced] else { return nil }
+    guard let eager = measurements[.eager], let traced = measurements[.traced],
+      eager.peakMegabytes == nil
+    else { return nil }
     return eager.median / traced.median
+  }
+
+  /// How much of the machine's limit a mode reaches.
+  func share(_ mode: Mode) -> Double? {
+    guard let measurement = measurements[mode], measurement.peakMegabytes == nil else { return nil }
+    return roofline?.share(of: measurement.median)
+  }
+
+  /// How many times faster (or smaller) than the best of the others a mode is.
+  func peerRatio(_ mode: Mode) -> Double? {
+    guard let measurement = measurements[mode], let peer else { return nil }
+    return peer.value / (measurement.peakMegabytes ?? measurement.median * 1e6)
   }
 }

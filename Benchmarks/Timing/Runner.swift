@@ -1,4 +1,5 @@
 import Duet
+import Foundation
 
 /// Times a case in each of the modes.
 ///
@@ -8,14 +9,17 @@ import Duet
 struct Runner {
   let plan: SamplingPlan
   let modes: [Mode]
+  let threads: Int
 
   func run(_ item: Case, in family: String) -> Outcome {
-    var outcome = Outcome(name: item.name, work: item.work, family: family)
+    var outcome = Outcome(name: item.name, work: item.work, family: family, cost: item.cost)
     let modes = modes.filter(item.modes.contains)
     do {
       switch item.kind {
       case .steady: try measure(item, modes, &outcome)
       case .firstCall: try measureFirstCalls(item, modes, &outcome)
+      case .memory: try measureMemory(item, modes, &outcome)
+      case .processStart: try measureStarts(modes, &outcome)
       }
     } catch {
       outcome.failure = "\(error)"
@@ -69,6 +73,49 @@ struct Runner {
       outcome.measurements[mode] = measurement
     }
   }
+}
+
+extension Runner {
+  /// What a process of its own prints about its memory.
+  private func measureMemory(_ item: Case, _ modes: [Mode], _ outcome: inout Outcome) throws {
+    for mode in modes {
+      let text = try runAgain([
+        "--resident", item.name, "--modes", mode.rawValue, "--threads", "\(threads)",
+      ])
+      guard let bytes = Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) else {
+        throw ChildError("no size in \(text)")
+      }
+      var measurement = Measurement()
+      measurement.peakMegabytes = Double(bytes) / Double(1 << 20)
+      outcome.measurements[mode] = measurement
+    }
+  }
+
+  /// The first start warms the caches of the file system.
+  private func measureStarts(_ modes: [Mode], _ outcome: inout Outcome) throws {
+    for mode in modes {
+      var measurement = Measurement()
+      for i in 0...plan.firstCalls {
+        let time = try secondsToStart()
+        if i == 0 { measurement.first = time } else { measurement.add(time) }
+      }
+      outcome.measurements[mode] = measurement
+    }
+  }
+}
+
+/// Peak growth of the resident memory since the program began, inputs included, over three
+/// iterations that follow a first one.
+func residentGrowth(_ item: Case, _ mode: Mode) throws -> Int {
+  let base = peakResident()
+  let step = try checked {
+    let step = item.prepare(mode)
+    step.run(1)
+    return step
+  }
+  resetPeakResident()
+  step.run(3)
+  return peakResident() - base
 }
 
 /// One mode of a case while it is being timed.

@@ -15,7 +15,9 @@ int duet_isa_available(duet_isa isa) {
     case DUET_SCALAR: return 1;
 #if defined(__x86_64__)
     case DUET_AVX2:
+      // All that DUET_ISA_TARGET in simd.h allows the compiler to use.
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("f16c") && __builtin_cpu_supports("bmi") &&
              __builtin_cpu_supports("bmi2");
     case DUET_AVX512:
       return duet_isa_available(DUET_AVX2) && __builtin_cpu_supports("avx512f") &&

@@ -44,8 +44,8 @@ import Testing
       }
     }
     expectParts(whole .< other, 40_000, "comparison") { whole[$0] .< other[$0] }
-    expectParts(whole.cast(to: .float64), 40_000, "cast") { whole[$0].cast(to: .float64) }
-    expectParts(whole.cast(to: .float16), 40_000, "cast") { whole[$0].cast(to: .float16) }
+    expectParts(whole.asType(.float64), 40_000, "cast") { whole[$0].asType(.float64) }
+    expectParts(whole.asType(.float16), 40_000, "cast") { whole[$0].asType(.float16) }
   }
 
   @Test("rows with one row or one column for all", arguments: [2048, 2047])

@@ -5,6 +5,7 @@
 #include "duet_elementwise.h"
 #include "duet_indexing.h"
 #include "duet_isa.h"
+#include "duet_limits.h"
 #include "duet_normalization.h"
 #include "duet_plan.h"
 #include "duet_random.h"

@@ -8,16 +8,6 @@ enum { NARROW = 4096 };  // bytes of a row of which four are taken together
 #define JOIN_2(a, b) a##b
 #define JOIN(a, b) JOIN_2(a, b)
 
-DUET_INLINE void store_part_f32x16(void *p, f32x16 v, int64_t n) { store_part_f32(p, v, n); }
-DUET_INLINE void store_part_f64x16(void *p, f64x16 v, int64_t n) {
-  if (n < 8) {
-    store_part_f64(p, v.lo, n);
-    return;
-  }
-  store_f64(p, v.lo);
-  if (n > 8) store_part_f64((double *)p + 8, v.hi, n - 8);
-}
-
 DUET_INLINE f32x16 exp_f32x16(f32x16 x) { return math_exp_f32(x); }
 DUET_INLINE f32x16 log_f32x16(f32x16 x) { return math_log_f32(x); }
 DUET_INLINE f64x16 exp_f64x16(f64x16 x) {

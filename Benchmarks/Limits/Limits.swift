@@ -1,0 +1,168 @@
+// Unsafe: hands the addresses of its own arrays to kernels that stay within them.
+
+import Duet
+import DuetKernels
+import DuetRuntime
+import Foundation
+
+/// What this processor and its memory can do at most, measured in this process with loops that do
+/// nothing else.
+final class Limits {
+  /// One measured limit.
+  struct Rate {
+    let name: String
+    let instructions: String
+    let threads: Int
+    /// The size of each array; nil for arithmetic.
+    let mebibytes: Int?
+    /// Operations or bytes per second: the best sample is the limit.
+    let best: Double
+    let median: Double
+  }
+
+  private(set) var rates: [Rate] = []
+  private let sample: Double
+  private let samples: Int
+  private var bandwidths: [Traffic: Double] = [:]
+
+  /// How a case's bytes move.
+  private struct Traffic: Hashable {
+    let bytes: Int
+    let isReadOnly: Bool
+  }
+
+  init(_ plan: SamplingPlan) {
+    sample = plan.sample / 2
+    samples = plan.minimumSamples + 2
+  }
+
+  // MARK: The whole table
+
+  /// Measures multiply-adds for every instruction set of the processor, and bandwidths, on one
+  /// thread and on all.
+  func measureAll() {
+    let threads = threadCount
+    let isa = duet_current_isa()
+    let counts = threads == 1 ? [1] : [1, threads]
+    defer {
+      _ = duet_use_isa(isa)
+      setThreadCount(threads)
+    }
+    for code in (0..<Int32(DUET_ISA_COUNT.rawValue)).reversed() {
+      guard duet_use_isa(duet_isa(rawValue: code)) != 0 else { continue }
+      for count in counts {
+        setThreadCount(count)
+        rates.append(arithmetic("fma_float32", DUET_LIMIT_FMA_FLOAT32, count))
+        rates.append(arithmetic("fma_float64", DUET_LIMIT_FMA_FLOAT64, count))
+      }
+    }
+    _ = duet_use_isa(isa)
+    for mebibytes in [4, 256] {
+      let arrays = Arrays(count: 3, byteCount: mebibytes << 20)
+      for count in counts {
+        setThreadCount(count)
+        for kind in Self.kinds {
+          rates.append(bandwidth(kind, arrays, mebibytes: mebibytes, count))
+        }
+      }
+    }
+  }
+
+  /// Operations per second of the instruction set and the threads in use.
+  func peak(threads: Int) -> Double {
+    let found = rates.first {
+      $0.name == "fma_float32" && $0.threads == threads && $0.instructions == instructionSet
+    }
+    return found!.best
+  }
+
+  /// Bytes per second for that much traffic: of arrays that hold as many bytes altogether, so that
+  /// what fits a cache is judged by that cache.
+  func bandwidth(of cost: Cost) -> Double {
+    let isReadOnly = cost.writes < cost.bytes / 10
+    let traffic = Traffic(bytes: min(Int(cost.bytes), 768 << 20), isReadOnly: isReadOnly)
+    if let known = bandwidths[traffic] { return known }
+    let kinds = Self.kinds.filter { ($0.limit == DUET_LIMIT_READ) == isReadOnly }
+    let best = kinds.map { kind in
+      let size = max(4096, traffic.bytes / kind.arrays) / 1024 * 1024
+      return bandwidth(
+        kind, Arrays(count: kind.arrays, byteCount: size), mebibytes: size >> 20, threadCount
+      ).best
+    }.max()!
+    bandwidths[traffic] = best
+    return best
+  }
+
+  // MARK: One measurement
+
+  private struct Kind {
+    let name: String
+    let limit: duet_limit
+    let arrays: Int
+  }
+
+  private static let kinds = [
+    Kind(name: "read", limit: DUET_LIMIT_READ, arrays: 1),
+    Kind(name: "copy", limit: DUET_LIMIT_COPY, arrays: 2),
+    Kind(name: "copy_streamed", limit: DUET_LIMIT_COPY_STREAMED, arrays: 2),
+    Kind(name: "triad", limit: DUET_LIMIT_TRIAD, arrays: 3),
+    Kind(name: "triad_streamed", limit: DUET_LIMIT_TRIAD_STREAMED, arrays: 3),
+  ]
+
+  private func arithmetic(_ name: String, _ limit: duet_limit, _ threads: Int) -> Rate {
+    var call = duet_limit_call()
+    call.limit = limit
+    call.tasks = 1
+    call.count = 1000
+    // Long enough that starting a task does not count.
+    while seconds({ _ = duet_limit_run(&call) }) < sample / 4 { call.count *= 2 }
+    call.tasks = Int64(4 * threads)
+    let work = Double(duet_limit_round(limit)) * Double(call.count) * Double(call.tasks)
+    return rate(name, threads, nil, work) { _ = duet_limit_run(&call) }
+  }
+
+  private func bandwidth(_ kind: Kind, _ arrays: Arrays, mebibytes: Int, _ threads: Int) -> Rate {
+    var call = duet_limit_call()
+    call.limit = kind.limit
+    call.tasks = Int64(arrays.byteCount < 1 << 20 ? 1 : 4 * threads)
+    if threads == 1 { call.tasks = 1 }
+    call.count = Int64(arrays.byteCount / 4)
+    // `read` takes its array as operand 1; the others write the first and read the next ones.
+    let bases = arrays.bases
+    call.operand.0 = bases[0]
+    call.operand.1 = bases[kind.arrays > 1 ? 1 : 0]
+    call.operand.2 = bases[kind.arrays > 2 ? 2 : 0]
+    let once = max(1e-7, seconds { _ = duet_limit_run(&call) })
+    let turns = max(1, Int(sample / once))
+    let work = Double(kind.arrays * arrays.byteCount * turns)
+    return rate(kind.name, threads, mebibytes, work) {
+      for _ in 0..<turns { _ = duet_limit_run(&call) }
+    }
+  }
+
+  private func rate(
+    _ name: String, _ threads: Int, _ mebibytes: Int?, _ work: Double, _ body: () -> Void
+  ) -> Rate {
+    body()
+    var measurement = Measurement()
+    for _ in 0..<samples { measurement.add(seconds(body)) }
+    return Rate(
+      name: name, instructions: instructionSet, threads: threads, mebibytes: mebibytes,
+      best: work / measurement.minimum, median: work / measurement.median)
+  }
+
+  /// Memory of the kind that tensors have.
+  private final class Arrays {
+    let byteCount: Int
+    private let storages: [Storage]
+    let bases: [UnsafeMutableRawPointer]
+
+    init(count: Int, byteCount: Int) {
+      self.byteCount = byteCount
+      // Small blocks are not aligned to a cache line; the allocator's are.
+      storages = (0..<count).map { _ in Storage.allocate(byteCount: max(byteCount, 1024)) }
+      bases = storages.map(\.base)
+      for base in bases { memset(base, 0, byteCount) }
+    }
+  }
+}

@@ -1,0 +1,74 @@
+// Enough chains to hide a multiply-add's latency, few enough that they stay in registers.
+#if defined(DUET_ISA_AVX512)
+#define CHAINS 16
+#elif defined(DUET_ISA_SCALAR)
+#define CHAINS 1
+#else
+#define CHAINS 6
+#endif
+
+// The chains converge to 1, so that they neither overflow nor become subnormal. The empty assembly
+// keeps a chain in registers and the compiler from computing with constants.
+#define FMA_LOOP(name, vector, fma, lanes)                          \
+  static float name(int64_t rounds) {                               \
+    vector chain[CHAINS], factor = (vector)0.5f, term = factor;     \
+    for (int c = 0; c < CHAINS; c++) chain[c] = factor * (float)c;  \
+    __asm__ volatile("" : "+m"(factor), "+m"(term));                \
+    for (int64_t i = 0; i < rounds; i++) {                          \
+      _Pragma("clang loop unroll(full)")                            \
+      for (int c = 0; c < CHAINS; c++) chain[c] = fma(chain[c], factor, term); \
+    }                                                               \
+    float total = 0;                                                \
+    for (int c = 0; c < CHAINS; c++)                                \
+      for (int l = 0; l < lanes; l++) total += (float)chain[c][l];  \
+    return total;                                                   \
+  }
+
+FMA_LOOP(fma_chains_f32, f32x16, fma_f32, 16)
+FMA_LOOP(fma_chains_f64, f64x8, fma_f64, 8)
+
+static float read_all(const float *from, int64_t count) {
+  f32x16 sum[4] = {0};
+  for (int64_t i = 0; i < count; i += 64)
+    for (int k = 0; k < 4; k++) sum[k] += *(const f32x16 *)(from + i + 16 * k);
+  f32x16 all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  float total = 0;
+  for (int l = 0; l < 16; l++) total += all[l];
+  return total;
+}
+
+static void copy_stored(float *to, const float *from, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16) {
+    *(f32x16 *)(to + i) = *(const f32x16 *)(from + i);
+    __asm__ volatile("" ::: "memory");  // or it becomes a call to memcpy
+  }
+}
+
+static void copy_streamed(float *to, const float *from, int64_t count) {
+  for (int64_t i = 0; i < count; i += 16)
+    __builtin_nontemporal_store(*(const f32x16 *)(from + i), (f32x16 *)(to + i));
+}
+
+static void triad_stored(float *to, const float *a, const float *b, int64_t count) {
+  const f32x16 three = 3;
+  for (int64_t i = 0; i < count; i += 16)
+    *(f32x16 *)(to + i) = *(const f32x16 *)(a + i) + three * *(const f32x16 *)(b + i);
+}
+
+static void triad_streamed(float *to, const float *a, const float *b, int64_t count) {
+  const f32x16 three = 3;
+  for (int64_t i = 0; i < count; i += 16)
+    __builtin_nontemporal_store(*(const f32x16 *)(a + i) + three * *(const f32x16 *)(b + i),
+                                (f32x16 *)(to + i));
+}
+
+const duet_limit_loops DUET_SUFFIX(duet_limit_loops) = {
+    .flops = {2 * 16 * CHAINS, 2 * 8 * CHAINS},
+    .fma = {fma_chains_f32, fma_chains_f64},
+    .read = read_all,
+    .copy = {copy_stored, copy_streamed},
+    .triad = {triad_stored, triad_streamed},
+};
+
+#undef CHAINS
+#undef FMA_LOOP

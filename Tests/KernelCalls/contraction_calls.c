@@ -1,0 +1,151 @@
+#include "trial.h"
+
+#include <stdio.h>
+
+// Products and convolutions mix every element into many results: special values are rare in
+// most calls, or all results would be NaN.
+static trial_values rare_specials(trial *t) {
+  return (trial_values)PICK(t, ORDINARY, ORDINARY, SPRINKLED, SPRINKLED, SPECIAL, ARBITRARY);
+}
+
+static int matmul_name(int32_t v, char *name, size_t size) {
+  snprintf(name, size, "matmul %s", duet_dtype_names[v]);
+  return 1;
+}
+
+// Elements of [batch..., rows, columns] laid out any way; batch axes repeat now and then.
+static char *matrices(trial *t, const duet_matmul_call *call, int64_t rows, int64_t columns,
+                      trial_values values, int64_t *stride, int64_t *batch_stride) {
+  int64_t shape[DUET_MAX_RANK], strides[DUET_MAX_RANK], size = (int64_t)duet_dtype_size(call->dtype);
+  int32_t rank = call->batch_rank;
+  for (int32_t i = 0; i < rank; i++) shape[i] = trial_chance(t, 25) ? 1 : call->batch_shape[i];
+  shape[rank] = rows;
+  shape[rank + 1] = columns;
+  char *base =
+      trial_view(t, call->dtype, rank + 2, shape, values, trial_chance(t, 60), strides);
+  for (int32_t i = 0; i < rank; i++)
+    batch_stride[i] = shape[i] == 1 ? 0 : strides[i] / size;
+  stride[0] = strides[rank] / size;
+  stride[1] = strides[rank + 1] / size;
+  if (trial_chance(t, 30) && rank == 0 && rows == columns) {  // the transpose of a square
+    int64_t kept = stride[0];
+    stride[0] = stride[1];
+    stride[1] = kept;
+  }
+  return base;
+}
+
+static void matmul_call(trial *t, int32_t v) {
+  duet_matmul_call call = {.dtype = (duet_dtype)v};
+  if (trial_is_large(t)) {
+    static const int64_t large[][5] = {{130, 257, 300, 1, 1}, {65, 90, 70, 6, 1},
+                                       {1, 300, 2000, 1, 1},  {700, 1, 500, 1, 1},
+                                       {64, 128, 784, 1, 1},  {50, 70, 64, 3, 2},
+                                       {8, 600, 520, 1, 1},   {259, 33, 410, 1, 1}};
+    const int64_t *s = large[trial_int(t, 0, 7)];
+    call.m = s[0], call.n = s[1], call.k = s[2];
+    if (s[3] > 1) {
+      call.batch_rank = 2;
+      call.batch_shape[0] = s[3];
+      call.batch_shape[1] = s[4];
+    }
+  } else {
+    int64_t *sizes[3] = {&call.m, &call.n, &call.k};
+    for (int i = 0; i < 3; i++)
+      *sizes[i] = PICK(t, 0, 1, 1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 48, 65);
+    call.batch_rank = (int32_t)PICK(t, 0, 0, 1, 2);
+    for (int32_t i = 0; i < call.batch_rank; i++) call.batch_shape[i] = PICK(t, 0, 1, 2, 3, 4);
+  }
+  trial_values values = rare_specials(t);
+  call.operand[1] =
+      matrices(t, &call, call.m, call.k, values, call.left_stride, call.left_batch_stride);
+  call.operand[2] =
+      matrices(t, &call, call.k, call.n, values, call.right_stride, call.right_batch_stride);
+  call.operand[0] =
+      trial_result(t, call.dtype, trial_size(call.batch_rank, call.batch_shape) * call.m * call.n);
+  duet_matmul(&call);
+}
+
+static const char *const conv_names[3] = {"conv2d", "conv2d_input_gradient",
+                                          "conv2d_weight_gradient"};
+
+static int conv_name(int32_t v, char *name, size_t size) {
+  snprintf(name, size, "%s %s", conv_names[v / 2], v % 2 ? "float64" : "float32");
+  return 1;
+}
+
+typedef struct {
+  int64_t kernel, stride, pad, dilation, in, out;
+} window;
+
+static window draw_window(trial *t, int64_t in) {
+  window w = {.in = in, .stride = PICK(t, 1, 1, 1, 2, 3), .dilation = 1};
+  w.kernel = PICK(t, 1, 2, 3, 3, 4, 5);
+  if (w.kernel > in) w.kernel = in;
+  if (w.kernel > 1 && (w.kernel - 1) * 2 < in) w.dilation = PICK(t, 1, 1, 2);
+  w.pad = trial_int(t, 0, w.kernel / 2);
+  w.out = (in + 2 * w.pad - (w.kernel - 1) * w.dilation - 1) / w.stride + 1;
+  return w;
+}
+
+static void conv_call(trial *t, int32_t v) {
+  duet_conv2d_call c = {.dtype = v % 2 ? DUET_FLOAT64 : DUET_FLOAT32};
+  window h, w;
+  int64_t in, out;
+  if (trial_chance(t, 40)) {
+    // The common form, square and stride 1, with enough channels for every fast path.
+    int64_t channels[] = {1, 3, 8, 16, 32, 40, 64};
+    int is_large = trial_is_large(t);
+    c.groups = 1;
+    in = trial_pick(t, channels, is_large ? 7 : 5);
+    out = trial_pick(t, channels, is_large ? 7 : 5);
+    c.batch = is_large ? 4 : PICK(t, 1, 2);
+    int64_t kernel = PICK(t, 1, 3, 3, 3, 5), side = is_large ? 21 : PICK(t, 5, 6, 7, 12, 14);
+    h = (window){kernel, 1, kernel / 2, 1, side, 0};
+    h.stride = PICK(t, 1, 1, 1, 2);
+    h.out = (side + 2 * h.pad - kernel) / h.stride + 1;
+    w = h;
+  } else {
+    int is_depthwise = trial_chance(t, 15);
+    c.groups = is_depthwise ? PICK(t, 4, 16, 33) : PICK(t, 1, 1, 2, 3);
+    int64_t most = trial_is_large(t) ? 9 : 4;
+    in = c.groups * (is_depthwise ? 1 : trial_int(t, 1, most));
+    out = c.groups * (is_depthwise ? PICK(t, 1, 1, 2) : trial_int(t, 1, most + 1));
+    c.batch = trial_is_large(t) ? 4 : trial_int(t, 0, 3);
+    h = draw_window(t, trial_is_large(t) ? 28 : trial_int(t, 1, 14));
+    w = draw_window(t, trial_is_large(t) ? 29 : trial_int(t, 1, 18));
+  }
+  c.in_channels = in, c.out_channels = out;
+  c.in_height = h.in, c.out_height = h.out, c.kernel_height = h.kernel;
+  c.in_width = w.in, c.out_width = w.out, c.kernel_width = w.kernel;
+  c.stride_height = h.stride, c.pad_top = h.pad, c.dilation_height = h.dilation;
+  c.stride_width = w.stride, c.pad_left = w.pad, c.dilation_width = w.dilation;
+  int64_t x = c.batch * in * h.in * w.in, y = c.batch * out * h.out * w.out;
+  int64_t weight = out * (in / c.groups) * h.kernel * w.kernel;
+  trial_values values = rare_specials(t);
+  switch (v / 2) {
+    case 0:
+      c.operand[1] = trial_input(t, c.dtype, x, values);
+      c.operand[2] = trial_input(t, c.dtype, weight, values);
+      c.operand[0] = trial_result(t, c.dtype, y);
+      duet_conv2d(&c);
+      break;
+    case 1:
+      c.operand[1] = trial_input(t, c.dtype, y, values);
+      c.operand[2] = trial_input(t, c.dtype, weight, values);
+      c.operand[0] = trial_result(t, c.dtype, x);
+      duet_conv2d_input_gradient(&c);
+      break;
+    default:
+      c.operand[1] = trial_input(t, c.dtype, x, values);
+      c.operand[2] = trial_input(t, c.dtype, y, values);
+      c.operand[0] = trial_result(t, c.dtype, weight);
+      duet_conv2d_weight_gradient(&c);
+  }
+}
+
+const trial_family duet_contraction_families[] = {
+    {DUET_DTYPE_COUNT, matmul_name, matmul_call},
+    {6, conv_name, conv_call},
+    {0},
+};

@@ -1,0 +1,101 @@
+#include "trial.h"
+
+#include <stdio.h>
+
+enum { EXTERNALS = 4, INSTRUCTIONS = 6, REGISTERS = 4, CAPACITY = 1024 };
+
+typedef struct {
+  duet_tile_call call;
+  void *operand[EXTERNALS];  // result, contiguous input, scalar, expanded input
+  duet_tile_external external[EXTERNALS];
+  duet_tile_instruction instruction[INSTRUCTIONS];
+} program;
+
+static int tile_name(int32_t v, char *name, size_t size) {
+  snprintf(name, size, "tile_program %s", v ? "float64" : "float32");
+  return 1;
+}
+
+static duet_loop draw_loop(trial *t, duet_dtype dtype, int32_t *inputs) {
+  *inputs = (int32_t)trial_int(t, 1, 2);
+  if (*inputs == 1)
+    return duet_unary_loop((duet_unary)PICK(t, DUET_TANH, DUET_SQUARE, DUET_RELU, DUET_SIGMOID),
+                           dtype);
+  return duet_binary_loop((duet_binary)PICK(t, DUET_ADD, DUET_MULTIPLY, DUET_MAXIMUM), dtype);
+}
+
+static void tile_call(trial *t, int32_t v) {
+  duet_dtype dtype = v ? DUET_FLOAT64 : DUET_FLOAT32;
+  int32_t size = (int32_t)duet_dtype_size(dtype);
+  program p = {0};
+  duet_tile_call *c = &p.call;
+  c->operands = offsetof(program, operand);
+  c->externals = offsetof(program, external);
+  c->instructions = offsetof(program, instruction);
+  c->external_count = EXTERNALS;
+  c->rank = trial_shape(t, 1, 4, 3000, c->shape);
+  for (int32_t i = 0; i < c->rank; i++)
+    if (c->shape[i] == 0) c->shape[i] = 1;
+  c->element_count = trial_size(c->rank, c->shape);
+  // The tile axis: the first with few enough elements behind it.
+  c->inner_count = c->element_count;
+  for (int32_t i = 0; i < c->rank; i++) {
+    c->inner_count /= c->shape[i];
+    c->tile_axis = i;
+    if (c->inner_count <= CAPACITY / 2) break;
+  }
+  int64_t extent = c->shape[c->tile_axis];
+  c->tile_step = trial_int(t, 1, CAPACITY / c->inner_count);
+  if (trial_is_large(t)) c->tile_step = CAPACITY / c->inner_count;
+  c->tiles_per_run = (extent + c->tile_step - 1) / c->tile_step;
+  c->tile_count = trial_size(c->tile_axis, c->shape) * c->tiles_per_run;
+
+  static const duet_tile_access access[EXTERNALS] = {DUET_TILE_CONTIGUOUS, DUET_TILE_CONTIGUOUS,
+                                                     DUET_TILE_SCALAR, DUET_TILE_EXPANDED};
+  int64_t part[DUET_MAX_RANK], unit = size;
+  for (int32_t e = 0; e < EXTERNALS; e++) {
+    p.external[e].access = access[e];
+    p.external[e].element_size = size;
+  }
+  p.external[3].scratch = (int64_t)REGISTERS * CAPACITY * size;
+  for (int32_t i = c->rank - 1; i >= 0; i--) {
+    p.external[0].stride[i] = p.external[1].stride[i] = unit;
+    unit *= c->shape[i];
+    part[i] = trial_chance(t, 50) ? 1 : c->shape[i];
+  }
+  trial_values values = trial_some_values(t);
+  p.operand[1] = trial_input(t, dtype, c->element_count, values);
+  p.operand[2] = trial_input(t, dtype, 1, values);
+  p.operand[3] =
+      trial_view(t, dtype, c->rank, part, values, trial_chance(t, 50), p.external[3].stride);
+  for (int32_t i = 0; i < c->rank; i++)
+    if (part[i] == 1) p.external[3].stride[i] = 0;
+  p.operand[0] = trial_result(t, dtype, c->element_count);
+
+  c->instruction_count = (int32_t)trial_int(t, 1, INSTRUCTIONS);
+  for (int32_t i = 0; i < c->instruction_count; i++) {
+    duet_tile_instruction *instruction = &p.instruction[i];
+    int32_t inputs;
+    instruction->loop = draw_loop(t, dtype, &inputs);
+    instruction->operand_count = inputs + 1;
+    int is_last = i == c->instruction_count - 1;
+    instruction->slot[0] = is_last ? ~0 : (i % REGISTERS) * CAPACITY * size;
+    instruction->stride[0] = size;
+    for (int32_t k = 1; k <= inputs; k++) {
+      int32_t from = (int32_t)trial_int(t, 1, EXTERNALS - 1);
+      int32_t written = i < REGISTERS ? i : REGISTERS;
+      int is_register = written > 0 && trial_chance(t, 60);
+      instruction->slot[k] =
+          is_register ? (int32_t)trial_int(t, 0, written - 1) * CAPACITY * size : ~from;
+      instruction->stride[k] = !is_register && from == 2 ? 0 : size;
+    }
+  }
+  int64_t failed = -1;
+  duet_step step = {duet_tile_program, c};
+  trial_add(t, (uint64_t)duet_run_steps(&step, 1, &failed));
+}
+
+const trial_family duet_plan_families[] = {
+    {2, tile_name, tile_call},
+    {0},
+};

@@ -1,0 +1,79 @@
+#include "trial.h"
+
+#include <stdio.h>
+
+static const char *const names[DUET_REDUCTION_COUNT] = {"sum", "mean", "product", "max", "min",
+                                                        "all", "any",  "arg_max", "arg_min"};
+
+#define DTYPE(variant) ((duet_dtype)((variant) % DUET_DTYPE_COUNT))
+#define OP(variant) ((duet_reduction)((variant) / DUET_DTYPE_COUNT))
+
+static int reduce_name(int32_t v, char *name, size_t size) {
+  duet_reduction op = OP(v);
+  snprintf(name, size, "%s %s", names[op], duet_dtype_names[DTYPE(v)]);
+  if (op == DUET_MEAN) return DTYPE(v) >= DUET_FLOAT16;
+  return op != DUET_ALL && op != DUET_ANY ? 1 : DTYPE(v) == DUET_BOOL;
+}
+
+static duet_dtype result_dtype(duet_reduction op, duet_dtype dtype) {
+  if (op == DUET_ARG_MAX || op == DUET_ARG_MIN) return DUET_INT64;
+  if (op == DUET_SUM || op == DUET_PRODUCT) return dtype < DUET_FLOAT16 ? DUET_INT64 : dtype;
+  return dtype;
+}
+
+static void reduce_call(trial *t, int32_t v) {
+  duet_reduction op = OP(v);
+  duet_dtype dtype = DTYPE(v);
+  duet_reduce_call call = {.reduction = op, .dtype = dtype};
+  int64_t shape[DUET_MAX_RANK], stride[DUET_MAX_RANK];
+  int32_t rank = trial_shape(t, 0, 4, 5000, shape);
+  int needs_elements = op != DUET_SUM && op != DUET_PRODUCT && op != DUET_MEAN;
+  for (int32_t i = 0; i < rank; i++)
+    if (needs_elements && shape[i] == 0) shape[i] = 1;
+  call.operand[1] =
+      trial_view(t, dtype, rank, shape, trial_some_values(t), trial_chance(t, 60), stride);
+  for (int32_t i = 0; i < rank; i++) {
+    if (trial_chance(t, 60)) {
+      call.reduced_shape[call.reduced_rank] = shape[i];
+      call.reduced_stride[call.reduced_rank++] = stride[i];
+    } else {
+      call.kept_shape[call.kept_rank] = shape[i];
+      call.kept_stride[call.kept_rank++] = stride[i];
+    }
+  }
+  call.operand[0] =
+      trial_result(t, result_dtype(op, dtype), trial_size(call.kept_rank, call.kept_shape));
+  duet_reduce(&call);
+}
+
+static int softmax_name(int32_t v, char *name, size_t size) {
+  snprintf(name, size, "%s %s", v < DUET_DTYPE_COUNT ? "softmax" : "log_softmax",
+           duet_dtype_names[DTYPE(v)]);
+  return DTYPE(v) >= DUET_FLOAT16;
+}
+static void softmax_call(trial *t, int32_t v) {
+  duet_softmax_call call = {.dtype = DTYPE(v), .inner = 1};
+  if (trial_is_large(t)) {
+    int wide = trial_chance(t, 50);
+    call.rows = wide ? 40 : 300;
+    call.columns = wide ? 2500 : 301;
+    if (trial_chance(t, 30)) call.inner = 3;
+  } else {
+    call.rows = PICK(t, 0, 1, 2, 3, 5, 17);
+    call.columns = PICK(t, 0, 1, 2, 7, 15, 16, 17, 33, 100, 1023, 1025, 2050);
+    if (trial_chance(t, 40)) call.inner = PICK(t, 0, 2, 3, 16, 17);
+  }
+  int64_t count = call.rows * call.columns * call.inner;
+  call.operand[1] = trial_input(t, call.dtype, count, trial_some_values(t));
+  call.operand[0] = trial_result(t, call.dtype, count);
+  if (v < DUET_DTYPE_COUNT)
+    duet_softmax(&call);
+  else
+    duet_log_softmax(&call);
+}
+
+const trial_family duet_reduction_families[] = {
+    {DUET_REDUCTION_COUNT * DUET_DTYPE_COUNT, reduce_name, reduce_call},
+    {2 * DUET_DTYPE_COUNT, softmax_name, softmax_call},
+    {0},
+};
