@@ -116,7 +116,7 @@ import Testing
 
   /// As PyTorch has it: nothing else is as near to what the angle does there.
   @Test func theAngleAtTheOriginHasNoGradient() {
-    for magnitude in [0.0, -0.0, 1e-30] {
+    for magnitude: Float in [0, -0.0, 1e-30] {
       let y = Tensor([magnitude, 1], requiresGrad: true)
       let x = Tensor([magnitude, 1], requiresGrad: true)
       atan2(y, x).sum().backward()

@@ -6,7 +6,7 @@
 static const trial_family *const lists[] = {
     duet_elementwise_families, duet_reduction_families, duet_contraction_families,
     duet_window_families,      duet_indexing_families,  duet_random_families,
-    duet_plan_families,
+    duet_plan_families,        duet_normalization_families,
 };
 enum { LISTS = sizeof lists / sizeof *lists, MOST = 2048 };
 

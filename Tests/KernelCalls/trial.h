@@ -44,7 +44,8 @@ typedef struct {
 
 extern const trial_family duet_elementwise_families[], duet_reduction_families[],
     duet_contraction_families[], duet_window_families[], duet_indexing_families[],
-    duet_random_families[], duet_plan_families[];  // each ends with a family of no variants
+    duet_random_families[], duet_plan_families[],
+    duet_normalization_families[];  // each ends with a family of no variants
 
 extern const char *const duet_dtype_names[DUET_DTYPE_COUNT];
 

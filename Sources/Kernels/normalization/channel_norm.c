@@ -43,7 +43,8 @@ static channel_job open_job(const duet_channel_norm_call *c, const void *x, cons
 // MARK: Sums
 
 typedef struct {
-  _Alignas(64) char buffer[2][SIDE_BY_SIDE * DUET_CHUNK * 8];  // or [chunk, 16] float32
+  // [4, chunk] of the type computed in, or [chunk, 16] float32.
+  _Alignas(64) char buffer[2][DUET_CHUNK * 64];
   _Alignas(64) char lanes[8 * 16 * 8];
   _Alignas(64) char values[2 * COLUMNS * 8];
   _Alignas(64) char mean[COLUMNS * 8];
