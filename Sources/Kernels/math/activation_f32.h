@@ -73,10 +73,10 @@ DUET_INLINE f32x16 math_silu_f32(f32x16 x) {
   return logistic_f32(x, -x);
 }
 
-// x / 2 (1 + erf(x / sqrt 2)); -inf gives 0, the limit.
+// x / 2 (1 + erf(x / sqrt 2)); -inf gives -0, the limit. A product, so that -0 keeps its sign.
 DUET_INLINE f32x16 math_gelu_f32(f32x16 x) {
   f32x16 half = 0.5f * at_least_f32(x, -20.0f);
-  return fma_f32(half, math_erf_f32(x * 0.707106769f), half);
+  return half * (1.0f + math_erf_f32(x * 0.707106769f));
 }
 
 // x / 2 (1 + tanh u) = x / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3); -inf gives -0, the limit.

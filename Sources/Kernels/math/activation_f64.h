@@ -73,7 +73,7 @@ DUET_INLINE f64x8 math_silu_f64(f64x8 x) {
 
 DUET_INLINE f64x8 math_gelu_f64(f64x8 x) {
   f64x8 half = 0.5 * at_least_f64(x, -40.0);
-  return fma_f64(half, math_erf_f64(x * 0.70710678118654757), half);
+  return half * (1.0 + math_erf_f64(x * 0.70710678118654757));
 }
 
 DUET_INLINE f64x8 math_gelu_tanh_f64(f64x8 x) {
