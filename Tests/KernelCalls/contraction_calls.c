@@ -13,12 +13,26 @@ static int matmul_name(int32_t v, char *name, size_t size) {
   return 1;
 }
 
-// Elements of [batch..., rows, columns] laid out any way; batch axes repeat now and then.
+// What sums of a narrow type's products are kept in.
+static duet_dtype wide_sums(duet_dtype dtype) {
+  switch (dtype) {
+    case DUET_FLOAT16:
+    case DUET_BFLOAT16: return DUET_FLOAT32;
+    case DUET_UINT8:
+    case DUET_INT8:
+    case DUET_INT16: return DUET_INT32;
+    default: return dtype;
+  }
+}
+
+// Elements of [batch..., rows, columns] laid out any way; batch axes repeat now and then. is_one
+// says whether all of them have a size of 1.
 static char *matrices(trial *t, const duet_matmul_call *call, int64_t rows, int64_t columns,
-                      trial_values values, int64_t *stride, int64_t *batch_stride) {
+                      trial_values values, int64_t *stride, int64_t *batch_stride, int *is_one) {
   int64_t shape[DUET_MAX_RANK], strides[DUET_MAX_RANK], size = (int64_t)duet_dtype_size(call->dtype);
   int32_t rank = call->batch_rank;
   for (int32_t i = 0; i < rank; i++) shape[i] = trial_chance(t, 25) ? 1 : call->batch_shape[i];
+  *is_one = trial_size(rank, shape) == 1;
   shape[rank] = rows;
   shape[rank + 1] = columns;
   char *base =
@@ -57,12 +71,23 @@ static void matmul_call(trial *t, int32_t v) {
     for (int32_t i = 0; i < call.batch_rank; i++) call.batch_shape[i] = PICK(t, 0, 1, 2, 3, 4);
   }
   trial_values values = rare_specials(t);
-  call.operand[1] =
-      matrices(t, &call, call.m, call.k, values, call.left_stride, call.left_batch_stride);
-  call.operand[2] =
-      matrices(t, &call, call.k, call.n, values, call.right_stride, call.right_batch_stride);
-  call.operand[0] =
-      trial_result(t, call.dtype, trial_size(call.batch_rank, call.batch_shape) * call.m * call.n);
+  int left_is_one, right_is_one;
+  call.operand[1] = matrices(t, &call, call.m, call.k, values, call.left_stride,
+                             call.left_batch_stride, &left_is_one);
+  call.operand[2] = matrices(t, &call, call.k, call.n, values, call.right_stride,
+                             call.right_batch_stride, &right_is_one);
+  int64_t batch = trial_size(call.batch_rank, call.batch_shape);
+  int has_one_row = call.m == 1 && (!right_is_one || batch == 1);
+  call.vector = has_one_row || call.n == 1;
+  call.result_dtype = trial_chance(t, 50) ? wide_sums(call.dtype) : call.dtype;
+  call.has_bias = call.dtype != DUET_BOOL && trial_chance(t, 30);
+  if (call.has_bias) {
+    int64_t stride;
+    call.operand[3] = trial_view(t, call.result_dtype, 1, &call.n, values, trial_chance(t, 60),
+                                 &stride);
+    call.bias_stride = stride / (int64_t)duet_dtype_size(call.result_dtype);
+  }
+  call.operand[0] = trial_result(t, call.result_dtype, batch * call.m * call.n);
   duet_matmul(&call);
 }
 
