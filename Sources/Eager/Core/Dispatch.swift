@@ -137,9 +137,9 @@ private func dispatchWithoutElements(_ op: Op, _ inputs: UnsafeBufferPointer<Ten
 // Contiguous operands of one shape, or one with a scalar, nothing to differentiate and nobody to tell: one
 // allocation and one call of the loop.
 
-private let threadedCount = 65_536
+let threadedCount = 65_536
 // Tracing switched off matters to traced functions only.
-private let harmlessFlags =
+let harmlessFlags =
   ThreadContext.Flags.noGrad | ThreadContext.Flags.checked | ThreadContext.Flags.noTracing
 
 @inline(__always)
@@ -208,7 +208,7 @@ private func runLoop(
 }
 
 @inline(__always)
-private func runLoop(
+func runLoop(
   _ loop: duet_loop, _ count: Int, _ out: UnsafeMutableRawPointer, _ outStep: Int,
   _ a: UnsafeMutableRawPointer, _ aStep: Int, _ b: UnsafeMutableRawPointer, _ bStep: Int
 ) {
@@ -225,7 +225,7 @@ private func runLoop(
 
 extension TensorBody {
   /// Fresh memory laid out as a contiguous tensor.
-  fileprivate convenience init(allocatingLike other: TensorBody, dtype: DType) {
+  convenience init(allocatingLike other: TensorBody, dtype: DType) {
     let storage = Storage.allocate(byteCount: other.count &* dtype.size)
     self.init(
       storage: storage, pointer: storage.base, dtype: dtype, layout: other.layout,

@@ -15,11 +15,8 @@ extension Tensor {
   /// are copied first if another tensor shares them. The new value broadcasts, and takes this
   /// tensor's dtype.
   public subscript(indices: any TensorIndex...) -> Tensor {
-    get {
-      if indices.count == 1, let place = indices[0] as? Int { return row(place) }
-      guard let plan = IndexPlan(indices, of: self) else { return .failed }
-      return plan.elements(of: self)
-    }
+    // Inlined, so that the array of the indices need not be allocated.
+    @inlinable get { indices.withUnsafeBufferPointer { part($0) } }
     set {
       if newValue.isFailed || isFailed { return }
       if let chosen = selected(indices, newValue) {
@@ -31,6 +28,13 @@ extension Tensor {
       let result = plan.replacing(in: self, with: newValue)
       if !result.isFailed { self = result }
     }
+  }
+
+  @usableFromInline
+  func part(_ indices: UnsafeBufferPointer<any TensorIndex>) -> Tensor {
+    if indices.count == 1, let place = indices[0] as? Int { return row(place) }
+    guard let plan = IndexPlan(Array(indices), of: self) else { return .failed }
+    return plan.elements(of: self)
   }
 
   /// One place of the first axis: what loops over a tensor ask for.

@@ -4,7 +4,17 @@ import DuetRuntime
 // allow it.
 extension Tensor {
   /// The elements in another shape, in row-major order. One size may be -1: what is left.
-  public func reshaped(_ sizes: Int...) -> Tensor { reshaped(sizes) }
+  @inlinable
+  public func reshaped(_ sizes: Int...) -> Tensor {
+    // Inlined, so that the array of the arguments need not be allocated.
+    sizes.withUnsafeBufferPointer { reshaped(sizes: $0) }
+  }
+
+  @usableFromInline
+  func reshaped(sizes: UnsafeBufferPointer<Int>) -> Tensor {
+    if !isFailed, let target = Shape(sizes, for: size) { return apply(.reshape(target), self) }
+    return reshaped(Array(sizes))
+  }
 
   /// The elements in another shape, in row-major order. One size may be -1: what is left.
   public func reshaped(_ sizes: [Int]) -> Tensor {
@@ -79,9 +89,11 @@ extension Tensor {
     guard start <= end else {
       return fail(OpError("flattened", "axis \(start) comes after axis \(end) of shape \(shape)"))
     }
-    let sizes = shape
-    return reshaped(
-      sizes[..<start] + [sizes[start...end].reduce(1, *)] + sizes[(end + 1)...])
+    let sizes = body.layout.shape
+    var target = Shape(sizes[..<start])
+    target.append(sizes[start...end].reduce(1, *))
+    for size in sizes[(end + 1)...] { target.append(size) }
+    return apply(.reshape(target), self)
   }
 
   /// Without the axes of one element.
@@ -148,4 +160,30 @@ extension Tensor {
 
   /// The elements one behind the other in memory; this tensor itself if they are.
   public func contiguous() -> Tensor { body.isContiguous ? self : apply(.copy, self) }
+}
+
+extension Shape {
+  /// A shape of that many elements, one of whose sizes may be given as -1; nil where there is none.
+  fileprivate init?(_ sizes: UnsafeBufferPointer<Int>, for count: Int) {
+    guard sizes.count <= Shape.maximumRank else { return nil }
+    self.init()
+    var known = 1
+    var open: Int?
+    for (axis, size) in sizes.enumerated() {
+      append(size)
+      if size == -1 && open == nil {
+        open = axis
+        continue
+      }
+      let (product, overflow) = known.multipliedReportingOverflow(by: size)
+      if size < 0 || overflow { return nil }
+      known = product
+    }
+    if let open {
+      guard known > 0, count % known == 0 else { return nil }
+      self[open] = count / known
+    } else if known != count {
+      return nil
+    }
+  }
 }

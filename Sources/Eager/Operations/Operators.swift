@@ -39,33 +39,14 @@ extension Tensor {
   /// A number as a scalar tensor that goes with tensors of `dtype`.
   @inlinable
   package init<S: TensorScalar>(scalar value: S, for dtype: DType) {
-    let own = S.dtype
-    if own.isFloatingPoint {
-      self.init(filled: value.tensorValue, dtype.isFloatingPoint ? dtype : .float32)
-    } else {
-      self.init(filledInteger: value.tensorInteger, dtype == .bool && own != .bool ? own : dtype)
-    }
+    self.init(Number(value, for: dtype))
   }
 
+  /// A number as a tensor of no axes.
   @usableFromInline
-  init(filled value: Double, _ dtype: DType) {
-    let body = TensorBody(allocating: TensorType(dtype, []))
-    switch dtype {
-    case .float32: body.pointer.storeBytes(of: Float(value), as: Float.self)
-    case .float64: body.pointer.storeBytes(of: value, as: Double.self)
-    default: Tensor.store(Element(value, dtype), dtype, at: body.pointer)
-    }
-    self.init(body)
-  }
-
-  @usableFromInline
-  init(filledInteger value: Int64, _ dtype: DType) {
-    let body = TensorBody(allocating: TensorType(dtype, []))
-    switch dtype {
-    case .float32: body.pointer.storeBytes(of: Float(value), as: Float.self)
-    case .int64: body.pointer.storeBytes(of: value, as: Int64.self)
-    default: Tensor.store(Element(integer: Int(value), dtype), dtype, at: body.pointer)
-    }
+  init(_ number: Number) {
+    let body = TensorBody(allocating: TensorType(number.dtype, []))
+    Tensor.store(number.element, number.dtype, at: body.pointer)
     self.init(body)
   }
 
@@ -91,6 +72,21 @@ package func promoting(_ op: ComparisonOp, _ a: Tensor, _ b: Tensor) -> Tensor {
   return apply(.compare(op), a.asType(dtype), b.asType(dtype))
 }
 
+@inline(__always)
+package func promoting(_ op: BinaryOp, _ a: Tensor, _ b: some TensorScalar) -> Tensor {
+  apply(op, a, Number(b, for: a.body.dtype), numberIsFirst: false)
+}
+
+@inline(__always)
+package func promoting(_ op: BinaryOp, _ a: some TensorScalar, _ b: Tensor) -> Tensor {
+  apply(op, b, Number(a, for: b.body.dtype), numberIsFirst: true)
+}
+
+@inline(__always)
+package func promoting(_ op: ComparisonOp, _ a: Tensor, _ b: some TensorScalar) -> Tensor {
+  apply(op, a, Number(b, for: a.body.dtype))
+}
+
 /// The operands of a free function of two, each of which may be a number.
 func pair(_ a: some TensorOperand, _ b: some TensorOperand) -> (Tensor, Tensor) {
   // Two numbers keep the dtypes that they have beside a bool tensor, their own.
@@ -107,54 +103,54 @@ infix operator ** : PowerPrecedence
 extension Tensor {
   public static func + (a: Tensor, b: Tensor) -> Tensor { promoting(.add, a, b) }
   public static func + (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.add, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.add, a, b)
   }
   public static func + (a: some TensorScalar, b: Tensor) -> Tensor {
-    promoting(.add, Tensor(scalar: a, for: b.dtype), b)
+    promoting(.add, a, b)
   }
 
   public static func - (a: Tensor, b: Tensor) -> Tensor { promoting(.subtract, a, b) }
   public static func - (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.subtract, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.subtract, a, b)
   }
   public static func - (a: some TensorScalar, b: Tensor) -> Tensor {
-    promoting(.subtract, Tensor(scalar: a, for: b.dtype), b)
+    promoting(.subtract, a, b)
   }
 
   public static func * (a: Tensor, b: Tensor) -> Tensor { promoting(.multiply, a, b) }
   public static func * (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.multiply, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.multiply, a, b)
   }
   public static func * (a: some TensorScalar, b: Tensor) -> Tensor {
-    promoting(.multiply, Tensor(scalar: a, for: b.dtype), b)
+    promoting(.multiply, a, b)
   }
 
   /// The quotient. Of two integer tensors: the integer quotient, cut off toward zero as in Swift; a
   /// quotient by 0 is 0.
   public static func / (a: Tensor, b: Tensor) -> Tensor { promoting(.divide, a, b) }
   public static func / (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.divide, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.divide, a, b)
   }
   public static func / (a: some TensorScalar, b: Tensor) -> Tensor {
-    promoting(.divide, Tensor(scalar: a, for: b.dtype), b)
+    promoting(.divide, a, b)
   }
 
   /// What `/` cut off to a whole number leaves: the sign is the dividend's, as in Swift. See
   /// `remainder` for NumPy's.
   public static func % (a: Tensor, b: Tensor) -> Tensor { promoting(.remainder, a, b) }
   public static func % (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.remainder, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.remainder, a, b)
   }
   public static func % (a: some TensorScalar, b: Tensor) -> Tensor {
-    promoting(.remainder, Tensor(scalar: a, for: b.dtype), b)
+    promoting(.remainder, a, b)
   }
 
   public static func ** (a: Tensor, b: Tensor) -> Tensor { promoting(.power, a, b) }
   public static func ** (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.power, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.power, a, b)
   }
   public static func ** (a: some TensorScalar, b: Tensor) -> Tensor {
-    promoting(.power, Tensor(scalar: a, for: b.dtype), b)
+    promoting(.power, a, b)
   }
 
   public static prefix func - (a: Tensor) -> Tensor { apply(.unary(.negate), a) }
@@ -175,27 +171,27 @@ extension Tensor {
 extension Tensor {
   public static func .== (a: Tensor, b: Tensor) -> Tensor { promoting(.equal, a, b) }
   public static func .== (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.equal, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.equal, a, b)
   }
   public static func .!= (a: Tensor, b: Tensor) -> Tensor { promoting(.notEqual, a, b) }
   public static func .!= (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.notEqual, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.notEqual, a, b)
   }
   public static func .< (a: Tensor, b: Tensor) -> Tensor { promoting(.less, a, b) }
   public static func .< (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.less, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.less, a, b)
   }
   public static func .<= (a: Tensor, b: Tensor) -> Tensor { promoting(.lessEqual, a, b) }
   public static func .<= (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.lessEqual, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.lessEqual, a, b)
   }
   public static func .> (a: Tensor, b: Tensor) -> Tensor { promoting(.greater, a, b) }
   public static func .> (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.greater, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.greater, a, b)
   }
   public static func .>= (a: Tensor, b: Tensor) -> Tensor { promoting(.greaterEqual, a, b) }
   public static func .>= (a: Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.greaterEqual, a, Tensor(scalar: b, for: a.dtype))
+    promoting(.greaterEqual, a, b)
   }
 
   /// And, of bool tensors; of integers bit by bit.

@@ -6,7 +6,7 @@ import DuetRuntime
 extension Tensor {
   /// The sum of the elements. Integers and booleans add up as `int64`.
   public func sum(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    self.reduced(.sum, axis.map { [$0] }, keepDims, "sum")
+    self.reduced(.sum, axis, keepDims, "sum")
   }
 
   /// The sum of the elements. Integers and booleans add up as `int64`.
@@ -16,7 +16,7 @@ extension Tensor {
 
   /// The mean of the elements. Floating point.
   public func mean(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    self.reduced(.mean, axis.map { [$0] }, keepDims, "mean")
+    self.reduced(.mean, axis, keepDims, "mean")
   }
 
   /// The mean of the elements. Floating point.
@@ -26,7 +26,7 @@ extension Tensor {
 
   /// The product of the elements. Integers and booleans multiply as `int64`.
   public func prod(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    self.reduced(.product, axis.map { [$0] }, keepDims, "prod")
+    self.reduced(.product, axis, keepDims, "prod")
   }
 
   /// The product of the elements. Integers and booleans multiply as `int64`.
@@ -36,7 +36,7 @@ extension Tensor {
 
   /// The largest of the elements; not-a-number wins. There must be one.
   public func max(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    self.reduced(.max, axis.map { [$0] }, keepDims, "max")
+    self.reduced(.max, axis, keepDims, "max")
   }
 
   /// The largest of the elements; not-a-number wins. There must be one.
@@ -46,7 +46,7 @@ extension Tensor {
 
   /// The smallest of the elements; not-a-number wins. There must be one.
   public func min(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    self.reduced(.min, axis.map { [$0] }, keepDims, "min")
+    self.reduced(.min, axis, keepDims, "min")
   }
 
   /// The smallest of the elements; not-a-number wins. There must be one.
@@ -56,7 +56,7 @@ extension Tensor {
 
   /// Whether all elements are true or not zero, as `bool`.
   public func all(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    asType(.bool).reduced(.all, axis.map { [$0] }, keepDims, "all")
+    asType(.bool).reduced(.all, axis, keepDims, "all")
   }
 
   /// Whether all elements are true or not zero, as `bool`.
@@ -66,7 +66,7 @@ extension Tensor {
 
   /// Whether any element is true or not zero, as `bool`.
   public func any(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    asType(.bool).reduced(.any, axis.map { [$0] }, keepDims, "any")
+    asType(.bool).reduced(.any, axis, keepDims, "any")
   }
 
   /// Whether any element is true or not zero, as `bool`.
@@ -77,17 +77,28 @@ extension Tensor {
   /// The place of the largest element, the first of equals, as `int64`; in row-major order without
   /// an axis.
   public func argMax(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    reduced(.argMax, axis.map { [$0] }, keepDims, "argMax")
+    reduced(.argMax, axis, keepDims, "argMax")
   }
 
   /// The place of the smallest element, the first of equals, as `int64`; in row-major order without
   /// an axis.
   public func argMin(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
-    reduced(.argMin, axis.map { [$0] }, keepDims, "argMin")
+    reduced(.argMin, axis, keepDims, "argMin")
+  }
+
+  /// A reduction over an axis as the user gave it; nil: over all.
+  private func reduced(
+    _ op: ReductionOp, _ axis: Int?, _ keepDims: Bool, _ operation: String
+  ) -> Tensor {
+    guard let axis else { return reduced(op, nil as [Int]?, keepDims, operation) }
+    guard let axis = checkedAxis(axis, operation) else { return .failed }
+    return apply(.reduce(op, axes: AxisSet(axis), keepDims: keepDims), self)
   }
 
   /// A reduction over axes as the user gave them; nil: all.
-  func reduced(_ op: ReductionOp, _ axes: [Int]?, _ keepDims: Bool, _ operation: String) -> Tensor {
+  private func reduced(
+    _ op: ReductionOp, _ axes: [Int]?, _ keepDims: Bool, _ operation: String
+  ) -> Tensor {
     guard let set = checkedAxes(axes, operation) else { return .failed }
     return apply(.reduce(op, axes: set, keepDims: keepDims), self)
   }
