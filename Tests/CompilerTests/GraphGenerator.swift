@@ -13,6 +13,7 @@ struct GraphGenerator {
     [1030],
     [3, 0, 2], [2, 3, 6, 5], [2, 3, 1, 1], [700, 3], [6, 9, 49], [9, 1], [1, 9, 1], [64, 64],
     [2, 2100],
+    [64], [4, 16], [2, 3, 32],
   ]
 
   init(seed: Int) { random = SplitMix64(seed) }
@@ -161,7 +162,14 @@ struct GraphGenerator {
       if random.chance(40) || shape.rank > 5 {
         return (.concatenate(axis: axis), [a, value(like: a), a])
       }
-      // Parts that are computed for a place of their own.
+      // Parts that are computed for a place of their own, which whole cache lines can be.
+      let ofWholeLines = values.filter {
+        let byteCount = builder.type(of: $0).byteCount
+        return byteCount > 0 && byteCount % 64 == 0
+      }
+      let a = random.chance(70) && !ofWholeLines.isEmpty ? random.pick(ofWholeLines) : a
+      let shape = builder.type(of: a).shape
+      guard shape.rank <= 5 else { return (nil, []) }
       let rows = (0..<random.int(2...4)).map { _ -> ValueID in
         let fresh = random.chance(70) ? try? builder.add(.binary(.add), [a, value(like: a)]) : a
         let part = fresh.flatMap { builder.type(of: $0).shape == shape ? $0 : nil } ?? a

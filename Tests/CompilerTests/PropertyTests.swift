@@ -104,7 +104,8 @@ func expectSoundMemory(_ program: LoweredProgram) throws {
       }
     }
     #expect(
-      groups > 100 && largest >= 8 && results >= 3 && overtaken > 50 && copies > 50 && parts > 5)
+      groups > 100 && largest >= 8 && results >= 3 && overtaken > 50 && copies > 50 && parts > 15,
+      "\(groups), \(largest), \(results), \(overtaken), \(copies), \(parts)")
     for access in [TileLayout.Access.contiguous, .scalar, .direct, .expanded] {
       #expect(accesses[access, default: 0] >= 3, "\(access)")
     }
