@@ -227,6 +227,36 @@ import Testing
     }
   }
 
+  @Test func gradientsGoThroughTheOperationsOfEachCallsArgumentThoughTheyAreKept() {
+    let f = traced { (x: Tensor) in (x * x).sum().backward(retainGraph: true) }
+    for i in 1...4 {
+      let leaf = Tensor([Float(i)], requiresGrad: true)
+      f(leaf * 3)
+      #expect(leaf.grad?.asArray(Float.self) == [Float(18 * i)])
+    }
+  }
+
+  @Test func gradientsGoThroughCapturedTensorsThatWereComputed() throws {
+    let leaf = Tensor([2.0], requiresGrad: true)
+    let captured = leaf * leaf
+    let keeping = traced { (x: Tensor) in (captured * x).sum().backward(retainGraph: true) }
+    for i in 1...4 {
+      leaf.grad = nil
+      keeping(full([1], Float(i)))
+      #expect(leaf.grad?.asArray(Float.self) == [Float(4 * i)])
+    }
+    // The graph of a type has no gradients to give, and uses nothing up.
+    let f = traced { (x: Tensor) in (captured * x).sum().backward() }
+    try f.lower(TensorSpec([1]))
+    leaf.grad = nil
+    f(full([1], 5))
+    #expect(leaf.grad?.asArray(Float.self) == [20])
+    // As without tracing: the first call has let go of what the captured tensor was made of.
+    #expect(throws: TensorError.self) { try checked { f(full([1], 5)) } }
+    #expect(leaf.grad?.asArray(Float.self) == [20])
+    #expect(f.explain().description.contains("captured"))
+  }
+
   @Test func aTraceFromTypesLeavesNoGradientsBehind() {
     let f = traced { (x: Tensor) in (x * x).sum().backward() }
     let leaf = Tensor([3.0], requiresGrad: true)

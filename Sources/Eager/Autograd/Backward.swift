@@ -103,9 +103,17 @@ enum Backward {
     for (meta, gradient) in seeds { sums.update(meta, gradient.type) { $0.add(gradient) } }
     let order = sorted(from: seeds.map(\.0), stops)
     sums.count(usesIn: order)
+    let recorder = ThreadContext.recorder
+    func finish(_ function: GradientFunction) {
+      if keepingGraph { return }
+      // What is only known by type has run through nothing.
+      if let recorder, recorder.isSymbolic, recorder.isFromOutside(function) { return }
+      function.release()
+    }
 
     for (meta, function) in order {
       guard var sum = sums.remove(meta) else { continue }
+      if let recorder, recorder.isFromOutside(function) { recorder.didGoOutside() }
       let edges = function.edges
       if !isWanted(meta), case .transpose([1, 0]) = function.op, let edge = edges[0] {
         let products = sum.takeProducts()
@@ -114,7 +122,7 @@ enum Backward {
             for product in products { sum.add(product.transposed) }
           }
           sums.settleIfLast(edges)
-          if !keepingGraph { function.release() }
+          finish(function)
           continue
         }
       }
@@ -122,7 +130,7 @@ enum Backward {
       if isWanted(meta) { visit(meta, gradient) }
       guard function.send(gradient, to: &sums, edges, meta) else { return }
       sums.settleIfLast(edges)
-      if !keepingGraph { function.release() }
+      finish(function)
     }
     for leaf in sums.leaves where isWanted(leaf) {
       if var sum = sums.remove(leaf) { visit(leaf, sum.take()) }

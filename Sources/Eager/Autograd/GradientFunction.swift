@@ -28,6 +28,9 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
 
   private static let counter = Atomic<Int>(0)
 
+  /// The sequence number of the operation that was recorded last.
+  static var lastSequence: Int { counter.load(ordering: .relaxed) }
+
   init(_ op: Op, _ inputs: UnsafeBufferPointer<Tensor>, outputType: TensorType) {
     sequence = Self.counter.add(1, ordering: .relaxed).newValue
     self.op = op

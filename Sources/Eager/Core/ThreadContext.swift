@@ -70,8 +70,18 @@ package enum ThreadContext {
 open class Recorder {
   /// Whether tensors have no elements: what is recorded is known by type alone.
   package let isSymbolic: Bool
+  /// Operations with greater sequence numbers were done before this recorder's eyes.
+  private let lastSequenceBefore: Int
 
-  package init(isSymbolic: Bool) { self.isSymbolic = isSymbolic }
+  package init(isSymbolic: Bool) {
+    self.isSymbolic = isSymbolic
+    lastSequenceBefore = GradientFunction.lastSequence
+  }
+
+  /// Whether an operation was done before this recorder was there.
+  func isFromOutside(_ function: GradientFunction) -> Bool {
+    function.sequence <= lastSequenceBefore
+  }
 
   /// An operation was done. For symbolic inputs `result` is symbolic, too.
   open func record(_ op: Op, _ inputs: [Tensor], _ result: Tensor) {}
@@ -81,6 +91,8 @@ open class Recorder {
   open func read(_ cell: StateCell, _ value: Tensor?) -> Tensor? { value }
   /// A state cell is written. Whether the cell shall really change.
   open func write(_ cell: StateCell, _ value: Tensor?) -> Bool { true }
+  /// `backward` goes through an operation that was done before this recorder was there.
+  open func didGoOutside() {}
   /// An operation could not be done, and its result is a failed tensor.
   open func didFail() {}
   /// The program wants to see elements. The reason why it cannot, or nil.

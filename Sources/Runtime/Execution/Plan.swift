@@ -44,6 +44,8 @@ public final class Plan: @unchecked Sendable {
   private let profiler: PlanProfiler?
   /// The address of the first instance that no call uses; 0: none.
   private let idle = Mutex<UInt>(0)
+  /// The address of one more such instance; 0: none. Spares most calls the lock.
+  private let spare = Atomic<UInt>(0)
 
   init(_ builder: PlanBuilder) {
     inputTypes = builder.inputTypes
@@ -98,6 +100,7 @@ public final class Plan: @unchecked Sendable {
   }
 
   deinit {
+    if let instance = takeSpare() { destroy(instance) }
     var next = idle.withLock { $0 }
     while let instance = UnsafeMutablePointer<duet_plan_instance>(bitPattern: next) {
       next = UInt(bitPattern: instance.pointee.next)
@@ -131,25 +134,38 @@ public final class Plan: @unchecked Sendable {
       } else {
         duet_run_instance(instance, inputs, outputs, &failed, times)
       }
-    idle.withLock { head in
-      instance.pointee.next = UnsafeMutablePointer(bitPattern: head)
-      head = UInt(bitPattern: instance)
-    }
+    giveBack(instance)
     if status != DUET_OK { throw operations[Int(failed)].lastFailure() }
   }
 
   @inline(__always)
-  private func takeInstance() -> UnsafeMutablePointer<duet_plan_instance> {
-    let address = idle.withLock { head -> UInt in
-      let first = head
-      if let instance = UnsafeMutablePointer<duet_plan_instance>(bitPattern: first) {
-        head = UInt(bitPattern: instance.pointee.next)
-      }
+  private func takeSpare() -> UnsafeMutablePointer<duet_plan_instance>? {
+    UnsafeMutablePointer(bitPattern: spare.exchange(0, ordering: .acquiring))
+  }
+
+  @inline(__always)
+  private func giveBack(_ instance: UnsafeMutablePointer<duet_plan_instance>) {
+    let address = UInt(bitPattern: instance)
+    if spare.compareExchange(expected: 0, desired: address, ordering: .releasing).exchanged {
+      return
+    }
+    idle.withLock { head in
+      instance.pointee.next = UnsafeMutablePointer(bitPattern: head)
+      head = address
+    }
+  }
+
+  private func takeFirstOfList() -> UnsafeMutablePointer<duet_plan_instance>? {
+    idle.withLock { head in
+      let first = UnsafeMutablePointer<duet_plan_instance>(bitPattern: head)
+      if let first { head = UInt(bitPattern: first.pointee.next) }
       return first
     }
-    guard let instance = UnsafeMutablePointer<duet_plan_instance>(bitPattern: address) else {
-      return makeInstance()
-    }
+  }
+
+  @inline(__always)
+  private func takeInstance() -> UnsafeMutablePointer<duet_plan_instance> {
+    guard let instance = takeSpare() ?? takeFirstOfList() else { return makeInstance() }
     if instance.pointee.isa != duet_current_isa().rawValue { link(instance) }
     return instance
   }

@@ -1,4 +1,5 @@
-// Unsafe: owns raw room for a plan's addresses, which are only used during a call.
+// Unsafe: owns raw room for a plan's addresses and for arguments without a reference count of their own. Both
+// are only used during a call, whose caller keeps the arguments alive.
 
 import DuetEager
 
@@ -19,9 +20,26 @@ final class CallFrame: @unchecked Sendable {
   @exclusivity(unchecked) var traces: [Trace] = []
   @exclusivity(unchecked) var version = -1
 
+  /// The arguments of a call all of whose arguments are tensors.
+  let arguments = UnsafeMutablePointer<Unmanaged<TensorBody>>.allocate(
+    capacity: CallFrame.mostArguments)
+  static let mostArguments = 8
+
   private var room = UnsafeMutableBufferPointer<UnsafeMutableRawPointer>.allocate(capacity: 16)
 
-  deinit { room.deallocate() }
+  deinit {
+    room.deallocate()
+    arguments.deallocate()
+  }
+
+  /// Notes an argument that is a tensor.
+  @inline(__always)
+  func note<Argument>(_ argument: borrowing Argument, at index: Int) {
+    withUnsafePointer(to: argument) {
+      UnsafeMutableRawPointer(arguments + index)
+        .copyMemory(from: $0, byteCount: MemoryLayout<UnsafeRawPointer>.size)
+    }
+  }
 
   /// Room for that many addresses.
   func addresses(_ count: Int) -> UnsafeMutablePointer<UnsafeMutableRawPointer> {

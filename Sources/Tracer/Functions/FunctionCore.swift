@@ -10,19 +10,23 @@ final class FunctionCore: @unchecked Sendable {
 
   private struct State {
     var traces: [Trace] = []
-    /// Grows with every change of the traces.
-    var version = 0
     /// Frames that no call uses.
     var frames: [CallFrame] = []
   }
 
   private let state = Mutex(State())
+  /// Grows with every change of the traces, under the lock of the state.
+  private let version = Atomic<Int>(0)
+  /// The address of one more frame that no call uses; 0: none. Spares most calls the lock.
+  private let spare = Atomic<UInt>(0)
   private let recording = NSRecursiveLock()
   private let history = Mutex<(recorded: Int, warned: Bool)>((0, false))
   let maximumTraces: Int
   let forbidsRetracing = Atomic<Bool>(false)
 
   init(maximumTraces: Int) { self.maximumTraces = max(1, maximumTraces) }
+
+  deinit { _ = takeSpare() }
 
   var traces: [Trace] { state.withLock { $0.traces } }
   var traceCount: Int { history.withLock { $0.recorded } }
@@ -31,20 +35,39 @@ final class FunctionCore: @unchecked Sendable {
 
   /// A frame for one call, with the traces of this moment.
   func takeFrame() -> CallFrame {
-    state.withLock { state in
-      let frame = state.frames.popLast() ?? CallFrame()
-      if frame.version != state.version {
+    let frame = takeSpare() ?? state.withLock { $0.frames.popLast() } ?? CallFrame()
+    if frame.version != version.load(ordering: .acquiring) {
+      state.withLock { state in
         frame.traces = state.traces
-        frame.version = state.version
+        frame.version = version.load(ordering: .relaxed)
       }
-      return frame
     }
+    return frame
   }
 
   /// Ends the use of a frame.
   func giveBack(_ frame: CallFrame) {
     frame.clear()
-    state.withLock { $0.frames.append(frame) }
+    giveBackUnused(frame)
+  }
+
+  /// Ends the use of a frame that holds nothing of the call.
+  @inline(__always)
+  func giveBackUnused(_ frame: CallFrame) {
+    let kept = Unmanaged.passRetained(frame)
+    let (isSpare, _) = spare.compareExchange(
+      expected: 0, desired: UInt(bitPattern: kept.toOpaque()), ordering: .releasing)
+    if !isSpare {
+      kept.release()
+      state.withLock { $0.frames.append(frame) }
+    }
+  }
+
+  @inline(__always)
+  private func takeSpare() -> CallFrame? {
+    let address = spare.exchange(0, ordering: .acquiring)
+    guard let pointer = UnsafeRawPointer(bitPattern: address) else { return nil }
+    return Unmanaged<CallFrame>.fromOpaque(pointer).takeRetainedValue()
   }
 
   // MARK: Calls
@@ -65,6 +88,20 @@ final class FunctionCore: @unchecked Sendable {
       $0.signature.matches(visitor.tensors, visitor.structure)
         && $0.ownsGradients(of: visitor.tensors) && $0.matchesState()
     }
+  }
+
+  /// Replays the trace of a call whose arguments, noted in the frame, and result are tensors, if it touches
+  /// no state and takes the arguments as they are.
+  /// - Returns: The result; nil where the call has to go the long way.
+  @inline(__always)
+  func attemptDirectly(_ frame: CallFrame, argumentCount: Int) throws(OpError) -> TensorBody? {
+    for trace in frame.traces
+    where trace.isDirect && trace.signature.matches(frame.arguments, argumentCount) {
+      let result = try trace.replayDirectly(frame, argumentCount: argumentCount)
+      trace.callCount.add(1, ordering: .relaxed)
+      return result
+    }
+    return nil
   }
 
   /// Looks for a trace of this signature and replays it.
@@ -166,7 +203,7 @@ final class FunctionCore: @unchecked Sendable {
     history.withLock { $0.recorded += 1 }
     let dropped = state.withLock { state -> Bool in
       // The most recently made first; the one that was called least goes when there are too many.
-      state.version += 1
+      defer { version.add(1, ordering: .releasing) }
       state.frames = []
       state.traces.insert(trace, at: 0)
       guard state.traces.count > maximumTraces else { return false }

@@ -46,6 +46,8 @@ final class Trace: @unchecked Sendable {
   private let results: [Source]
   /// The only result, if it is one of the plan's outputs; -1 otherwise.
   private let onlyResult: Int
+  /// Whether a replay is one run of the plan from the arguments, all of which are tensors, to the only result.
+  let isDirect: Bool
   /// The names of the cells that the trace reads, writes, or both.
   let stateDescription: (read: [String], written: [String])
   private let outputTypes: [TensorType]
@@ -146,12 +148,17 @@ final class Trace: @unchecked Sendable {
     if results.contains(where: { $0.body.autograd?.leadsToSavedValues ?? false }) {
       reasonForEager =
         "a result can still be differentiated outside (call backward inside, or wrap the call in noGrad)"
-    } else if arguments.contains(where: { !($0.body.autograd?.leadsToSavedValues ?? true) }) {
+    } else if recorder.wentOutside {
       reasonForEager =
-        "backward went through an argument into operations outside (detach it, or call backward outside)"
+        "backward went into operations outside, through an argument or a tensor that the closure "
+        + "captured (detach it, or do those operations inside)"
     } else {
       reasonForEager = nil
     }
+    isDirect =
+      reasonForEager == nil && recorder.cells.isEmpty && onlyResult >= 0 && outputTypes.count == 1
+      && argumentInputs.count == inputCount && arguments.count == inputCount
+      && inputCount <= CallFrame.mostArguments
   }
 
   /// The trace of a function that does nothing.
@@ -212,6 +219,20 @@ final class Trace: @unchecked Sendable {
       for source in results { frame.results.append(tensor(source, frame)!) }
     }
     return true
+  }
+
+  /// Runs the plan of a direct trace with the arguments noted in the frame, which have the trace's signature.
+  /// - Throws: `OpError` for what only values tell.
+  @inline(__always)
+  func replayDirectly(_ frame: CallFrame, argumentCount: Int) throws(OpError) -> TensorBody {
+    let inputs = frame.addresses(argumentCount + 1)
+    for i in 0..<argumentCount {
+      inputs[i] = frame.arguments[i]._withUnsafeGuaranteedRef { $0.pointer }
+    }
+    let result = TensorBody(allocating: outputTypes[0])
+    inputs[argumentCount] = result.pointer
+    try compiled.plan.run(inputs: inputs, outputs: inputs + argumentCount)
+    return result
   }
 
   private func tensor(_ source: Source, _ frame: CallFrame) -> Tensor? {

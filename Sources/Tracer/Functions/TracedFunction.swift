@@ -18,6 +18,8 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
   private let body: (repeat each Argument) -> Result
   private let form: ResultForm<Result>
   private let core: FunctionCore
+  /// How many arguments there are, if all of them and the result are tensors; -1 otherwise.
+  private let directArgumentCount: Int
 
   init(
     maximumTraces: Int, form: ResultForm<Result>, body: @escaping (repeat each Argument) -> Result
@@ -25,6 +27,12 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
     core = FunctionCore(maximumTraces: maximumTraces)
     self.form = form
     self.body = body
+    var count = Result.self == Tensor.self ? 0 : -1
+    func look<Part>(at type: Part.Type) {
+      count = count >= 0 && type == Tensor.self ? count + 1 : -1
+    }
+    repeat look(at: (each Argument).self)
+    directArgumentCount = count <= CallFrame.mostArguments ? count : -1
   }
 
   /// Replays the trace of these arguments' signature, or records the closure while it runs.
@@ -34,6 +42,22 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
       return body(repeat each argument)
     }
     let frame = core.takeFrame()
+    if directArgumentCount >= 0 {
+      var index = 0
+      for argument in repeat each argument {
+        frame.note(argument, at: index)
+        index += 1
+      }
+      do throws(OpError) {
+        if let result = try core.attemptDirectly(frame, argumentCount: directArgumentCount) {
+          core.giveBackUnused(frame)
+          return unsafeBitCast(Tensor(result), to: Result.self)
+        }
+      } catch {
+        core.giveBackUnused(frame)
+        return unsafeBitCast(fail(error), to: Result.self)
+      }
+    }
     defer { core.giveBack(frame) }
     Self.visit(&frame.visitor, repeat each argument)
     if frame.visitor.tensors.contains(where: \.isFailed) { return body(repeat each argument) }

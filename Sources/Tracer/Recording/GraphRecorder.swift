@@ -36,6 +36,8 @@ final class GraphRecorder: Recorder {
 
   /// Whether an operation could not be done; the thread that asked for it knows the error.
   private(set) var sawFailure = false
+  /// Whether `backward` went through operations that were not recorded.
+  private(set) var wentOutside = false
 
   private var values: [ObjectIdentifier: ValueID] = [:]
   private var cellIndex: [ObjectIdentifier: Int] = [:]
@@ -110,6 +112,8 @@ final class GraphRecorder: Recorder {
   }
 
   override func didFail() { sawFailure = true }
+
+  override func didGoOutside() { wentOutside = true }
 
   override func reasonNotToRead(_ tensor: Tensor) -> String? {
     guard knownValue(of: tensor) != nil else { return nil }
