@@ -15,6 +15,9 @@ DUET_INLINE f64x16 exp_f64x16(f64x16 x) {
   y.hi = math_exp_f64(x.hi);
   return y;
 }
+// e^x for arguments of either sign.
+DUET_INLINE f32x16 any_exp_f32x16(f32x16 x) { return math_exp_f32(x); }
+DUET_INLINE f64x16 any_exp_f64x16(f64x16 x) { return exp_f64x16(x); }
 DUET_INLINE f64x16 log_f64x16(f64x16 x) {
   f64x16 y;
   y.lo = math_log_f64(x.lo);

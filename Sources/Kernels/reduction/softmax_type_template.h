@@ -6,7 +6,8 @@
 #define STORE(p, v) JOIN(store_, VECTOR)(p, v)
 #define PART(p, n, rest) JOIN(part_, VECTOR)(p, n, (VECTOR)(TYPE)(rest))
 #define STORE_PART(p, v, n) JOIN(store_part_, VECTOR)(p, v, n)
-#define EXP(v) JOIN(exp_, VECTOR)(v)
+#define EXP(v) JOIN(exp_, VECTOR)(v)  // of none above 0
+#define ANY_EXP(v) JOIN(any_exp_, VECTOR)(v)
 #define LOG(v) JOIN(log_, VECTOR)(v)
 #define LARGER(x, y) ((x) > (y) ? (x) : (y))
 
@@ -94,7 +95,7 @@ DUET_INLINE void IN(softmax_row)(TYPE *y, const TYPE *x, int64_t columns, int64_
 // y (dy - sum of y dy), or dy - exp(y) sum of dy for the logarithm.
 DUET_INLINE VECTOR IN(gradient_term)(VECTOR y, VECTOR dy, int is_log) { return is_log ? dy : y * dy; }
 DUET_INLINE VECTOR IN(gradient)(VECTOR y, VECTOR dy, VECTOR total, int is_log) {
-  return is_log ? dy - EXP(y) * total : y * (dy - total);
+  return is_log ? dy - ANY_EXP(y) * total : y * (dy - total);
 }
 
 DUET_INLINE void IN(gradient_row)(TYPE *dx, const TYPE *y, const TYPE *dy, int64_t columns,
@@ -263,6 +264,7 @@ ENTRIES(log, 1)
 #undef PART
 #undef STORE_PART
 #undef EXP
+#undef ANY_EXP
 #undef LOG
 #undef LARGER
 #undef TYPE
