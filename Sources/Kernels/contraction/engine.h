@@ -41,9 +41,15 @@ typedef struct {
   int64_t k, segments;
   void *c;
   int64_t c_step;      // between rows of c
+  const char *ahead;   // NULL or memory that is wanted soon (duet_lines_ahead)
   int32_t columns;     // 1 to 2 * lanes
   int32_t accumulate;  // 0: c is written only
 } duet_tile;
+
+// Cache lines from `ahead` on that a tile of two whole vectors fetches while it computes.
+static inline int64_t duet_lines_ahead(duet_tile_mode mode, int64_t k) {
+  return mode == DUET_TILE_PACKED ? k / 4 : mode == DUET_TILE_ROWS_AT ? k : 0;
+}
 
 typedef void (*duet_tile_fn)(const duet_tile *);
 
@@ -158,6 +164,7 @@ typedef struct {
   int64_t a_row, a_k, b_k, b_column, c_row, c_column;  // strides in elements
   const char *bias;  // NULL: none; one element per column of c
   int64_t bias_step;
+  const char *next[3];  // NULL, or the operands and the result of a product that follows
 } duet_product;
 
 void duet_multiply(const duet_product *product);

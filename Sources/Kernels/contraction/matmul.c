@@ -11,7 +11,8 @@ enum {
   PART_ROWS = 1024,      // bounds of a part: its packed operands stay in the last-level cache
   PART_COLUMNS = 1024,
   LONG_ROW = 1024,       // columns that are read from memory at full speed
-  VECTOR_WORK = 64 << 10 // elements of a matrix that are worth a task
+  VECTOR_WORK = 64 << 10, // elements of a matrix that are worth a task
+  FETCHED_BYTES = 256 << 10 // of a product in a batch: the next one fits beside it
 };
 
 typedef struct {
@@ -57,6 +58,10 @@ static duet_product product_of(const matmul_work *w) {
                         .bias_step = call->bias_stride};
 }
 
+static int is_dense(const int64_t stride[2], int64_t rows, int64_t columns) {
+  return (stride[1] == 1 && stride[0] == columns) || (stride[0] == 1 && stride[1] == rows);
+}
+
 static void matrix_task(void *context, int64_t index) {
   const matmul_work *w = context;
   const duet_matmul_call *call = w->call;
@@ -77,8 +82,18 @@ static void matrix_task(void *context, int64_t index) {
   p.m = m1 - m0;
   p.n = n1 - n0;
   if (p.bias) p.bias += n0 * p.bias_step * w->rs;
+  int64_t product_bytes = (w->m * call->k + call->k * call->n) * w->es + w->m * call->n * w->rs;
+  int is_whole = w->m_parts * w->n_parts == 1 && product_bytes <= FETCHED_BYTES &&
+                 is_dense(call->left_stride, w->m, call->k) &&
+                 is_dense(call->right_stride, call->k, call->n);
   for (int64_t batch = first; batch < last; batch++) {
     const char *left, *right;
+    if (is_whole && batch + 1 < w->batches) {
+      locate(w, batch + 1, &p.next[0], &p.next[1]);
+      p.next[2] = (const char *)call->operand[0] + (batch + 1) * w->m * call->n * w->rs;
+    } else {
+      p.next[0] = NULL;
+    }
     locate(w, batch, &left, &right);
     p.a = left + m0 * p.a_row * w->es;
     p.b = right + n0 * p.b_column * w->es;

@@ -15,6 +15,7 @@ typedef struct {
   int64_t k_block, rows;
   int a_direct, b_direct, through_tile, spreads;
   char *a_block, *b_block, *tile, *wide, *wide_c;
+  int64_t next_bytes[3];  // of the product that follows: yet to be fetched
 } multiplication;
 
 enum {
@@ -107,9 +108,21 @@ static void prefetch_tile(const char *c, int64_t row_bytes, int64_t rows, int64_
     for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(c + at, 1);
 }
 
+// A part of what the next product needs, to be fetched while a tile is computed.
+static const char *next_lines(multiplication *x, duet_tile_mode mode, int64_t k) {
+  for (int i = 0; i < 3; i++) {
+    if (x->next_bytes[i] <= 0) continue;
+    const char *from = x->p.next[i];
+    x->p.next[i] += duet_lines_ahead(mode, k) * 64;
+    x->next_bytes[i] -= duet_lines_ahead(mode, k) * 64;
+    return from;
+  }
+  return NULL;
+}
+
 // Rows m0 ..< m0 + m of the result, for the k of one block. The panels of b are packed on the way
 // when these are the first rows.
-static void multiply_block(const multiplication *x, int64_t m0, int64_t m, int64_t k0, int64_t k) {
+static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0, int64_t k) {
   const duet_product *p = &x->p;
   const duet_engine *engine = p->engine;
   int64_t es = x->es, c_row = x->wide_c ? p->n : p->c_row, c_column = x->wide_c ? 1 : p->c_column;
@@ -147,6 +160,7 @@ static void multiply_block(const multiplication *x, int64_t m0, int64_t m, int64
         prefetch_tile(c + rows * c_row * es, c_row * es, parts.base, columns * es);
       if (x->through_tile && k0 > 0)
         copy_tile(x->tile, columns, 1, c, c_row, c_column, rows, columns, es);
+      t.ahead = next_lines(x, mode, k);
       duet_choose_tile(engine, mode, rows, columns)(&t);
       if (x->through_tile) copy_tile(c, c_row, c_column, x->tile, columns, 1, rows, columns, es);
     }
@@ -214,6 +228,11 @@ static void multiply(const duet_product *product) {
   if (p->k == 0) {
     zero(p, (int64_t)duet_dtype_size(p->result_dtype));
     return;
+  }
+  if (p->next[0]) {
+    x.next_bytes[0] = p->m * p->k * x.storage;
+    x.next_bytes[1] = p->k * p->n * x.storage;
+    x.next_bytes[2] = p->m * p->n * (int64_t)duet_dtype_size(p->result_dtype);
   }
   plan(&x);
 

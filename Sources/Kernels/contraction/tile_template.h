@@ -19,6 +19,8 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   const int64_t c_step = t->c_step, k = t->k, segments = t->segments;
   const int64_t a_step = t->a_step, b_step = t->b_step;
   const int64_t *offset = t->offset;
+  const char *ahead = t->ahead ? t->ahead : (const char *)b;
+  const int64_t ahead_step = t->ahead ? 64 : 0;
   const NAME(mask) mask = NAME(mask_of)(t->columns - full * LANES);
 
   if (mode == DUET_TILE_ROWS_AT) EACH_ROW row[i] = t->row[i];
@@ -46,8 +48,24 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   for (int64_t s = 0; s < (mode == DUET_TILE_PACKED ? 1 : segments); s++) {
     const ELEMENT *b_row = b;
     int64_t at = a_at;
-    for (int64_t p = 0; p < k; p++) {
+    int64_t p = 0;
+    if (mode == DUET_TILE_PACKED && full == 2)
+      for (; p + 4 <= k; p += 4, ahead += ahead_step) {
+        __builtin_prefetch(ahead, 0, 2);
+        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++, a += rows, b_row += b_step) {
+          vector b0 = *(const vector_any *)b_row, b1 = *(const vector_any *)(b_row + LANES);
+          EACH_ROW {
+            sum0[i] = MULTIPLY_ADD((vector)a[i], b0, sum0[i]);
+            sum1[i] = MULTIPLY_ADD((vector)a[i], b1, sum1[i]);
+          }
+        }
+      }
+    for (; p < k; p++) {
       const ELEMENT *from = mode == DUET_TILE_TAPS ? b + offset[p] : b_row;
+      if (mode == DUET_TILE_ROWS_AT && full == 2) {
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
+      }
       vector b0 = 0, b1 = 0;
       half b2 = 0;
       if (full > 0) b0 = *(const vector_any *)from;
