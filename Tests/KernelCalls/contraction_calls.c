@@ -55,8 +55,9 @@ static void matmul_call(trial *t, int32_t v) {
     static const int64_t large[][5] = {{130, 257, 300, 1, 1}, {65, 90, 70, 6, 1},
                                        {1, 300, 2000, 1, 1},  {700, 1, 500, 1, 1},
                                        {64, 128, 784, 1, 1},  {50, 70, 64, 3, 2},
-                                       {8, 600, 520, 1, 1},   {259, 33, 410, 1, 1}};
-    const int64_t *s = large[trial_int(t, 0, 7)];
+                                       {8, 600, 520, 1, 1},   {259, 33, 410, 1, 1},
+                                       {9, 1100, 530, 1, 1},  {300, 350, 330, 1, 1}};
+    const int64_t *s = large[trial_int(t, 0, 9)];
     call.m = s[0], call.n = s[1], call.k = s[2];
     if (s[3] > 1) {
       call.batch_rank = 2;

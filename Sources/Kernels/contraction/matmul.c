@@ -11,6 +11,8 @@ enum {
   PART_ROWS = 1024,      // bounds of a part: its packed operands stay in the last-level cache
   PART_COLUMNS = 1024,
   LONG_ROW = 1024,       // columns that are read from memory at full speed
+  STRIP_COLUMNS = 4096,  // of a right operand that few rows meet
+  LEAST_STRIP = 2048,
   VECTOR_WORK = 64 << 10, // elements of a matrix that are worth a task
   FETCHED_BYTES = 256 << 10 // of a product in a batch: the next one fits beside it
 };
@@ -129,12 +131,16 @@ static duet_status multiply_matrices(matmul_work *w) {
   w->batches_per_task = each >= TASK_WORK ? 1 : (int64_t)(TASK_WORK / (each < 1 ? 1 : each)) + 1;
   int64_t groups = (w->batches + w->batches_per_task - 1) / w->batches_per_task;
   w->m_parts = (w->m + PART_ROWS - 1) / PART_ROWS;
-  w->n_parts = (call->n + PART_COLUMNS - 1) / PART_COLUMNS;
+  int is_skinny = w->m <= 2 * DUET_TILE_ROWS;
+  int64_t most_columns = is_skinny ? STRIP_COLUMNS : PART_COLUMNS;
+  w->n_parts = (call->n + most_columns - 1) / most_columns;
   if (each >= 2 * TASK_WORK)
     while (groups * w->m_parts * w->n_parts < TASKS &&
            each / ((double)w->m_parts * w->n_parts) >= 2 * TASK_WORK) {
       int64_t rows = w->m / w->m_parts, columns = call->n / w->n_parts;
-      if (columns >= rows && columns >= (w->m <= 2 * DUET_TILE_ROWS ? 2 * LONG_ROW : 64))
+      if (is_skinny && columns >= 2 * LEAST_STRIP)
+        w->n_parts *= 2;
+      else if (!is_skinny && columns >= rows && columns >= 64)
         w->n_parts++;
       else if (rows >= 2 * DUET_TILE_ROWS)
         w->m_parts++;

@@ -13,15 +13,19 @@ typedef struct {
   int64_t storage;     // bytes of a stored one
   int64_t panel;       // columns of a panel of b
   int64_t k_block, rows;
-  int a_direct, b_direct, through_tile, spreads;
-  char *a_block, *b_block, *tile, *wide, *wide_c;
+  int a_direct, b_direct, through_tile, streams;
+  char *a_block, *b_block, *tile, *wide;
+  char *sums;          // NULL, or where results are kept until they are complete
+  int64_t sums_row;    // and the distance of their rows
   int64_t next_bytes[3];  // of the product that follows: yet to be fetched
 } multiplication;
 
 enum {
-  SPREAD_BYTES = 2 << 20,  // of a right operand beyond the second-level cache
-  SPREAD_PANELS = 32,          // read together
-  SPREAD_K = 128
+  STREAMED_BYTES = 2 << 20,  // of a right operand beyond the second-level cache
+  STREAMED_ROW = 4 << 10,    // bytes of its rows that are worth it
+  STREAMED_K = 12,           // rows at a time
+  STREAMED_K_MORE = 20,      // where more than so many rows meet them
+  STREAMED_ROWS = 10
 };
 
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
@@ -89,14 +93,8 @@ static const char *panel_of_b(const multiplication *x, const char *b, int64_t j,
     *step = p->b_k;
     return b + j * x->es;
   }
-  char *panel = x->b_block + (x->spreads ? j % (SPREAD_PANELS * x->panel) : j) * k * x->es;
+  char *panel = x->b_block + j * k * x->es;
   *step = x->panel;
-  if (x->spreads && pack_it) {
-    int64_t panels = (p->n - j) / x->panel < SPREAD_PANELS ? (p->n - j) / x->panel : SPREAD_PANELS;
-    if (j % (SPREAD_PANELS * x->panel) == 0)
-      p->engine->spread(panel, x->panel, b + j * x->es, panels, k, p->b_k);
-    if (columns == x->panel) return panel;
-  }
   if (pack_it) pack(x, panel, x->panel, b + j * p->b_column * x->storage, columns, k, p->b_column,
                     p->b_k);
   return panel;
@@ -120,13 +118,22 @@ static const char *next_lines(multiplication *x, duet_tile_mode mode, int64_t k)
   return NULL;
 }
 
+// Fetches the j-th panel's share of the rows of b that follow, in the order in which they lie in
+// memory: whole rows from end to end, as memory likes to be read.
+static void fetch_rows(const multiplication *x, const char *next, int64_t j, int64_t k) {
+  int64_t row = x->p.n * x->es / 64, first = j * x->es / 64 * k, lines = x->panel * x->es / 64 * k;
+  const char *from = next + first / row * x->p.b_k * x->es + first % row * 64;
+  for (int64_t i = 0; i < lines; i++) __builtin_prefetch(from + 64 * i, 0, 2);
+}
+
 // Rows m0 ..< m0 + m of the result, for the k of one block. The panels of b are packed on the way
 // when these are the first rows.
 static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0, int64_t k) {
   const duet_product *p = &x->p;
   const duet_engine *engine = p->engine;
-  int64_t es = x->es, c_row = x->wide_c ? p->n : p->c_row, c_column = x->wide_c ? 1 : p->c_column;
-  char *c0 = (x->wide_c ? x->wide_c : p->c) + m0 * c_row * es;
+  int64_t es = x->es, c_row = x->sums ? x->sums_row : p->c_row;
+  int64_t c_column = x->sums ? 1 : p->c_column;
+  char *c0 = (x->sums ? x->sums : p->c) + m0 * c_row * es;
   const char *a = p->a + (m0 * p->a_row + k0 * p->a_k) * x->storage;
   const char *b = p->b + k0 * p->b_k * x->storage;
   duet_parts parts = duet_split(m, x->rows);
@@ -147,6 +154,7 @@ static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0,
     int64_t columns = p->n - j < x->panel ? p->n - j : x->panel;
     t.columns = (int32_t)columns;
     t.b = panel_of_b(x, b, j, columns, k, m0 == 0, &t.b_step);
+    if (x->streams && k0 + k < p->k) fetch_rows(x, b + k * p->b_k * x->es, j, k);
     for (int64_t i = 0; i < parts.count; i++) {
       int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
       char *c = c0 + (begin * c_row + j * c_column) * es;
@@ -196,15 +204,15 @@ static void plan(multiplication *x) {
     x->k_block = x->k_block * full / x->panel;
   }
   // A large right operand with long rows is read from end to end, some rows at a time.
-  if (x->b_direct && full * x->es % 64 == 0 && p->n >= SPREAD_PANELS * full &&
-      p->b_k * x->es >= 2048 &&
-      p->n * p->k * x->es > SPREAD_BYTES) {
-    x->spreads = 1;
-    x->b_direct = 0;
-    x->k_block = SPREAD_K;
+  x->streams = x->b_direct && p->b_k * x->es >= STREAMED_ROW && p->n * x->es >= STREAMED_ROW &&
+               p->n * p->k * x->es > STREAMED_BYTES;
+  if (x->streams) {
+    x->k_block = p->m > STREAMED_ROWS ? STREAMED_K_MORE : STREAMED_K;
+    x->through_tile = 0;
+  } else if (x->b_direct && p->n > 4 * full) {
+    // Rows in place touch a page each when they are long: fewer of them at a time.
+    x->k_block /= 2;
   }
-  // Rows in place touch a page each when they are long: fewer of them at a time.
-  if (x->b_direct && p->n > 4 * full) x->k_block /= 2;
 }
 
 void duet_add_bias(const duet_product *p, int64_t m0, int64_t m, int64_t n0, int64_t n) {
@@ -246,13 +254,15 @@ static void multiply(const duet_product *product) {
   int widens = p->table->widen[p->dtype] != NULL;
   size_t wide_bytes = widens ? duet_round_up(2 * p->engine->lanes * k_most * x.es, 64) : 0;
   if (widens && p->engine->rows > 2 * p->engine->lanes) wide_bytes *= 2;
-  size_t c_bytes = narrow ? duet_round_up(p->m * p->n * x.es, 64) : 0;
+  // Rows of streamed sums are apart by what no set of the cache repeats.
+  x.sums_row = x.streams ? (int64_t)duet_round_up(p->n, 1024) + 32 : p->n;
+  size_t c_bytes = narrow || x.streams ? duet_round_up(p->m * x.sums_row * x.es, 64) : 0;
   char *memory = duet_scratch(1, a_bytes + b_bytes + tile_bytes + wide_bytes + c_bytes);
   x.a_block = memory, memory += a_bytes;
   x.b_block = memory, memory += b_bytes;
   x.tile = memory, memory += tile_bytes;
   x.wide = memory, memory += wide_bytes;
-  x.wide_c = narrow ? memory : NULL;
+  x.sums = c_bytes ? memory : NULL;
 
   for (int64_t q = 0; q < k_parts.count; q++) {
     int64_t k0 = duet_part_begin(k_parts, q), k = duet_part_begin(k_parts, q + 1) - k0;
@@ -261,9 +271,13 @@ static void multiply(const duet_product *product) {
       multiply_block(&x, m0, duet_part_begin(m_parts, i + 1) - m0, k0, k);
     }
   }
-  if (narrow)
-    for (int64_t r = 0; r < p->m; r++)
-      narrow(p->c + r * p->c_row * x.storage, x.wide_c + r * p->n * x.es, p->n);
+  for (int64_t r = 0; x.sums && r < p->m; r++) {
+    const char *row = x.sums + r * x.sums_row * x.es;
+    if (narrow)
+      narrow(p->c + r * p->c_row * x.storage, row, p->n);
+    else
+      copy_tile(p->c + r * p->c_row * x.es, 0, p->c_column, row, 0, 1, 1, p->n, x.es);
+  }
 }
 
 void duet_multiply(const duet_product *p) {
