@@ -25,7 +25,7 @@ static void row_norm_call(trial *t, int32_t v) {
   duet_dtype dtype = DTYPE(v);
   duet_row_norm_call call = {.norm = KIND(v) < 3 ? DUET_LAYER_NORM : DUET_RMS_NORM, .dtype = dtype};
   if (trial_is_large(t)) {
-    static const int64_t large[][2] = {{300, 401}, {5000, 33}, {3, 33000}, {40, 2500}, {70001, 1}};
+    static const int64_t large[][2] = {{1400, 401}, {5000, 33}, {3, 33000}, {40, 2500}, {70001, 1}};
     const int64_t *shape = large[trial_int(t, 0, 4)];
     call.rows = shape[0];
     call.columns = shape[1];

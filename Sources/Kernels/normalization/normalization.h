@@ -5,16 +5,16 @@
 #include "../include/duet_normalization.h"
 #include "../reduction/reduction.h"
 
-// One of float32 and float64.
+// One of float32 and float64. `together`, 1, 2 or 4 rows are taken side by side.
 typedef struct {
   void (*forward)(void *y, const void *x, const void *scale, const void *offset, int64_t rows,
-                  int64_t columns, double eps);
+                  int64_t columns, double eps, int together);
   void (*input_gradient)(void *dx, const void *x, const void *scale, const void *dy, int64_t rows,
-                         int64_t columns, double eps);
+                         int64_t columns, double eps, int together);
   // Adds dy x̂ and dy of up to 32 rows to sums [2, columns] ([1, columns] for a root mean square),
   // which begin with the first row if `fresh`.
   void (*parameter_gradient)(void *sums, const void *x, const void *dy, int64_t rows,
-                             int64_t columns, double eps, int fresh);
+                             int64_t columns, double eps, int fresh, int together);
 } duet_row_norm_loops;
 
 // Sums over channels. Up to four channels whose elements lie `stride` apart, `length` elements of

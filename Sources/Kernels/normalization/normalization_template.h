@@ -3,8 +3,6 @@
 #include "../reduction/lanes.h"
 #include "normalization.h"
 
-enum { NARROW = 4096 };  // bytes of a row of which four are taken together
-
 #define JOIN_2(a, b) a##b
 #define JOIN(a, b) JOIN_2(a, b)
 

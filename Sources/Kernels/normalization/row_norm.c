@@ -5,7 +5,7 @@
 
 enum {
   TASK = 32768,      // elements
-  TOGETHER = 4,      // rows that are converted together
+  MOST_TOGETHER = 4,  // rows
   SUM_ROWS = 32,     // rows that are added in turn
   MOST_PARTS = 64,
   PART = 65536       // elements
@@ -17,7 +17,7 @@ typedef struct {
   duet_number_format format;
   const void *scale, *offset;  // of 16-bit floats the float32 copies
   int64_t batch;               // rows of a task
-  int is_gradient;
+  int is_gradient, together;
   // Of the sums over rows.
   int64_t sums, parts, part_chunks, levels;
   char *partials;
@@ -30,16 +30,16 @@ static char *at(void *p, int64_t elements, const row_norm_job *job) {
 static void run_half_rows(const row_norm_job *job, int64_t first, int64_t last) {
   const duet_row_norm_call *c = job->call;
   int64_t columns = c->columns;
-  float *x = duet_scratch(TOGETHER * columns * 4 * (job->is_gradient ? 2 : 1));
-  float *dy = x + TOGETHER * columns;
-  for (int64_t row = first; row < last; row += TOGETHER) {
-    int64_t rows = duet_least(TOGETHER, last - row), count = rows * columns, from = row * columns;
+  float *x = duet_scratch(MOST_TOGETHER * columns * 4 * (job->is_gradient ? 2 : 1));
+  float *dy = x + MOST_TOGETHER * columns;
+  for (int64_t row = first; row < last; row += MOST_TOGETHER) {
+    int64_t rows = duet_least(MOST_TOGETHER, last - row), count = rows * columns, from = row * columns;
     job->format.widen(x, at(c->operand[1], from, job), 2, count);
     if (job->is_gradient) {
       job->format.widen(dy, at(c->operand[3], from, job), 2, count);
-      job->loops->input_gradient(x, x, job->scale, dy, rows, columns, c->eps);
+      job->loops->input_gradient(x, x, job->scale, dy, rows, columns, c->eps, job->together);
     } else {
-      job->loops->forward(x, x, job->scale, job->offset, rows, columns, c->eps);
+      job->loops->forward(x, x, job->scale, job->offset, rows, columns, c->eps, job->together);
     }
     job->format.narrow(at(c->operand[0], from, job), x, count);
   }
@@ -56,14 +56,27 @@ static void run_rows(void *context, int64_t task) {
   else if (job->is_gradient)
     job->loops->input_gradient(at(c->operand[0], from, job), at(c->operand[1], from, job),
                                job->scale, at(c->operand[3], from, job), last - first, c->columns,
-                               c->eps);
+                               c->eps, job->together);
   else
     job->loops->forward(at(c->operand[0], from, job), at(c->operand[1], from, job), job->scale,
-                        job->offset, last - first, c->columns, c->eps);
+                        job->offset, last - first, c->columns, c->eps, job->together);
+}
+
+// How many rows to take side by side. Arrays that come from memory are best read in order, one row
+// after the other, unless rows are so short that their ends cost more, or so long that they leave the
+// first cache between the passes. Of those in a cache, as many as stay in the first one with their
+// results.
+static int rows_together(const row_norm_job *job) {
+  enum { SHORTEST = 1 << 10, SHORT = 2 << 10, LONGEST = 8 << 10, CACHED = 2 << 20 };
+  int64_t row = job->call->columns * job->format.wide;
+  if (row < SHORTEST || row > LONGEST) return 4;
+  if (job->format.is_half || row * job->call->rows <= CACHED) return row <= SHORT ? 4 : 2;
+  return 1;
 }
 
 static row_norm_job open_job(const duet_row_norm_call *call) {
   row_norm_job job = {.call = call, .format = duet_number_format_of(call->dtype)};
+  job.together = rows_together(&job);
   job.loops = &duet_current_normalizations()->rows[job.format.is_double][call->norm];
   return job;
 }
@@ -83,7 +96,8 @@ static duet_status for_rows(const duet_row_norm_call *call, int is_gradient) {
     job.scale = wide;
     job.offset = wide + call->columns;
   }
-  job.batch = duet_most(TOGETHER, TASK / call->columns / TOGETHER * TOGETHER);
+  int64_t fours = duet_most(1, TASK / call->columns / MOST_TOGETHER);
+  job.batch = fours * MOST_TOGETHER;
   int64_t tasks = (call->rows + job.batch - 1) / job.batch;
   if (tasks == 1)
     run_rows(&job, 0);
@@ -103,15 +117,17 @@ static void sum_chunk(const row_norm_job *job, void *sums, int64_t first, int64_
   int64_t columns = c->columns, from = first * columns;
   if (!job->format.is_half) {
     job->loops->parameter_gradient(sums, at(c->operand[1], from, job),
-                                   at(c->operand[2], from, job), rows, columns, c->eps, 1);
+                                   at(c->operand[2], from, job), rows, columns, c->eps, 1,
+                                   job->together);
     return;
   }
-  for (int64_t row = 0; row < rows; row += TOGETHER) {
-    int64_t n = duet_least(TOGETHER, rows - row), start = from + row * columns;
-    float *dy = wide + TOGETHER * columns;
+  for (int64_t row = 0; row < rows; row += MOST_TOGETHER) {
+    int64_t n = duet_least(MOST_TOGETHER, rows - row), start = from + row * columns;
+    float *dy = wide + MOST_TOGETHER * columns;
     job->format.widen(wide, at(c->operand[1], start, job), 2, n * columns);
     job->format.widen(dy, at(c->operand[2], start, job), 2, n * columns);
-    job->loops->parameter_gradient(sums, wide, dy, n, columns, c->eps, row == 0);
+    job->loops->parameter_gradient(sums, wide, dy, n, columns, c->eps, row == 0,
+                                  job->together);
   }
 }
 
@@ -128,7 +144,7 @@ static void sum_part(void *context, int64_t part) {
   char *memory = duet_scratch((job->levels + 1) * size);
   char *value = memory + job->levels * size;
   float *wide =
-      job->format.is_half ? duet_scratch(2 * TOGETHER * c->columns * 4) : NULL;
+      job->format.is_half ? duet_scratch(2 * MOST_TOGETHER * c->columns * 4) : NULL;
   uint64_t done = 0;
   for (int64_t row = first; row < last; row += SUM_ROWS, done++) {
     sum_chunk(job, value, row, duet_least(SUM_ROWS, last - row), wide);

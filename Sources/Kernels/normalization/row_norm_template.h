@@ -1,15 +1,16 @@
-// Layer norm and root-mean-square norm of rows in one type. Four rows are taken side by side, which
-// hides the latency of the chains of additions and uses a scale's vector four times; rows stay in the
-// first cache between the passes.
+// Layer norm and root-mean-square norm of rows in one type. Several rows are taken side by side, which
+// hides the latency of the chains of additions and uses a scale's vector several times; rows stay in
+// the first caches between the passes. How many makes no difference to any result.
 
 // What a row is normalised by: x̂ = (x - mean) r + shift.
 typedef struct {
   TYPE mean[4], r[4], shift[4];
 } IN(row_statistics);
 
-// The next rows are fetched while these are finished: every row may be a page of its own, where the
-// processor would have to find out anew.
-#define PREFETCH(p) __builtin_prefetch(p, 0, 2)
+// The next four rows are fetched while these are finished: every row may be a page of its own, where
+// the processor would have to find out anew. One row after the other it follows by itself.
+#define PREFETCH(p) \
+  if (rows == 4) __builtin_prefetch(p, 0, 2)
 
 // x̂ of a vector of row k.
 #define NORMALIZED(x, s, k) \
@@ -191,31 +192,31 @@ DUET_INLINE void IN(add_rows)(TYPE *sums, const TYPE *x, const TYPE *dy, int64_t
   if (!is_rms) STORE_PART(sums + columns + i, sum, n);
 }
 
-// Rows in fours, or in twos where four and their results would not stay in the first cache.
-#define FOR_ROWS(step)                                        \
-  int64_t i = 0;                                              \
-  if (columns * (int64_t)sizeof(TYPE) <= NARROW)              \
-    for (; i + 4 <= rows; i += 4) step(4);                    \
-  for (; i + 2 <= rows; i += 2) step(2);                      \
-  if (i < rows) step(1);
+#define FOR_ROWS(step)                        \
+  int64_t i = 0;                              \
+  if (together == 4)                          \
+    for (; i + 4 <= rows; i += 4) step(4);    \
+  if (together >= 2)                          \
+    for (; i + 2 <= rows; i += 2) step(2);    \
+  for (; i < rows; i++) step(1);
 
 #define ENTRIES(name, is_rms)                                                                     \
   static void IN(name##_rows)(void *y, const void *x, const void *scale, const void *offset,      \
-                              int64_t rows, int64_t columns, double eps) {                        \
+                              int64_t rows, int64_t columns, double eps, int together) {          \
     TYPE *to = y;                                                                                 \
     const TYPE *from = x;                                                                         \
     FOR_ROWS(NORMALIZE_##is_rms)                                                                  \
   }                                                                                               \
   static void IN(name##_input_gradient)(void *dx, const void *x, const void *scale,               \
                                         const void *dy, int64_t rows, int64_t columns,            \
-                                        double eps) {                                             \
+                                        double eps, int together) {                               \
     TYPE *to = dx;                                                                                \
     const TYPE *from = x, *cotangent = dy;                                                        \
     FOR_ROWS(DIFFERENTIATE_##is_rms)                                                              \
   }                                                                                               \
   static void IN(name##_parameter_gradient)(void *sums, const void *x, const void *dy,            \
                                             int64_t rows, int64_t columns, double eps,            \
-                                            int fresh) {                                          \
+                                            int fresh, int together) {                            \
     const TYPE *from = x, *cotangent = dy;                                                        \
     FOR_ROWS(ADD_ROWS_##is_rms)                                                                   \
   }
