@@ -2,8 +2,9 @@
 //
 // Statistics are corrected two-pass ones (Chan, Golub, LeVeque, 1983): m is the rounded mean, and with
 // d = x - m, c = Σd / n the mean is m + c and the variance Σd² / n - c². Sums over a row or a channel
-// run in the order of duet_reduction.h: 16 lanes, chunks of 1,024, a tree. float16 and bfloat16 are
-// computed in float32 throughout and rounded once.
+// run in the order of duet_reduction.h: 16 lanes, chunks of 1,024, a tree; what a chunk holds of each
+// plane of a channel begins at lane 0. float16 and bfloat16 are computed in float32 throughout and
+// rounded once.
 #ifndef DUET_NORMALIZATION_H
 #define DUET_NORMALIZATION_H
 

@@ -7,8 +7,7 @@ enum {
   TASK = 32768,   // elements
   SIDE_BY_SIDE = 4,
   COLUMNS = 16,
-  SHORT = 32,     // an inner size below is handled in rows over all channels
-  PIECE = 1024
+  PIECE = 1024    // elements of 16-bit floats that are converted at a time
 };
 
 typedef enum { SUMS, CENTRED_SUMS, PRODUCT_SUMS } summed;
@@ -22,20 +21,17 @@ typedef struct {
   char *result;
   int64_t total;            // elements of a channel
   int64_t width;            // channels that are summed together
-  int is_columns, is_direct;
+  int is_columns;           // a plane is one element
   int64_t batch;            // blocks of channels, planes or rows of a task
-  // Constants of every channel, or of every element of a row.
-  const char *constant[4];
-  int each;
-  int64_t units, unit_size;
+  const char *constant[4];  // of every channel
+  int64_t units;
 } channel_job;
 
 static channel_job open_job(const duet_channel_norm_call *c, const void *x, const void *dy) {
   channel_job job = {.call = c, .format = duet_number_format_of(c->dtype), .x = x, .dy = dy};
   job.loops = &duet_current_normalizations()->channels[job.format.is_double];
   job.total = c->batch * c->inner;
-  job.is_columns = c->inner == 1 && c->channels > 1;
-  job.is_direct = !job.format.is_half && (c->batch == 1 || c->inner % 16 == 0 || job.is_columns);
+  job.is_columns = c->inner == 1;
   job.width = job.is_columns ? COLUMNS : SIDE_BY_SIDE;
   return job;
 }
@@ -51,29 +47,14 @@ typedef struct {
   char level[48][2 * COLUMNS * 8];
 } workspace;
 
-static void copy_elements(const channel_job *job, char *to, const char *from, int64_t count) {
-  if (job->format.is_half)
-    job->format.widen(to, from, 2, count);
-  else
-    memcpy(to, from, (size_t)(count * job->format.wide));
-}
-
-// Elements first ..< first + count of `channels` channels from `channel` on, one row of the buffer
-// for each.
-static const char *gather(const channel_job *job, char *buffer, const char *x, int64_t channel,
-                          int64_t channels, int64_t first, int64_t count) {
-  const duet_channel_norm_call *c = job->call;
-  for (int64_t k = 0; k < channels; k++) {
-    char *to = buffer + k * DUET_CHUNK * job->format.wide;
-    int64_t left = count, n = first / c->inner, s = first % c->inner;
-    for (; left > 0; n++, s = 0) {
-      int64_t length = duet_least(left, c->inner - s);
-      const char *from = x + ((n * c->channels + channel + k) * c->inner + s) * job->format.element;
-      copy_elements(job, to, from, length);
-      to += length * job->format.wide;
-      left -= length;
-    }
-  }
+// `length` elements of each of some channels' planes from element `at` on, as numbers of the type
+// computed in: where they are, or converted.
+static const char *planes_of(const channel_job *job, char *buffer, const char *x, int64_t at,
+                             int64_t length, int64_t channels) {
+  x += at * job->format.element;
+  if (!job->format.is_half) return x;
+  for (int64_t k = 0; k < channels; k++)
+    job->format.widen(buffer + k * DUET_CHUNK * 4, x + k * job->call->inner * 2, 2, length);
   return buffer;
 }
 
@@ -89,25 +70,20 @@ static void add(const channel_job *job, workspace *w, summed what, const char *x
   }
 }
 
+// The part of every plane in a chunk begins at lane 0.
 static void sum_planes(const channel_job *job, workspace *w, summed what, int64_t channel,
                        int64_t channels, int64_t first, int64_t count) {
   const duet_channel_norm_call *c = job->call;
+  int64_t stride = job->format.is_half ? DUET_CHUNK : c->inner;
   job->loops->clear(w->lanes);
-  if (!job->is_direct) {
-    const char *x = gather(job, w->buffer[0], job->x, channel, channels, first, count);
-    const char *dy = what == PRODUCT_SUMS
-                         ? gather(job, w->buffer[1], job->dy, channel, channels, first, count)
-                         : NULL;
-    add(job, w, what, x, dy, DUET_CHUNK, count, channels);
-  } else {
-    int64_t left = count, n = first / c->inner, s = first % c->inner;
-    for (; left > 0; n++, s = 0) {
-      int64_t length = duet_least(left, c->inner - s);
-      int64_t at = ((n * c->channels + channel) * c->inner + s) * job->format.element;
-      add(job, w, what, job->x + at, what == PRODUCT_SUMS ? job->dy + at : NULL, c->inner, length,
-          channels);
-      left -= length;
-    }
+  for (int64_t left = count, n = first / c->inner, i = first % c->inner; left > 0; n++, i = 0) {
+    int64_t length = duet_least(left, c->inner - i);
+    int64_t at = (n * c->channels + channel) * c->inner + i;
+    const char *x = planes_of(job, w->buffer[0], job->x, at, length, channels), *dy = NULL;
+    if (what == PRODUCT_SUMS)
+      dy = planes_of(job, w->buffer[1], job->dy, at, length, channels);
+    add(job, w, what, x, dy, stride, length, channels);
+    left -= length;
   }
   job->loops->fold(w->values, w->lanes);
 }
@@ -172,15 +148,17 @@ static void moments_of_block(const channel_job *job, workspace *w, int64_t chann
   double n = (double)job->total;
   sum_block(job, w, SUMS, channel, channels);
   memset(w->mean, 0, sizeof w->mean);
-  for (int64_t k = 0; k < channels; k++) duet_put(&job->format, w->mean, k, duet_number(&job->format, w->values, k) / n);
+  const duet_number_format *f = &job->format;
+  for (int64_t k = 0; k < channels; k++)
+    duet_put(f, w->mean, k, duet_number(f, w->values, k) / n);
   sum_block(job, w, CENTRED_SUMS, channel, channels);
   for (int64_t k = 0; k < channels; k++) {
-    double correction = duet_number(&job->format, w->values, k) / n;
-    double variance = duet_number(&job->format, w->values, job->width + k) / n - correction * correction;
+    double correction = duet_number(f, w->values, k) / n;
+    double variance = duet_number(f, w->values, job->width + k) / n - correction * correction;
     // Rounding can leave it a little below zero. NaN stays.
     if (variance < 0) variance = 0;
-    duet_put(&job->format, job->result, channel + k, duet_number(&job->format, w->mean, k) + correction);
-    duet_put(&job->format, job->result, job->call->channels + channel + k, variance);
+    duet_put(f, job->result, channel + k, duet_number(f, w->mean, k) + correction);
+    duet_put(f, job->result, job->call->channels + channel + k, variance);
   }
 }
 
@@ -258,71 +236,75 @@ duet_status duet_channel_norm_parameter_gradient(const void *block) {
 
 // MARK: Element by element
 
-static const char *constant(const channel_job *job, int i, int64_t at) {
-  return job->constant[i] + at * job->format.wide;
+static const char *constant(const channel_job *job, int i, int64_t channel) {
+  return job->constant[i] + channel * job->format.wide;
 }
 
-// `count` elements from `at` on, whose constants begin at `first`.
-static void run_elements(const channel_job *job, int64_t at, int64_t first, int64_t count) {
-  int64_t size = job->format.element;
+// `length` elements from `at` on of each of some planes one behind the other, or of a row over the
+// channels, whose constants are those from `channel` on.
+static void run_elements(const channel_job *job, int64_t at, int64_t channel, int64_t length,
+                         int64_t planes) {
+  int64_t size = job->format.element, count = job->is_columns ? length : length * planes;
   _Alignas(64) float wide[2][PIECE];
-  for (int64_t done = 0; done < count;) {
-    int64_t n = job->format.is_half ? duet_least(PIECE, count - done) : count - done;
-    const char *x = job->x + (at + done) * size, *dy = job->dy ? job->dy + (at + done) * size : NULL;
-    char *to = job->result + (at + done) * size;
-    int64_t own = job->each ? first + done : first;
-    void *y = to;
-    if (job->format.is_half) {
-      job->format.widen(wide[0], x, 2, n);
-      if (dy) job->format.widen(wide[1], dy, 2, n);
-      x = (const char *)wide[0];
-      dy = (const char *)wide[1];
-      y = wide[0];
-    }
-    if (job->dy)
-      job->loops->blend(y, x, dy, constant(job, 0, own), constant(job, 1, own),
-                        constant(job, 2, own), constant(job, 3, own), n, job->each);
-    else
-      job->loops->affine(y, x, constant(job, 0, own), constant(job, 1, own), constant(job, 2, own),
-                         n, job->each);
-    if (job->format.is_half) job->format.narrow(to, wide[0], n);
-    done += n;
+  const char *x = job->x + at * size, *dy = job->dy ? job->dy + at * size : NULL;
+  char *y = job->result + at * size;
+  if (job->format.is_half) {
+    job->format.widen(wide[0], x, 2, count);
+    if (dy) job->format.widen(wide[1], dy, 2, count);
+    x = (const char *)wide[0];
+    dy = (const char *)wide[1];
+    y = (char *)wide[0];
   }
+  const char *a = constant(job, 0, channel), *b = constant(job, 1, channel);
+  const char *c = constant(job, 2, channel);
+  if (job->dy && job->is_columns)
+    job->loops->blend_row(y, x, dy, a, b, c, constant(job, 3, channel), length);
+  else if (job->dy)
+    job->loops->blend_planes(y, x, dy, a, b, c, constant(job, 3, channel), length, planes);
+  else if (job->is_columns)
+    job->loops->affine_row(y, x, a, b, c, length);
+  else
+    job->loops->affine_planes(y, x, a, b, c, length, planes);
+  if (job->format.is_half) job->format.narrow(job->result + at * size, wide[0], count);
 }
 
-static void run_units(void *context, int64_t task) {
+static void run_rows(void *context, int64_t task) {
   const channel_job *job = context;
+  int64_t channels = job->call->channels, most = job->format.is_half ? PIECE : channels;
   int64_t first = task * job->batch, last = duet_least(first + job->batch, job->units);
-  for (int64_t unit = first; unit < last; unit++)
-    run_elements(job, unit * job->unit_size, job->each ? 0 : unit % job->call->channels,
-                 job->unit_size);
+  for (int64_t row = first; row < last; row++)
+    for (int64_t k = 0; k < channels; k += most)
+      run_elements(job, row * channels + k, k, duet_least(most, channels - k), 1);
 }
 
-// Planes with a channel's constants, or where planes are short rows over all channels.
-static void run_for_elements(channel_job *job, char *constants, int count) {
-  const duet_channel_norm_call *c = job->call;
-  int64_t wide = job->format.wide, size = c->channels * c->inner;
-  job->each = c->inner < SHORT;
-  char *rows = NULL;
-  if (job->each && c->inner > 1) {
-    rows = duet_scratch(count * size * wide);
-    for (int i = 0; i < count; i++)
-      for (int64_t k = 0; k < c->channels; k++)
-        for (int64_t s = 0; s < c->inner; s++)
-          memcpy(rows + ((i * c->channels + k) * c->inner + s) * wide,
-                 constants + (i * c->channels + k) * wide, (size_t)wide);
+// Planes, as many at a time as there are in an image or fit into the buffer.
+static void run_planes(void *context, int64_t task) {
+  const channel_job *job = context;
+  int64_t channels = job->call->channels, inner = job->call->inner;
+  int64_t length = job->format.is_half ? duet_least(inner, PIECE) : inner;
+  int64_t most = job->format.is_half ? PIECE / length : channels;
+  int64_t first = task * job->batch, last = duet_least(first + job->batch, job->units);
+  for (int64_t plane = first; plane < last;) {
+    int64_t channel = plane % channels;
+    int64_t planes = duet_least(duet_least(most, channels - channel), last - plane);
+    for (int64_t i = 0; i < inner; i += length)
+      run_elements(job, plane * inner + i, channel, duet_least(length, inner - i), planes);
+    plane += planes;
   }
+}
+
+static void run_for_elements(channel_job *job, const char *constants, int count) {
+  const duet_channel_norm_call *c = job->call;
   for (int i = 0; i < count; i++)
-    job->constant[i] = rows ? rows + i * size * wide : constants + i * c->channels * wide;
-  job->unit_size = job->each ? size : c->inner;
-  job->units = job->each ? c->batch : c->batch * c->channels;
-  job->batch = duet_most(1, TASK / job->unit_size);
+    job->constant[i] = constants + i * c->channels * job->format.wide;
+  duet_task body = job->is_columns ? run_rows : run_planes;
+  job->units = job->is_columns ? c->batch : c->batch * c->channels;
+  job->batch = duet_most(1, TASK / (job->is_columns ? c->channels : c->inner));
   int64_t tasks = (job->units + job->batch - 1) / job->batch;
   if (tasks == 1)
-    run_units(job, 0);
+    body(job, 0);
   else
-    duet_parallel_for(tasks, run_units, job);
-  free(rows);
+    duet_parallel_for(tasks, body, job);
 }
 
 duet_status duet_channel_norm_forward(const void *block) {
@@ -332,12 +314,13 @@ duet_status duet_channel_norm_forward(const void *block) {
   job.moments = call->operand[2];
   job.result = call->operand[0];
   int64_t channels = call->channels;
-  char *constants = duet_scratch(3 * channels * job.format.wide);
+  const duet_number_format *f = &job.format;
+  char *constants = duet_scratch(3 * channels * f->wide);
   for (int64_t k = 0; k < channels; k++) {
-    duet_put(&job.format, constants, k, duet_number(&job.format, job.moments, k));
-    duet_put(&job.format, constants, channels + k,
-        deviation_factor(&job, k) * duet_element(&job.format, call->operand[3], k));
-    duet_put(&job.format, constants, 2 * channels + k, duet_element(&job.format, call->operand[4], k));
+    duet_put(f, constants, k, duet_number(f, job.moments, k));
+    duet_put(f, constants, channels + k,
+             deviation_factor(&job, k) * duet_element(f, call->operand[3], k));
+    duet_put(f, constants, 2 * channels + k, duet_element(f, call->operand[4], k));
   }
   run_for_elements(&job, constants, 3);
   free(constants);
@@ -353,14 +336,14 @@ duet_status duet_channel_norm_input_gradient(const void *block) {
   const void *sums = call->operand[4];
   int64_t channels = call->channels;
   double n = (double)job.total;
-  char *constants = duet_scratch(4 * channels * job.format.wide);
+  const duet_number_format *f = &job.format;
+  char *constants = duet_scratch(4 * channels * f->wide);
   for (int64_t k = 0; k < channels; k++) {
-    double r = deviation_factor(&job, k);
-    double a = r * duet_element(&job.format, call->operand[3], k);
-    duet_put(&job.format, constants, k, duet_number(&job.format, job.moments, k));
-    duet_put(&job.format, constants, channels + k, a);
-    duet_put(&job.format, constants, 2 * channels + k, -(a * r * (duet_number(&job.format, sums, k) / n)));
-    duet_put(&job.format, constants, 3 * channels + k, -(a * (duet_number(&job.format, sums, channels + k) / n)));
+    double r = deviation_factor(&job, k), a = r * duet_element(f, call->operand[3], k);
+    duet_put(f, constants, k, duet_number(f, job.moments, k));
+    duet_put(f, constants, channels + k, a);
+    duet_put(f, constants, 2 * channels + k, -(a * r * (duet_number(f, sums, k) / n)));
+    duet_put(f, constants, 3 * channels + k, -(a * (duet_number(f, sums, channels + k) / n)));
   }
   run_for_elements(&job, constants, 4);
   free(constants);

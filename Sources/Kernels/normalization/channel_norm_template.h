@@ -120,107 +120,161 @@ static void IN(add_products)(void *lanes, const void *x, const void *dy, const v
                                        stride, length, 1))
 }
 
-// Sixteen columns: row r goes to lane r % 16, and lanes are combined like those of one channel.
+// Sixteen columns: row r goes to lane r % 16, and lanes are combined like those of one channel. Eight
+// lanes at a time stay in registers.
 #define COLUMN(p, row) \
   (width == 16 ? LOAD((p) + (row) * stride) : PART((p) + (row) * stride, width, 0))
-#define FOLD_COLUMNS(lane)                    \
-  for (int half = 8; half > 0; half /= 2)     \
+#define FOR_COLUMN_ROWS(step)                                       \
+  for (int h = 0; h < 16; h += 8) {                                 \
+    int64_t r = h;                                                  \
+    VECTOR first[8], second[8];                                     \
+    for (int l = 0; l < 8; l++) first[l] = second[l] = NOTHING;     \
+    for (; r + 8 <= rows; r += 16) {                                \
+      _Pragma("unroll") for (int l = 0; l < 8; l++) { step(r + l) } \
+    }                                                               \
+    _Pragma("unroll") for (int l = 0; l < 8; l++) {                 \
+      if (r + l < rows) { step(r + l) }                             \
+    }                                                               \
+    for (int l = 0; l < 8; l++) {                                   \
+      lane[0][h + l] = first[l];                                    \
+      lane[1][h + l] = second[l];                                   \
+    }                                                               \
+  }
+
+DUET_INLINE void IN(fold_columns)(TYPE *values, VECTOR *lane) {
+  for (int half = 8; half > 0; half /= 2)
     for (int l = 0; l < half; l++) lane[l] += lane[l + half];
+  STORE(values, lane[0]);
+}
+
+DUET_INLINE void IN(sum_columns)(TYPE *values, const TYPE *x, int64_t stride, int64_t rows,
+                                 int64_t width) {
+  VECTOR lane[2][16];
+#define STEP(row) first[l] += COLUMN(x, row);
+  FOR_COLUMN_ROWS(STEP)
+#undef STEP
+  IN(fold_columns)(values, lane[0]);
+}
+
+DUET_INLINE void IN(sum_centred_columns)(TYPE *values, const TYPE *x, const TYPE *mean,
+                                         int64_t stride, int64_t rows, int64_t width) {
+  VECTOR m = LOAD(mean), lane[2][16];
+#define STEP(row)                 \
+  VECTOR d = COLUMN(x, row) - m;  \
+  first[l] += d;                  \
+  second[l] = FMA(d, d, second[l]);
+  FOR_COLUMN_ROWS(STEP)
+#undef STEP
+  IN(fold_columns)(values, lane[0]);
+  IN(fold_columns)(values + 16, lane[1]);
+}
+
+DUET_INLINE void IN(sum_product_columns)(TYPE *values, const TYPE *x, const TYPE *dy,
+                                         const TYPE *mean, int64_t stride, int64_t rows,
+                                         int64_t width) {
+  VECTOR m = LOAD(mean), lane[2][16];
+#define STEP(row)                                    \
+  VECTOR g = COLUMN(dy, row);                        \
+  first[l] = FMA(g, COLUMN(x, row) - m, first[l]);   \
+  second[l] += g;
+  FOR_COLUMN_ROWS(STEP)
+#undef STEP
+  IN(fold_columns)(values, lane[0]);
+  IN(fold_columns)(values + 16, lane[1]);
+}
 
 static void IN(column_sums)(void *values, const void *x, int64_t stride, int64_t rows,
                             int64_t width) {
-  const TYPE *from = x;
-  VECTOR lane[16];
-  for (int l = 0; l < 16; l++) lane[l] = NOTHING;
-  int64_t r = 0;
-  for (; r + 16 <= rows; r += 16)
-    for (int l = 0; l < 16; l++) lane[l] += COLUMN(from, r + l);
-  for (int l = 0; r + l < rows; l++) lane[l] += COLUMN(from, r + l);
-  FOLD_COLUMNS(lane)
-  STORE(values, lane[0]);
+  if (width == 16)
+    IN(sum_columns)(values, x, stride, rows, 16);
+  else
+    IN(sum_columns)(values, x, stride, rows, width);
 }
 
 static void IN(column_centred_sums)(void *values, const void *x, const void *mean, int64_t stride,
                                     int64_t rows, int64_t width) {
-  const TYPE *from = x;
-  VECTOR m = LOAD(mean), sum[16], square[16];
-  for (int l = 0; l < 16; l++) sum[l] = square[l] = NOTHING;
-  for (int64_t r = 0; r < rows; r += 16)
-    for (int l = 0; l < 16 && r + l < rows; l++) {
-      VECTOR d = COLUMN(from, r + l) - m;
-      sum[l] += d;
-      square[l] = FMA(d, d, square[l]);
-    }
-  FOLD_COLUMNS(sum)
-  FOLD_COLUMNS(square)
-  STORE(values, sum[0]);
-  STORE((TYPE *)values + 16, square[0]);
+  if (width == 16)
+    IN(sum_centred_columns)(values, x, mean, stride, rows, 16);
+  else
+    IN(sum_centred_columns)(values, x, mean, stride, rows, width);
 }
 
 static void IN(column_product_sums)(void *values, const void *x, const void *dy, const void *mean,
                                     int64_t stride, int64_t rows, int64_t width) {
-  const TYPE *from = x, *cotangent = dy;
-  VECTOR m = LOAD(mean), product[16], sum[16];
-  for (int l = 0; l < 16; l++) sum[l] = product[l] = NOTHING;
-  for (int64_t r = 0; r < rows; r += 16)
-    for (int l = 0; l < 16 && r + l < rows; l++) {
-      VECTOR g = COLUMN(cotangent, r + l);
-      product[l] = FMA(g, COLUMN(from, r + l) - m, product[l]);
-      sum[l] += g;
-    }
-  FOLD_COLUMNS(product)
-  FOLD_COLUMNS(sum)
-  STORE(values, product[0]);
-  STORE((TYPE *)values + 16, sum[0]);
+  if (width == 16)
+    IN(sum_product_columns)(values, x, dy, mean, stride, rows, 16);
+  else
+    IN(sum_product_columns)(values, x, dy, mean, stride, rows, width);
 }
 
-// One number for the array, or the elements' own.
-#define OWN(p, i) (each ? LOAD((p) + (i)) : (VECTOR)(p)[0])
-#define OWN_PART(p, i, n) (each ? PART((p) + (i), n, 0) : (VECTOR)(p)[0])
+#define AFFINE(v, mean, scale, offset) FMA((v) - (mean), scale, offset)
+#define BLEND(v, g, mean, a, b, c) FMA(g, a, FMA((v) - (mean), b, c))
 
-DUET_INLINE void IN(affine_elements)(TYPE *y, const TYPE *x, const TYPE *mean, const TYPE *scale,
-                                     const TYPE *offset, int64_t count, int each) {
+static void IN(affine_row)(void *y, const void *x, const void *mean, const void *scale,
+                           const void *offset, int64_t count) {
+  const TYPE *from = x, *m = mean, *s = scale, *o = offset;
+  TYPE *to = y;
   int64_t i = 0;
   for (; i + 16 <= count; i += 16)
-    STORE(y + i, FMA(LOAD(x + i) - OWN(mean, i), OWN(scale, i), OWN(offset, i)));
+    STORE(to + i, AFFINE(LOAD(from + i), LOAD(m + i), LOAD(s + i), LOAD(o + i)));
   if (i == count) return;
   int64_t n = count - i;
-  VECTOR d = PART(x + i, n, 0) - OWN_PART(mean, i, n);
-  STORE_PART(y + i, FMA(d, OWN_PART(scale, i, n), OWN_PART(offset, i, n)), n);
+  VECTOR v = PART(from + i, n, 0);
+  v = AFFINE(v, PART(m + i, n, 0), PART(s + i, n, 0), PART(o + i, n, 0));
+  STORE_PART(to + i, v, n);
 }
 
-static void IN(affine)(void *y, const void *x, const void *mean, const void *scale,
-                       const void *offset, int64_t count, int each) {
-  if (each)
-    IN(affine_elements)(y, x, mean, scale, offset, count, 1);
-  else
-    IN(affine_elements)(y, x, mean, scale, offset, count, 0);
-}
-
-DUET_INLINE void IN(blend_elements)(TYPE *dx, const TYPE *x, const TYPE *dy, const TYPE *mean,
-                                    const TYPE *a, const TYPE *b, const TYPE *c, int64_t count,
-                                    int each) {
-  int64_t i = 0;
-  for (; i + 16 <= count; i += 16) {
-    VECTOR t = FMA(LOAD(x + i) - OWN(mean, i), OWN(b, i), OWN(c, i));
-    STORE(dx + i, FMA(LOAD(dy + i), OWN(a, i), t));
+static void IN(affine_planes)(void *y, const void *x, const void *mean, const void *scale,
+                              const void *offset, int64_t count, int64_t planes) {
+  for (int64_t k = 0; k < planes; k++) {
+    const TYPE *from = (const TYPE *)x + k * count;
+    TYPE *to = (TYPE *)y + k * count;
+    VECTOR m = ((const TYPE *)mean)[k], s = ((const TYPE *)scale)[k];
+    VECTOR o = ((const TYPE *)offset)[k];
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16) STORE(to + i, AFFINE(LOAD(from + i), m, s, o));
+    if (i < count) {
+      VECTOR v = PART(from + i, count - i, 0);
+      STORE_PART(to + i, AFFINE(v, m, s, o), count - i);
+    }
   }
-  if (i == count) return;
-  int64_t n = count - i;
-  VECTOR t = FMA(PART(x + i, n, 0) - OWN_PART(mean, i, n), OWN_PART(b, i, n), OWN_PART(c, i, n));
-  STORE_PART(dx + i, FMA(PART(dy + i, n, 0), OWN_PART(a, i, n), t), n);
 }
 
-static void IN(blend)(void *dx, const void *x, const void *dy, const void *mean, const void *a,
-                      const void *b, const void *c, int64_t count, int each) {
-  if (each)
-    IN(blend_elements)(dx, x, dy, mean, a, b, c, count, 1);
-  else
-    IN(blend_elements)(dx, x, dy, mean, a, b, c, count, 0);
+static void IN(blend_row)(void *dx, const void *x, const void *dy, const void *mean, const void *a,
+                          const void *b, const void *c, int64_t count) {
+  const TYPE *from = x, *cotangent = dy, *m = mean, *p = a, *q = b, *r = c;
+  TYPE *to = dx;
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16)
+    STORE(to + i, BLEND(LOAD(from + i), LOAD(cotangent + i), LOAD(m + i), LOAD(p + i), LOAD(q + i),
+                        LOAD(r + i)));
+  if (i == count) return;
+  int64_t n = count - i;
+  VECTOR v = PART(from + i, n, 0), g = PART(cotangent + i, n, 0);
+  v = BLEND(v, g, PART(m + i, n, 0), PART(p + i, n, 0), PART(q + i, n, 0), PART(r + i, n, 0));
+  STORE_PART(to + i, v, n);
+}
+
+static void IN(blend_planes)(void *dx, const void *x, const void *dy, const void *mean,
+                             const void *a, const void *b, const void *c, int64_t count,
+                             int64_t planes) {
+  for (int64_t k = 0; k < planes; k++) {
+    const TYPE *from = (const TYPE *)x + k * count, *cotangent = (const TYPE *)dy + k * count;
+    TYPE *to = (TYPE *)dx + k * count;
+    VECTOR m = ((const TYPE *)mean)[k], p = ((const TYPE *)a)[k];
+    VECTOR q = ((const TYPE *)b)[k], r = ((const TYPE *)c)[k];
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16)
+      STORE(to + i, BLEND(LOAD(from + i), LOAD(cotangent + i), m, p, q, r));
+    if (i < count) {
+      VECTOR v = PART(from + i, count - i, 0), g = PART(cotangent + i, count - i, 0);
+      STORE_PART(to + i, BLEND(v, g, m, p, q, r), count - i);
+    }
+  }
 }
 
 #undef FOUR_OR_ONE
 #undef COLUMN
-#undef FOLD_COLUMNS
-#undef OWN
-#undef OWN_PART
+#undef FOR_COLUMN_ROWS
+#undef AFFINE
+#undef BLEND

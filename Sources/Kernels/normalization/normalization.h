@@ -18,8 +18,8 @@ typedef struct {
 } duet_row_norm_loops;
 
 // Sums over channels. Up to four channels whose elements lie `stride` apart, `length` elements of
-// each at a time: `lanes` holds sixteen lanes for every sum of every channel, [sums, 4, 16].
-// Where `length` is no multiple of 16, it is the end of a chunk.
+// each at a time, beginning at lane 0: `lanes` holds sixteen lanes for every sum of every channel,
+// [sums, 4, 16].
 typedef struct {
   void (*clear)(void *lanes);  // [2, 4, 16]
   void (*add)(void *lanes, const void *x, int64_t stride, int64_t length, int64_t channels);
@@ -36,12 +36,17 @@ typedef struct {
                               int64_t rows, int64_t width);
   void (*column_product_sums)(void *values, const void *x, const void *dy, const void *mean,
                               int64_t stride, int64_t rows, int64_t width);
-  // y = (x - mean) scale + offset with one of each for the array, or for every element.
-  void (*affine)(void *y, const void *x, const void *mean, const void *scale, const void *offset,
-                 int64_t count, int each);
-  // dx = dy a + (x - mean) b + c
-  void (*blend)(void *dx, const void *x, const void *dy, const void *mean, const void *a,
-                const void *b, const void *c, int64_t count, int each);
+  // y = (x - mean) scale + offset: of each element of a row its own, or of each of `planes` planes of
+  // `count` elements.
+  void (*affine_row)(void *y, const void *x, const void *mean, const void *scale,
+                     const void *offset, int64_t count);
+  void (*affine_planes)(void *y, const void *x, const void *mean, const void *scale,
+                        const void *offset, int64_t count, int64_t planes);
+  // dx = dy a + (x - mean) b + c in the same manner.
+  void (*blend_row)(void *dx, const void *x, const void *dy, const void *mean, const void *a,
+                    const void *b, const void *c, int64_t count);
+  void (*blend_planes)(void *dx, const void *x, const void *dy, const void *mean, const void *a,
+                       const void *b, const void *c, int64_t count, int64_t planes);
   void (*join)(void *a, const void *b, int64_t count);  // a += b
 } duet_channel_loops;
 

@@ -46,10 +46,11 @@ DUET_INLINE f64x16 log_f64x16(f64x16 x) {
     layer_norm_parameter_gradient_##type},                                                     \
    {rms_norm_rows_##type, rms_norm_input_gradient_##type, rms_norm_parameter_gradient_##type}}
 #define CHANNELS(type)                                                                         \
-  {clear_##type,              add_##type,                 add_centred_##type,                  \
-   add_products_##type,       fold_##type,                column_sums_##type,                  \
-   column_centred_sums_##type, column_product_sums_##type, affine_##type,                      \
-   blend_##type,              join_##type}
+  {clear_##type,               add_##type,                 add_centred_##type,                 \
+   add_products_##type,        fold_##type,                column_sums_##type,                 \
+   column_centred_sums_##type, column_product_sums_##type, affine_row_##type,                  \
+   affine_planes_##type,       blend_row_##type,           blend_planes_##type,                \
+   join_##type}
 #define CROSS_ENTROPY(type) \
   {class_sums_##type, class_column_sums_##type, class_gradient_##type, class_column_gradient_##type}
 
