@@ -61,6 +61,16 @@ import Testing
     Shape(
       name: "depthwise 1xk", input: [2, 50, 1, 333], weight: [50, 1, 1, 7], stride: [1, 3],
       padding: [0, 3], groups: 50),
+    Shape(
+      name: "wide rows, two apart", input: [1, 40, 3, 2_305], weight: [35, 40, 1, 1],
+      stride: [2, 2]),
+    Shape(name: "few channels", input: [19, 6, 12, 12], weight: [16, 6, 5, 5]),
+    Shape(
+      name: "one channel, padded, dilated", input: [3, 1, 30, 41], weight: [7, 1, 3, 7],
+      padding: [2, 5], dilation: [3, 2]),
+    Shape(
+      name: "few channels in groups", input: [2, 6, 17, 18], weight: [36, 2, 4, 3],
+      padding: [1, 2], groups: 3),
   ]
 
   @Test(

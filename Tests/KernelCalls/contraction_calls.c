@@ -118,7 +118,20 @@ static void conv_call(trial *t, int32_t v) {
   duet_conv2d_call c = {.dtype = v % 2 ? DUET_FLOAT64 : DUET_FLOAT32};
   window h, w;
   int64_t in, out;
-  if (trial_chance(t, 40)) {
+  if (trial_chance(t, 12)) {
+    // More channels than a tile has rows, over few positions or very long rows.
+    int is_wide = trial_is_large(t);
+    c.groups = PICK(t, 1, 1, 2);
+    c.batch = is_wide ? 1 : PICK(t, 1, 3);
+    in = c.groups * (is_wide ? PICK(t, 3, 40) : PICK(t, 33, 50, 97, 110));
+    out = c.groups * (is_wide ? PICK(t, 2, 33) : PICK(t, 20, 34, 98, 115));
+    int64_t kernel = PICK(t, 1, 1, 2, 3), side = trial_int(t, 3, 9);
+    h = (window){kernel, PICK(t, 1, 2), kernel / 2, 1, is_wide ? 3 : side, 0};
+    h.out = (h.in + 2 * h.pad - kernel) / h.stride + 1;
+    w = h;
+    if (is_wide) w = (window){kernel, PICK(t, 1, 2), 0, 1, trial_int(t, 1000, 2300), 0};
+    w.out = (w.in + 2 * w.pad - kernel) / w.stride + 1;
+  } else if (trial_chance(t, 40)) {
     // The common form, square and stride 1, with enough channels for every fast path.
     int64_t channels[] = {1, 3, 8, 16, 32, 40, 64};
     int is_large = trial_is_large(t);

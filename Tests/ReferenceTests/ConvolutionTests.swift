@@ -57,4 +57,27 @@ import Testing
     expect(gradient[0], item.inputGradient, item.inputShape, "gradient of the input")
     expect(gradient[1], item.weightGradient, item.weightShape, "gradient of the weight")
   }
+
+  /// With a kernel of one tap that is 1 for every channel, and strides, the gradient is dy on the grid of the strides.
+  @Test(
+    "the gradient by a wide input of strides is dy on their grid",
+    arguments: [[1, 2], [2, 1], [3, 3]], [33, 3])
+  func wideRows(_ stride: [Int], _ channels: Int) {
+    let (height, width) = (5, 3_301)
+    let x = zeros([1, channels, height, width]).requiringGrad()
+    let y = conv2d(x, ones([1, channels, 1, 1]), stride: stride)
+    let (rows, columns) = ((height - 1) / stride[0] + 1, (width - 1) / stride[1] + 1)
+    let cotangent = arange(rows * columns, dtype: .float32).reshaped([1, 1, rows, columns]) + 1
+    let gradient = gradients(of: [y], by: [x], cotangents: [cotangent])[0].asArray(Float.self)
+    for (i, value) in gradient.enumerated() {
+      let (row, column) = (i / width % height, i % width)
+      let isOnGrid = row % stride[0] == 0 && column % stride[1] == 0
+      let expected =
+        isOnGrid ? Float(row / stride[0] * columns + column / stride[1] + 1) : 0
+      if value != expected {
+        Issue.record("row \(row), column \(column): \(value) instead of \(expected)")
+        return
+      }
+    }
+  }
 }

@@ -48,5 +48,7 @@ case((2, 5, 12, 13), (10, 1, 5, 3), padding=(3, 2), dilation=(2, 3), groups=5)
 case((1, 7, 9, 8), (7, 1, 4, 2), stride=(3, 3), groups=7)
 case((3, 1, 12, 12), (6, 1, 5, 5))
 case((2, 6, 12, 12), (16, 6, 5, 5))
+case((2, 2, 9, 11), (20, 2, 3, 4), padding=(2, 1), dilation=(2, 1))
+case((1, 8, 7, 6), (34, 4, 3, 3), padding=(1, 1), groups=2)
 with open("Fixtures/convolutions.json", "w") as file:
     json.dump({"torch": torch.__version__, "cases": cases}, file, indent=0)

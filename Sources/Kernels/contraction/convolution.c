@@ -1,6 +1,7 @@
 // Convolution, forward.
 #include "convolution_gathered.h"
 #include "convolve.h"
+#include "depthwise.h"
 #include "image.h"
 #include "winograd.h"
 
@@ -117,6 +118,10 @@ duet_status duet_conv2d(const void *argument) {
     return DUET_OK;
   }
   if (duet_winograd_applies(c)) return duet_winograd_conv2d(c);
+  if (duet_is_depthwise(argument)) {
+    duet_depthwise(argument);
+    return DUET_OK;
+  }
   if (duet_gathers_forward(argument)) {
     duet_conv2d_gathered(argument, w.engine);
     return DUET_OK;

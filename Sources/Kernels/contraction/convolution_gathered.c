@@ -3,7 +3,7 @@
 #include "convolution_gathered.h"
 
 #include "gathered.h"
-#include "image.h"
+#include "phases.h"
 
 #include <string.h>
 
@@ -113,13 +113,7 @@ void duet_conv2d_gathered(const duet_conv2d_call *call, const duet_engine *engin
     duet_parallel_for(tasks, forward_task, &w);
 }
 
-// One remainder of input positions along an axis by the stride: `count` positions remainder + i *
-// stride, and the taps that meet outputs from there, ascending: tap[k] meets output i + shift[k].
-typedef struct {
-  int64_t count, taps;
-  const int64_t *tap, *shift;
-} phase_axis;
-
+// What one phase of dx is computed from.
 typedef struct {
   const char *weight;         // packed, group by group
   size_t weight_bytes;
@@ -134,26 +128,10 @@ typedef struct {
   int64_t es, in, out, taps;  // channels of a group
   const char *weight;         // of the group that is packed
   const phase *packed;        // the phase that is packed
-  const phase_axis *vertical, *horizontal;
+  duet_phases axes;
   const phase *phases;        // [vertical][horizontal]
   duet_gathered_grid grid;
 } gradient_work;
-
-// Output position o and tap k meet input position p where o * stride + k * dilation = p + pad.
-static int64_t *make_phases(phase_axis *axis, int64_t *store, int64_t size, int64_t kernel,
-                            int64_t stride, int64_t dilation, int64_t pad) {
-  for (int64_t r = 0; r < stride; r++, store += 2 * kernel) {
-    int64_t *tap = store, *shift = store + kernel, taps = 0;
-    for (int64_t k = 0; k < kernel; k++) {
-      int64_t distance = r + pad - k * dilation;
-      if (distance % stride != 0) continue;
-      tap[taps] = k;
-      shift[taps++] = distance / stride;
-    }
-    axis[r] = (phase_axis){size > r ? (size - r + stride - 1) / stride : 0, taps, tap, shift};
-  }
-  return store;
-}
 
 // Rows are input channels, [output channel][tap of the phase][row].
 static void pack_gradient(const void *context, char *to, int64_t first, int64_t count,
@@ -181,38 +159,6 @@ static void pack_gradient(const void *context, char *to, int64_t first, int64_t 
   }
 }
 
-// Rows of dx whose remainder is the vertical one of `parts`: column phases side by side.
-static void merge_row(const duet_conv2d_call *c, char *to, const char *const *part,
-                      const phase_axis *horizontal, int64_t es) {
-  int64_t step = c->stride_width, width = c->in_width;
-#define MERGE(type)                                                                           \
-  type *x = (type *)to;                                                                       \
-  const type *even = (const type *)part[0], *odd = step > 1 ? (const type *)part[1] : NULL;   \
-  if (step == 2 && even && odd) {                                                             \
-    for (int64_t j = 0; j < width / 2; j++) {                                                 \
-      x[2 * j] = even[j];                                                                     \
-      x[2 * j + 1] = odd[j];                                                                  \
-    }                                                                                         \
-    if (width % 2) x[width - 1] = even[width / 2];                                            \
-  } else if (step == 2 && even) {                                                             \
-    for (int64_t j = 0; j < width / 2; j++) {                                                 \
-      x[2 * j] = even[j];                                                                     \
-      x[2 * j + 1] = 0;                                                                       \
-    }                                                                                         \
-    if (width % 2) x[width - 1] = even[width / 2];                                            \
-  } else {                                                                                    \
-    for (int64_t q = 0; q < step && q < width; q++)                                           \
-      for (int64_t j = 0; j < horizontal[q].count; j++)                                       \
-        x[q + j * step] = part[q] ? ((const type *)part[q])[j] : 0;                           \
-  }
-  if (es == 4) {
-    MERGE(uint32_t)
-  } else {
-    MERGE(uint64_t)
-  }
-#undef MERGE
-}
-
 static void gradient_task(void *context, int64_t index) {
   const gradient_work *w = context;
   const duet_conv2d_call *c = &w->call;
@@ -226,7 +172,7 @@ static void gradient_task(void *context, int64_t index) {
                          .source_image = c->out_channels * out_plane,
                          .height = c->out_height,
                          .width = c->out_width,
-                         .columns = w->horizontal[0].count};
+                         .columns = w->axes.horizontal[0].count};
   int64_t image = duet_take_gathered(&w->grid, index % w->grid.tasks, &block);
   duet_parts parts = duet_split(w->in, w->engine->rows);
   int64_t m = duet_part_begin(parts, block.first_panel);
@@ -256,7 +202,7 @@ static void gradient_task(void *context, int64_t index) {
   char *results = memory + pointer_bytes, *scratch = results + c->stride_width * part_bytes;
 
   for (int64_t r = 0; r < c->stride_height && r < c->in_height; r++) {
-    int64_t rows = w->vertical[r].count - block.first_row;
+    int64_t rows = w->axes.vertical[r].count - block.first_row;
     if (rows > block.rows) rows = block.rows;
     if (rows <= 0) continue;
     int64_t plane = rows * block.columns;
@@ -264,7 +210,7 @@ static void gradient_task(void *context, int64_t index) {
       const phase *p = &w->phases[r * c->stride_width + q];
       duet_gathered x = block;
       part[q] = NULL;
-      if (p->taps == 0 || w->horizontal[q].count == 0) continue;
+      if (p->taps == 0 || w->axes.horizontal[q].count == 0) continue;
       x.weight = p->weight + group * p->weight_bytes;
       x.taps = p->taps;
       x.tap_row = p->tap_row;
@@ -282,15 +228,18 @@ static void gradient_task(void *context, int64_t index) {
       duet_multiply_gathered(&x, scratch);
     }
     if (is_whole) return;
+    int64_t first_column = block.first_column * c->stride_width;
+    int64_t columns = block.columns * c->stride_width;
+    if (columns > c->in_width - first_column) columns = c->in_width - first_column;
     for (int64_t n = 0; n < block.images; n++)
       for (int64_t i = 0; i < channels; i++)
         for (int64_t k = 0; k < rows; k++) {
           for (int64_t q = 0; q < c->stride_width; q++)
             row[q] = part[q] ? part[q] + ((i * block.images + n) * plane + k * block.columns) * es
                              : NULL;
-          int64_t at = (block.first_row + k) * c->stride_height + r;
-          merge_row(c, dx + ((n * c->in_channels + i) * in_plane + at * c->in_width) * es, row,
-                    w->horizontal, es);
+          int64_t at = ((block.first_row + k) * c->stride_height + r) * c->in_width + first_column;
+          duet_merge_row(dx + ((n * c->in_channels + i) * in_plane + at) * es, row, c->stride_width,
+                         columns, es);
         }
   }
 }
@@ -308,30 +257,23 @@ void duet_conv2d_input_gradient_gathered(const duet_conv2d_call *call, const due
   w.taps = c->kernel_height * c->kernel_width;
   int64_t phases = c->stride_height * c->stride_width;
 
-  size_t axis_bytes = duet_round_up((c->stride_height + c->stride_width) * sizeof(phase_axis), 64);
+  size_t axis_bytes = duet_phase_bytes(c);
   size_t phase_bytes = duet_round_up(phases * sizeof(phase), 64);
-  size_t tap_bytes = duet_round_up((2 * (c->stride_height * c->kernel_height +
-                                         c->stride_width * c->kernel_width) +
-                                    3 * w.taps) * sizeof(int64_t), 64);
+  size_t tap_bytes = duet_round_up(3 * w.taps * sizeof(int64_t), 64);
   // Every tap belongs to one phase.
   size_t gaps = phases * duet_gathered_weight_bytes(engine, w.in, w.out, 1);
-  size_t weight_bytes = c->groups * (duet_gathered_weight_bytes(engine, w.in, w.out, w.taps) + gaps);
+  size_t weight_bytes =
+    c->groups * (duet_gathered_weight_bytes(engine, w.in, w.out, w.taps) + gaps);
   char *memory = duet_scratch(0, axis_bytes + phase_bytes + tap_bytes + weight_bytes);
-  phase_axis *vertical = (phase_axis *)memory, *horizontal = vertical + c->stride_height;
+  w.axes = duet_make_phases(c, memory);
   phase *all = (phase *)(memory + axis_bytes);
   int64_t *store = (int64_t *)(memory + axis_bytes + phase_bytes);
   char *packed = memory + axis_bytes + phase_bytes + tap_bytes;
-  store = make_phases(vertical, store, c->in_height, c->kernel_height, c->stride_height,
-                      c->dilation_height, c->pad_top);
-  store = make_phases(horizontal, store, c->in_width, c->kernel_width, c->stride_width,
-                      c->dilation_width, c->pad_left);
-  w.vertical = vertical;
-  w.horizontal = horizontal;
   w.phases = all;
   for (int64_t r = 0; r < c->stride_height; r++)
     for (int64_t q = 0; q < c->stride_width; q++) {
       phase *p = all + r * c->stride_width + q;
-      const phase_axis *v = vertical + r, *h = horizontal + q;
+      const duet_phase_axis *v = w.axes.vertical + r, *h = w.axes.horizontal + q;
       int64_t taps = v->taps * h->taps, *tap = store, *row = tap + taps, *column = row + taps;
       for (int64_t t = 0; t < taps; t++) {
         tap[t] = v->tap[t / h->taps] * c->kernel_width + h->tap[t % h->taps];
@@ -339,7 +281,8 @@ void duet_conv2d_input_gradient_gathered(const duet_conv2d_call *call, const due
         column[t] = h->shift[t % h->taps];
       }
       store = column + taps;
-      *p = (phase){.weight = packed, .tap = tap, .tap_row = row, .tap_column = column, .taps = taps};
+      *p = (phase){
+        .weight = packed, .tap = tap, .tap_row = row, .tap_column = column, .taps = taps};
       if (taps == 0 || v->count == 0 || h->count == 0) continue;
       p->weight_bytes = duet_gathered_weight_bytes(engine, w.in, w.out, taps);
       w.packed = p;
@@ -349,8 +292,8 @@ void duet_conv2d_input_gradient_gathered(const duet_conv2d_call *call, const due
       }
     }
   double work = (double)c->batch * c->out_channels * c->out_height * c->out_width * w.in * w.taps;
-  w.grid = duet_cut_gathered(engine, c->batch, vertical[0].count, horizontal[0].count, 1, w.in,
-                             work / c->groups);
+  w.grid = duet_cut_gathered(engine, c->batch, w.axes.vertical[0].count,
+                             w.axes.horizontal[0].count, 1, w.in, work / c->groups);
   int64_t tasks = c->groups * w.grid.tasks;
   if (tasks == 1)
     gradient_task(&w, 0);

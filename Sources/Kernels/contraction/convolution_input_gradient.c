@@ -1,8 +1,11 @@
 // The gradient of a convolution with respect to its input: one convolution of dy for each remainder
 // of (row, column) by the stride, with the taps that fall on the stride's grid there.
 #include "convolution_gathered.h"
+#include "convolution_spread.h"
 #include "convolve.h"
+#include "depthwise.h"
 #include "image.h"
+#include "phases.h"
 #include "winograd.h"
 
 #include <stdlib.h>
@@ -16,61 +19,21 @@ enum {
   TASKS = 8
 };
 
-// Along one axis: positions first, first + stride, ... of the input; the taps that meet them,
-// ascending, and for each the output position that meets the first of them.
-typedef struct {
-  int64_t count, taps;
-  const int64_t *tap, *shift;
-} phase_axis;
-
 typedef struct {
   duet_conv2d_call call;
   const duet_engine *engine;
   int64_t es, in, out;      // channels of a group
-  phase_axis *vertical, *horizontal;
+  duet_phases axes;
   const char **weight;      // [vertical phase][horizontal phase]: packed, group by group
-  int64_t most_taps;
-  int64_t low_row, high_row, low_column, high_column;  // shifts over all phases
   int64_t bands, rows;      // rows of the longest phase per band
   int64_t images, images_per_task;
 } gradient_work;
 
-static int64_t at_least(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t at_most(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// Output position o and tap k meet input position i where o * stride + k * dilation = i + pad.
-static int64_t *make_phases(phase_axis *phase, int64_t *store, int64_t size, int64_t kernel,
-                            int64_t stride,
-                            int64_t dilation, int64_t pad) {
-  for (int64_t r = 0; r < stride; r++) {
-    int64_t *tap = store, *shift = store + kernel;
-    phase[r] = (phase_axis){size > r ? (size - r + stride - 1) / stride : 0, 0, tap, shift};
-    for (int64_t k = 0; k < kernel; k++) {
-      int64_t distance = r + pad - k * dilation;
-      if (distance % stride != 0) continue;
-      tap[phase[r].taps] = k;
-      shift[phase[r].taps++] = distance / stride;
-    }
-    store += 2 * kernel;
-  }
-  return store;
-}
-
-static void bounds(const phase_axis *phase, int64_t stride, int64_t *low, int64_t *high) {
-  int any = 0;
-  *low = *high = 0;
-  for (int64_t r = 0; r < stride; r++)
-    for (int64_t t = 0; t < phase[r].taps; t++) {
-      int64_t shift = phase[r].shift[t];
-      *low = any ? at_most(*low, shift) : shift;
-      *high = any ? at_least(*high, shift) : shift;
-      any = 1;
-    }
-}
-
 // Panels [output channel][tap][rows] of the weights of one phase, rows being input channels.
-static void pack_weights(const gradient_work *w, char *packed, const phase_axis *v,
-                         const phase_axis *h) {
+static void pack_weights(const gradient_work *w, char *packed, const duet_phase_axis *v,
+                         const duet_phase_axis *h) {
   const duet_conv2d_call *c = &w->call;
   int64_t taps = c->kernel_height * c->kernel_width;
   duet_parts parts = duet_split(w->in, w->engine->rows);
@@ -100,21 +63,22 @@ static void pack_weights(const gradient_work *w, char *packed, const phase_axis 
 static void gradient_image(const gradient_work *w, int64_t batch, int64_t group, int64_t band) {
   const duet_conv2d_call *c = &w->call;
   int64_t es = w->es, first = band * w->rows;
-  int64_t from_row = first + w->low_row, to_row = first + w->rows + w->high_row;
+  int64_t from_row = first + w->axes.low_row, to_row = first + w->rows + w->axes.high_row;
   duet_image_copy copy = {.channels = w->out,
                           .height = c->out_height,
                           .width = c->out_width,
                           .first_row = from_row,
                           .rows = to_row - from_row,
                           .row_step = 1,
-                          .first_column = w->low_column,
-                          .columns = w->horizontal[0].count + w->high_column - w->low_column,
+                          .first_column = w->axes.low_column,
+                          .columns = w->axes.horizontal[0].count + w->axes.high_column -
+                                     w->axes.low_column,
                           .column_step = 1};
   int packs = c->stride_height * c->stride_width == 1 &&
               duet_convolve_packs(w->engine, w->in, c->in_width);
   int in_place = duet_image_is_ready(&copy) && w->engine->masked && !packs;
-  size_t offset_bytes = duet_round_up(w->most_taps * sizeof(int64_t), 64);
-  size_t tile_bytes = duet_convolve_scratch(w->engine, w->out, w->most_taps);
+  size_t offset_bytes = duet_round_up(w->axes.most_taps * sizeof(int64_t), 64);
+  size_t tile_bytes = duet_convolve_scratch(w->engine, w->out, w->axes.most_taps);
   char *memory = duet_scratch(1, offset_bytes + tile_bytes +
                                    (in_place ? 0 : duet_image_bytes(&copy, es)));
   int64_t *offset = (int64_t *)memory;
@@ -129,7 +93,7 @@ static void gradient_image(const gradient_work *w, int64_t batch, int64_t group,
   char *result = (char *)c->operand[0] + (batch * c->groups + group) * w->in * plane * es;
   for (int64_t r = 0; r < c->stride_height; r++)
     for (int64_t q = 0; q < c->stride_width; q++) {
-      const phase_axis *v = &w->vertical[r], *h = &w->horizontal[q];
+      const duet_phase_axis *v = &w->axes.vertical[r], *h = &w->axes.horizontal[q];
       int64_t rows = at_most(v->count - first, w->rows);
       if (rows <= 0 || h->count == 0) continue;
       for (int64_t a = 0; a < v->taps; a++)
@@ -140,7 +104,7 @@ static void gradient_image(const gradient_work *w, int64_t batch, int64_t group,
         .engine = w->engine,
         .weight = weight + group * w->in * w->out * v->taps * h->taps * es,
         .image = in_place ? source + first * pitch * es
-                          : image + ((first - from_row) * pitch - w->low_column) * es,
+                          : image + ((first - from_row) * pitch - w->axes.low_column) * es,
         .result = result + ((first * c->stride_height + r) * c->in_width + q) * es,
         .m = w->in,
         .channels = w->out,
@@ -181,41 +145,38 @@ duet_status duet_conv2d_input_gradient(const void *argument) {
     return DUET_OK;
   }
   if (duet_winograd_applies(c)) return duet_winograd_input_gradient(c);
+  if (duet_is_depthwise(argument)) {
+    duet_depthwise_input_gradient(argument);
+    return DUET_OK;
+  }
+  if (duet_spreads_input_gradient(argument)) {
+    duet_conv2d_input_gradient_spread(argument, w.engine);
+    return DUET_OK;
+  }
   if (duet_gathers_input_gradient(argument)) {
     duet_conv2d_input_gradient_gathered(argument, w.engine);
     return DUET_OK;
   }
 
   int64_t phases = c->stride_height * c->stride_width;
-  size_t axis_bytes = duet_round_up((c->stride_height + c->stride_width) * sizeof(phase_axis), 64);
-  size_t tap_bytes = duet_round_up(2 * (c->stride_height * c->kernel_height +
-                                        c->stride_width * c->kernel_width) * sizeof(int64_t), 64);
+  size_t axis_bytes = duet_phase_bytes(c);
   size_t pointer_bytes = duet_round_up(phases * sizeof(char *), 64);
-  char *memory = duet_scratch(0, axis_bytes + tap_bytes + pointer_bytes +
-                                   (c->in_channels * w.out * taps + 16) * w.es);
-  w.vertical = (phase_axis *)memory;
-  w.horizontal = w.vertical + c->stride_height;
-  int64_t *store = (int64_t *)(memory + axis_bytes);
-  w.weight = (const char **)(memory + axis_bytes + tap_bytes);
-  char *packed = memory + axis_bytes + tap_bytes + pointer_bytes;
-  store = make_phases(w.vertical, store, c->in_height, c->kernel_height, c->stride_height,
-                      c->dilation_height, c->pad_top);
-  make_phases(w.horizontal, store, c->in_width, c->kernel_width, c->stride_width, c->dilation_width,
-              c->pad_left);
-  bounds(w.vertical, c->stride_height, &w.low_row, &w.high_row);
-  bounds(w.horizontal, c->stride_width, &w.low_column, &w.high_column);
+  char *memory =
+    duet_scratch(0, axis_bytes + pointer_bytes + (c->in_channels * w.out * taps + 16) * w.es);
+  w.axes = duet_make_phases(c, memory);
+  w.weight = (const char **)(memory + axis_bytes);
+  char *packed = memory + axis_bytes + pointer_bytes;
   for (int64_t r = 0; r < c->stride_height; r++)
     for (int64_t q = 0; q < c->stride_width; q++) {
-      int64_t count = w.vertical[r].taps * w.horizontal[q].taps;
-      w.most_taps = at_least(w.most_taps, count);
+      int64_t count = w.axes.vertical[r].taps * w.axes.horizontal[q].taps;
       w.weight[r * c->stride_width + q] = packed;
-      pack_weights(&w, packed, &w.vertical[r], &w.horizontal[q]);
+      pack_weights(&w, packed, &w.axes.vertical[r], &w.axes.horizontal[q]);
       packed += c->in_channels * w.out * count * w.es;
     }
 
   double work = (double)c->batch * c->out_channels * c->out_height * c->out_width * w.in * taps;
-  int64_t longest = w.vertical[0].count;
-  int64_t copied_columns = c->out_width + w.high_column - w.low_column;
+  int64_t longest = w.axes.vertical[0].count;
+  int64_t copied_columns = c->out_width + w.axes.high_column - w.axes.low_column;
   double bytes = (double)w.out * c->out_height * copied_columns * w.es;
   w.bands = (int64_t)(bytes / BAND_BYTES) + 1;
   if (work >= 4 * TASK_WORK && w.bands * c->batch * c->groups < TASKS)

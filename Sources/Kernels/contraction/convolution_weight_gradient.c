@@ -2,6 +2,7 @@
 // read in place by broadcast; columns are output channels, of which dy is transposed a block of
 // positions at a time. Kernels of one tap are products of two matrices: there the one with fewer
 // channels is transposed.
+#include "depthwise.h"
 #include "image.h"
 #include "winograd.h"
 
@@ -74,8 +75,8 @@ static void transpose_block(const weight_work *w, const weight_block *block,
     int64_t channel = block->group * w->transposed_channels + block->channel + j;
     for (int64_t n = 0; n < p->images; n++, panels += each * width * es)
       w->engine->pack(panels, width,
-                      w->transposed +
-                        (((p->image + n) * w->transposed_image + channel) * plane + p->row * c->out_width + p->column) * es,
+                      w->transposed + (((p->image + n) * w->transposed_image + channel) * plane +
+                                       p->row * c->out_width + p->column) * es,
                       columns, each, plane, 1);
   }
 }
@@ -355,6 +356,10 @@ duet_status duet_conv2d_weight_gradient(const void *argument) {
     return DUET_OK;
   }
   if (duet_winograd_applies(c)) return duet_winograd_weight_gradient(c);
+  if (duet_is_depthwise(argument)) {
+    duet_depthwise_weight_gradient(argument, w.engine);
+    return DUET_OK;
+  }
 
   double work = (double)c->batch * c->out_channels * c->out_height * c->out_width * depth;
   if (w.taps == 1) make_plain(&w);

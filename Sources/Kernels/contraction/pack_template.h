@@ -51,6 +51,7 @@ DUET_INLINE void DUET_SUFFIX(transpose_4x2_u64)(uint64_t *to, int64_t width,
 }
 
 // One cache line of each row is read at a time: rows a power of two apart share a set of the cache.
+// So many short reads in turn are beyond what processors prefetch by themselves.
 #define PACK_TRANSPOSED(type, group, step, transpose)                                       \
   const int64_t line = 64 / sizeof(type);                                                   \
   int64_t p = 0;                                                                            \
@@ -58,8 +59,10 @@ DUET_INLINE void DUET_SUFFIX(transpose_4x2_u64)(uint64_t *to, int64_t width,
     int64_t steps = (k - p < line ? k - p : line) / step * step;                            \
     for (int64_t i0 = (count - 1) / group * group; i0 >= 0; i0 -= group) {                  \
       const type *row[group];                                                               \
-      for (int64_t i = 0; i < group; i++)                                                   \
+      for (int64_t i = 0; i < group; i++) {                                                 \
         row[i] = from + (i0 + i < count ? i0 + i : count - 1) * item_stride + p;            \
+        __builtin_prefetch(row[i] + 4 * line);                                              \
+      }                                                                                     \
       for (int64_t q = 0; q < steps; q += step) transpose(to + (p + q) * width + i0, width, row, q); \
     }                                                                                       \
     p += steps;                                                                             \

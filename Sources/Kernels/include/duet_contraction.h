@@ -71,6 +71,10 @@ typedef struct {
 duet_status duet_conv2d(const void *call);                  // y, x, w
 // k runs over (output channel of the group, kh, kw). Taps are skipped where they miss the grid of
 // the strides; those on the grid that fall outside the output multiply by +0.
+// Not so where a group has few input channels, strides are 1, and products of all of them with all
+// taps of one image are small (duet_spreads_input_gradient): there k runs over the output channels
+// alone, with a chain for every tap; the chains of a row of the kernel that fall inside the output
+// are added up from +0, kw ascending, and these sums from +0, kh ascending.
 duet_status duet_conv2d_input_gradient(const void *call);   // dx, dy, w
 // k runs over (batch, output row, output column); taps that fall on the padding multiply by +0.
 duet_status duet_conv2d_weight_gradient(const void *call);  // dw, x, dy

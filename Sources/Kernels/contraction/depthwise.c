@@ -1,0 +1,342 @@
+#include "depthwise.h"
+
+#include "image.h"
+#include "phases.h"
+
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+enum {
+  BAND_BYTES = 64 << 10,   // of a prepared image
+  TASK_WORK = 256 << 10,   // multiply-adds that are worth a task
+  SUM_BAND_BYTES = 192 << 10
+};
+
+#if defined(__x86_64__)
+extern const duet_depthwise_table duet_depthwise_avx512, duet_depthwise_avx2;
+#elif defined(__aarch64__)
+extern const duet_depthwise_table duet_depthwise_neon;
+#endif
+extern const duet_depthwise_table duet_depthwise_scalar;
+
+const duet_depthwise_kernels *duet_depthwise_kernels_for(duet_dtype dtype) {
+  const duet_depthwise_table *table = &duet_depthwise_scalar;
+  switch (duet_current_isa()) {
+#if defined(__x86_64__)
+    case DUET_AVX512: table = &duet_depthwise_avx512; break;
+    case DUET_AVX2: table = &duet_depthwise_avx2; break;
+#elif defined(__aarch64__)
+    case DUET_NEON: table = &duet_depthwise_neon; break;
+#endif
+    default: break;
+  }
+  return dtype == DUET_FLOAT64 ? &table->f64 : &table->f32;
+}
+
+int duet_is_depthwise(const duet_conv2d_call *c) {
+  return c->groups > 1 && c->in_channels == c->groups;
+}
+
+typedef struct {
+  const duet_conv2d_call *call;
+  const duet_depthwise_kernels *kernels;
+  const duet_engine *engine;
+  int64_t es, outputs, taps;  // outputs of a channel
+  int64_t rows;               // of a band
+  int64_t planes_per_task;
+  const duet_phases *phases;
+  const char *weight;         // by phase, [channel][output][tap of the phase]
+} depthwise_work;
+
+static int64_t at_least_one(int64_t n) { return n < 1 ? 1 : n; }
+
+// Rows of results from prepared images. Where images are not much wider than results, rows are
+// computed as one long row, ends included, and the ends dropped.
+static void correlate(const depthwise_work *w, duet_correlation x, int64_t pitch, char *scratch) {
+  int64_t es = w->es, columns = x.columns;
+  if (x.row != pitch || pitch * 4 > columns * 5 || columns * es >= 16 * DUET_VECTOR_BYTES) {
+    w->kernels->correlate(&x);
+    return;
+  }
+  char *result = x.result;
+  int64_t rows = x.rows;
+  x.result = scratch;
+  x.columns = (rows - 1) * pitch + columns;
+  x.rows = 1;
+  w->kernels->correlate(&x);
+  for (int64_t i = 0; i < rows; i++)
+    memcpy(result + i * x.result_row * es, scratch + i * pitch * es, columns * es);
+}
+
+static duet_image_copy forward_copy(const duet_conv2d_call *c, int64_t row, int64_t rows) {
+  return (duet_image_copy){
+    .channels = 1,
+    .height = c->in_height,
+    .width = c->in_width,
+    .first_row = row * c->stride_height - c->pad_top,
+    .rows = (rows - 1) * c->stride_height + (c->kernel_height - 1) * c->dilation_height + 1,
+    .row_step = c->stride_height,
+    .first_column = -c->pad_left,
+    .columns = (c->out_width - 1) * c->stride_width + (c->kernel_width - 1) * c->dilation_width + 1,
+    .column_step = c->stride_width};
+}
+
+static void forward_task(void *context, int64_t index) {
+  const depthwise_work *w = context;
+  const duet_conv2d_call *c = w->call;
+  int64_t es = w->es, planes = c->batch * c->groups;
+  duet_image_copy copy = forward_copy(c, 0, w->rows);
+  int64_t pitch = duet_image_pitch(&copy), run = duet_image_run(&copy);
+  size_t offset_bytes = duet_round_up(w->taps * sizeof(int64_t), 64);
+  size_t row_bytes = duet_round_up((w->rows * pitch + 64) * es, 64);
+  char *memory = duet_scratch(1, offset_bytes + row_bytes + duet_image_bytes(&copy, es));
+  int64_t *offset = (int64_t *)memory;
+  char *scratch = memory + offset_bytes, *image = scratch + row_bytes;
+  for (int64_t t = 0; t < w->taps; t++) {
+    int64_t column = t % c->kernel_width * c->dilation_width;
+    offset[t] = t / c->kernel_width * c->dilation_height * pitch +
+                column % c->stride_width * run + column / c->stride_width;
+  }
+  int64_t end = (index + 1) * w->planes_per_task;
+  for (int64_t p = index * w->planes_per_task; p < planes && p < end; p++)
+    for (int64_t i = 0; i < c->out_height; i += w->rows) {
+      int64_t rows = c->out_height - i < w->rows ? c->out_height - i : w->rows;
+      copy = forward_copy(c, i, rows);
+      duet_copy_image(&copy, image,
+                      (const char *)c->operand[1] + p * c->in_height * c->in_width * es, es);
+      for (int64_t o = 0; o < w->outputs; o++) {
+        duet_correlation x = {
+          .result = (char *)c->operand[0] +
+                    ((p * w->outputs + o) * c->out_height + i) * c->out_width * es,
+          .image = image,
+          .weight = (const char *)c->operand[2] +
+                    (p % c->groups * w->outputs + o) * w->taps * es,
+          .offset = offset,
+          .taps = w->taps,
+          .rows = rows,
+          .columns = c->out_width,
+          .row = c->stride_height * pitch,
+          .result_row = c->out_width};
+        correlate(w, x, pitch, scratch);
+      }
+    }
+}
+
+static void run(depthwise_work *w, duet_task task, int64_t planes, double work) {
+  w->planes_per_task = at_least_one((int64_t)(TASK_WORK / (work / (double)planes)));
+  int64_t tasks = (planes + w->planes_per_task - 1) / w->planes_per_task;
+  if (tasks == 1)
+    task(w, 0);
+  else
+    duet_parallel_for(tasks, task, w);
+}
+
+static depthwise_work work_of(const duet_conv2d_call *c) {
+  return (depthwise_work){.call = c,
+                          .kernels = duet_depthwise_kernels_for(c->dtype),
+                          .es = (int64_t)duet_dtype_size(c->dtype),
+                          .outputs = c->out_channels / c->groups,
+                          .taps = c->kernel_height * c->kernel_width};
+}
+
+static double work_in(const depthwise_work *w) {
+  const duet_conv2d_call *c = w->call;
+  return (double)c->batch * c->out_channels * c->out_height * c->out_width * w->taps;
+}
+
+void duet_depthwise(const duet_conv2d_call *c) {
+  depthwise_work w = work_of(c);
+  duet_image_copy copy = forward_copy(c, 0, 1);
+  w.rows = at_least_one(BAND_BYTES / (duet_image_pitch(&copy) * w.es * c->stride_height));
+  if (w.rows > c->out_height) w.rows = c->out_height;
+  run(&w, forward_task, c->batch * c->groups, work_in(&w));
+}
+
+// The image of dy, its channels that belong to one input channel one behind the other; then each
+// remainder of positions by the stride is a correlation with its own taps.
+static void gradient_task(void *context, int64_t index) {
+  const depthwise_work *w = context;
+  const duet_conv2d_call *c = w->call;
+  const duet_phases *phases = w->phases;
+  int64_t es = w->es, planes = c->batch * c->groups, taps = phases->most_taps * w->outputs;
+  int64_t columns = phases->horizontal[0].count;
+  duet_image_copy copy = {.channels = w->outputs,
+                          .height = c->out_height,
+                          .width = c->out_width,
+                          .rows = w->rows + phases->high_row - phases->low_row,
+                          .row_step = 1,
+                          .first_column = phases->low_column,
+                          .columns = columns + phases->high_column - phases->low_column,
+                          .column_step = 1};
+  int64_t pitch = duet_image_pitch(&copy), part = duet_round_up(w->rows * columns * es, 64);
+  size_t offset_bytes = duet_round_up(taps * sizeof(int64_t), 64);
+  size_t pointer_bytes = duet_round_up(2 * c->stride_width * sizeof(char *), 64);
+  size_t row_bytes = duet_round_up((w->rows * pitch + 64) * es, 64);
+  char *memory = duet_scratch(1, offset_bytes + pointer_bytes + row_bytes +
+                                   c->stride_width * part + duet_image_bytes(&copy, es));
+  int64_t *offset = (int64_t *)memory;
+  const char **results = (const char **)(memory + offset_bytes), **row = results + c->stride_width;
+  char *scratch = memory + offset_bytes + pointer_bytes, *parts = scratch + row_bytes;
+  char *image = parts + c->stride_width * part;
+  int is_whole = c->stride_height * c->stride_width == 1;
+
+  int64_t end = (index + 1) * w->planes_per_task;
+  for (int64_t p = index * w->planes_per_task; p < planes && p < end; p++)
+    for (int64_t i = 0; i < phases->vertical[0].count; i += w->rows) {
+      copy.first_row = i + phases->low_row;
+      const char *dy =
+        (const char *)c->operand[1] + p * w->outputs * c->out_height * c->out_width * es;
+      char *dx = (char *)c->operand[0] + p * c->in_height * c->in_width * es;
+      duet_copy_image(&copy, image, dy, es);
+      for (int64_t r = 0; r < c->stride_height; r++) {
+        const duet_phase_axis *v = phases->vertical + r;
+        int64_t rows = v->count - i < w->rows ? v->count - i : w->rows;
+        if (rows <= 0) continue;
+        for (int64_t q = 0; q < c->stride_width; q++) {
+          const duet_phase_axis *h = phases->horizontal + q;
+          int64_t count = v->taps * h->taps;
+          results[q] = NULL;
+          if (count == 0 || h->count == 0) continue;
+          for (int64_t o = 0; o < w->outputs; o++)
+            for (int64_t t = 0; t < count; t++)
+              offset[o * count + t] =
+                (o * copy.rows + v->shift[t / h->taps] - phases->low_row) * pitch +
+                h->shift[t % h->taps] - phases->low_column;
+          char *to = is_whole ? dx + i * c->in_width * es : parts + q * part;
+          results[q] = to;
+          duet_correlation x = {
+            .result = to,
+            .image = image,
+            .weight = w->weight + (phases->first_tap[r * c->stride_width + q] * c->out_channels +
+                                   p % c->groups * w->outputs * count) * es,
+            .offset = offset,
+            .taps = w->outputs * count,
+            .rows = rows,
+            .columns = h->count,
+            .row = pitch,
+            .result_row = is_whole ? c->in_width : columns};
+          correlate(w, x, pitch, scratch);
+        }
+        if (is_whole) continue;
+        for (int64_t k = 0; k < rows; k++) {
+          for (int64_t q = 0; q < c->stride_width; q++)
+            row[q] = results[q] ? results[q] + k * columns * es : NULL;
+          duet_merge_row(dx + ((i + k) * c->stride_height + r) * c->in_width * es, row,
+                         c->stride_width, c->in_width, es);
+        }
+      }
+    }
+}
+
+void duet_depthwise_input_gradient(const duet_conv2d_call *c) {
+  depthwise_work w = work_of(c);
+  size_t phase_bytes = duet_phase_bytes(c);
+  char *memory = duet_scratch(0, phase_bytes + c->out_channels * w.taps * w.es);
+  duet_phases phases = duet_make_phases(c, memory);
+  w.phases = &phases;
+  w.weight = memory + phase_bytes;
+  for (int64_t r = 0; r < c->stride_height; r++)
+    for (int64_t q = 0; q < c->stride_width; q++) {
+      const duet_phase_axis *v = phases.vertical + r, *h = phases.horizontal + q;
+      char *to = memory + phase_bytes +
+                 phases.first_tap[r * c->stride_width + q] * c->out_channels * w.es;
+      for (int64_t o = 0; o < c->out_channels; o++)
+        for (int64_t a = 0; a < v->taps; a++)
+          for (int64_t b = 0; b < h->taps; b++, to += w.es)
+            memcpy(to,
+                   (const char *)c->operand[2] +
+                     (o * w.taps + v->tap[a] * c->kernel_width + h->tap[b]) * w.es,
+                   w.es);
+    }
+  int64_t pitch = phases.horizontal[0].count + phases.high_column - phases.low_column;
+  w.rows = at_least_one(BAND_BYTES / (pitch * w.es * w.outputs));
+  if (w.rows > phases.vertical[0].count) w.rows = phases.vertical[0].count;
+  run(&w, gradient_task, c->batch * c->groups, work_in(&w));
+}
+
+// Lanes are channels: dy and the padded image are transposed, a band of rows at a time.
+static void weight_task(void *context, int64_t index) {
+  const depthwise_work *w = context;
+  const duet_conv2d_call *c = w->call;
+  int64_t es = w->es, lanes = DUET_VECTOR_BYTES / es, vector = DUET_VECTOR_BYTES;
+  int64_t first = index * lanes, channels = c->groups - first < lanes ? c->groups - first : lanes;
+  int64_t in_plane = c->in_height * c->in_width, out_plane = c->out_height * c->out_width;
+  int64_t left = c->pad_left;
+  int64_t width = (c->kernel_width - 1) * c->dilation_width + 1;
+  int64_t pitch = (c->out_width - 1) * c->stride_width + width;
+  int64_t height =
+    (w->rows - 1) * c->stride_height + (c->kernel_height - 1) * c->dilation_height + 1;
+  if (pitch < left + c->in_width) pitch = left + c->in_width;
+  size_t offset_bytes = duet_round_up(w->taps * sizeof(int64_t), 64);
+  size_t sum_bytes = (size_t)w->outputs * w->taps * vector;
+  size_t dy_bytes = (size_t)(w->rows * c->out_width + 1) * vector;
+  size_t row_bytes = (size_t)(c->in_width + 1) * vector;
+  size_t image_bytes = (size_t)(height * pitch + 1) * vector;
+  char *memory = duet_scratch(1, offset_bytes + sum_bytes + dy_bytes + row_bytes + image_bytes);
+  int64_t *offset = (int64_t *)memory;
+  char *sum = memory + offset_bytes, *dy = sum + sum_bytes, *row = dy + dy_bytes;
+  char *image = row + row_bytes;
+  // Lanes without a channel hold zeros.
+  memset(sum, 0, sum_bytes + dy_bytes + row_bytes + image_bytes);
+  for (int64_t t = 0; t < w->taps; t++)
+    offset[t] = t / c->kernel_width * c->dilation_height * pitch +
+                t % c->kernel_width * c->dilation_width;
+
+  for (int64_t n = 0; n < c->batch; n++) {
+    const char *x = (const char *)c->operand[1] + (n * c->groups + first) * in_plane * es;
+    for (int64_t i = 0; i < c->out_height; i += w->rows) {
+      int64_t rows = c->out_height - i < w->rows ? c->out_height - i : w->rows;
+      int64_t needed =
+        (rows - 1) * c->stride_height + (c->kernel_height - 1) * c->dilation_height + 1;
+      for (int64_t k = 0; k < needed; k++) {
+        int64_t from = i * c->stride_height - c->pad_top + k;
+        char *to = image + k * pitch * vector;
+        if (from < 0 || from >= c->in_height) {
+          memset(to, 0, pitch * vector);
+          continue;
+        }
+        w->engine->pack(row, lanes, x + from * c->in_width * es, channels, c->in_width, in_plane,
+                        1);
+        memset(to, 0, left * vector);
+        memcpy(to + left * vector, row, c->in_width * vector);
+        memset(to + (left + c->in_width) * vector, 0, (pitch - left - c->in_width) * vector);
+      }
+      for (int64_t o = 0; o < w->outputs; o++) {
+        const char *from =
+          (const char *)c->operand[2] +
+          ((n * c->out_channels + first * w->outputs + o) * out_plane + i * c->out_width) * es;
+        w->engine->pack(dy, lanes, from, channels, rows * c->out_width, w->outputs * out_plane, 1);
+        duet_tap_sums sums = {.sum = sum + o * w->taps * vector,
+                              .dy = dy,
+                              .image = image,
+                              .offset = offset,
+                              .taps = w->taps,
+                              .rows = rows,
+                              .columns = c->out_width,
+                              .row = c->stride_height * pitch,
+                              .column = c->stride_width};
+        w->kernels->add_taps(&sums);
+      }
+    }
+  }
+  for (int64_t o = 0; o < w->outputs; o++)
+    for (int64_t t = 0; t < w->taps; t++)
+      for (int64_t i = 0; i < channels; i++)
+        memcpy((char *)c->operand[0] + (((first + i) * w->outputs + o) * w->taps + t) * es,
+               sum + (o * w->taps + t) * vector + i * es, es);
+}
+
+void duet_depthwise_weight_gradient(const duet_conv2d_call *c, const duet_engine *engine) {
+  depthwise_work w = work_of(c);
+  w.engine = engine;
+  int64_t row_bytes = (c->in_width + c->pad_left + c->kernel_width * c->dilation_width) *
+                      c->stride_height * DUET_VECTOR_BYTES;
+  w.rows = at_least_one(SUM_BAND_BYTES / row_bytes);
+  if (w.rows > c->out_height) w.rows = c->out_height;
+  int64_t lanes = DUET_VECTOR_BYTES / w.es, tasks = (c->groups + lanes - 1) / lanes;
+  if (tasks == 1 || work_in(&w) < TASK_WORK)
+    for (int64_t i = 0; i < tasks; i++) weight_task(&w, i);
+  else
+    duet_parallel_for(tasks, weight_task, &w);
+}
