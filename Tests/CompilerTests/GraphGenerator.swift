@@ -13,7 +13,7 @@ struct GraphGenerator {
     [1030],
     [3, 0, 2], [2, 3, 6, 5], [2, 3, 1, 1], [700, 3], [6, 9, 49], [9, 1], [1, 9, 1], [64, 64],
     [2, 2100],
-    [64], [4, 16], [2, 3, 32],
+    [64], [4, 16], [2, 3, 32], [3, 128],
   ]
 
   init(seed: Int) { random = SplitMix64(seed) }
@@ -135,13 +135,59 @@ struct GraphGenerator {
     return builder.addConstant(ConstantArray(elements, TensorType(.int64, shape)))
   }
 
+  /// Parts that are computed side by side.
+  private mutating func columns(of a: ValueID, _ shape: Shape) -> (Op?, [ValueID]) {
+    guard shape.rank > 1 else { return (nil, []) }
+    let parts = (0..<random.int(2...4)).map { _ in
+      let fresh = try? builder.add(.binary(.maximum), [a, value(like: a)])
+      return fresh.flatMap { builder.type(of: $0).shape == shape ? $0 : nil } ?? a
+    }
+    return (.concatenate(axis: random.int(1...(shape.rank - 1))), parts)
+  }
+
+  /// A result that is used in halves.
+  private mutating func halves(of a: ValueID, _ shape: Shape) -> (Op?, [ValueID]) {
+    guard let axis = (0..<shape.rank).filter({ shape[$0] > 1 && shape[$0] % 2 == 0 }).last,
+      let whole = try? builder.add(.binary(.maximum), [a, value(like: a)]),
+      builder.type(of: whole).shape == shape
+    else { return (nil, []) }
+    var slice = Slice(all: shape)
+    slice.sizes[axis] /= 2
+    guard let first = try? builder.add(.slice(slice), [whole]) else { return (nil, []) }
+    slice.starts[axis] += slice.sizes[axis]
+    guard let second = try? builder.add(.slice(slice), [whole]) else { return (nil, []) }
+    return (.binary(.minimum), [first, second])
+  }
+
+  /// A reduction that a group may end with.
+  private mutating func reducedRows(of a: ValueID, _ shape: Shape) -> (Op?, [ValueID]) {
+    let withLongRows = values.filter {
+      let type = builder.type(of: $0)
+      return type.dtype.isFloatingPoint && type.shape.elementCount >= 64
+    }
+    let a = withLongRows.isEmpty ? a : random.pick(withLongRows)
+    guard builder.type(of: a).shape.rank > 0,
+      let fresh = try? builder.add(.binary(.add), [a, value(like: a)])
+    else {
+      return (nil, [])
+    }
+    if random.chance(50) { values.append(fresh) }
+    let rank = builder.type(of: fresh).shape.rank
+    let axes = AxisSet(random.int(0...(rank - 1))..<rank)
+    let op = random.pick([ReductionOp.sum, .mean, .product, .max, .min])
+    return (.reduce(op, axes: axes, keepDims: random.chance(50)), [fresh])
+  }
+
   private mutating func other() -> (Op?, [ValueID]) {
     let a = value()
     let type = builder.type(of: a)
     let shape = type.shape
     let axis = shape.rank == 0 ? 0 : random.int(0...(shape.rank - 1))
-    switch random.int(0...13) {
+    switch random.int(0...16) {
+    case 16: return reducedRows(of: a, shape)
     case 0...4: return movement(a, shape)
+    case 14: return columns(of: a, shape)
+    case 15: return halves(of: a, shape)
     case 5:
       let axes = AxisSet((0..<shape.rank).filter { _ in random.chance(50) })
       return (

@@ -60,6 +60,69 @@ import Testing
         """)
   }
 
+  @Test func theSameArraysBehindEachOtherAreJoinedOnce() throws {
+    try expect(
+      .commonSubexpressions,
+      """
+      graph (x: float32[2, 3], y: float32[2, 3]) -> (%4, %5, %6) {
+        %2 = reshape(%0, shape: [1, 2, 3]) : float32[1, 2, 3]
+        %3 = reshape(%1, shape: [1, 2, 3]) : float32[1, 2, 3]
+        %4 = concatenate(%2, %3, axis: 0) : float32[2, 2, 3]
+        %5 = concatenate(%0, %1, axis: 0) : float32[4, 3]
+        %6 = concatenate(%0, %1, axis: 1) : float32[2, 6]
+      }
+      """,
+      gives: """
+        graph (x: float32[2, 3], y: float32[2, 3]) -> (%4, %5, %6) {
+          %2 = reshape(%0, shape: [1, 2, 3]) : float32[1, 2, 3]
+          %3 = reshape(%1, shape: [1, 2, 3]) : float32[1, 2, 3]
+          %4 = concatenate(%2, %3, axis: 0) : float32[2, 2, 3]
+          %5 = reshape(%4, shape: [4, 3]) : float32[4, 3]
+          %6 = concatenate(%0, %1, axis: 1) : float32[2, 6]
+        }
+        """)
+  }
+
+  @Test func splitResultsAreComputedInParts() throws {
+    try expect(
+      .sliceSinking,
+      """
+      graph (x: float32[2, 128], b: float32[128]) -> (%6) {
+        %2 = add(%0, %1) : float32[2, 128]
+        %3 = slice(%2, starts: [0, 0], sizes: [2, 64], steps: [1, 1]) : float32[2, 64]
+        %4 = slice(%2, starts: [0, 64], sizes: [2, 64], steps: [1, 1]) : float32[2, 64]
+        %5 = tanh(%3) : float32[2, 64]
+        %6 = multiply(%5, %4) : float32[2, 64]
+      }
+      """,
+      gives: """
+        graph (x: float32[2, 128], b: float32[128]) -> (%10) {
+          %2 = add(%0, %1) : float32[2, 128]
+          %3 = slice(%0, starts: [0, 0], sizes: [2, 64], steps: [1, 1]) : float32[2, 64]
+          %4 = slice(%1, starts: [0], sizes: [64], steps: [1]) : float32[64]
+          %5 = add(%3, %4) : float32[2, 64]
+          %6 = slice(%0, starts: [0, 64], sizes: [2, 64], steps: [1, 1]) : float32[2, 64]
+          %7 = slice(%1, starts: [64], sizes: [64], steps: [1]) : float32[64]
+          %8 = add(%6, %7) : float32[2, 64]
+          %9 = tanh(%5) : float32[2, 64]
+          %10 = multiply(%9, %8) : float32[2, 64]
+        }
+        """)
+  }
+
+  @Test("results whose parts overlap, or that are used as a whole, stay", arguments: [true, false])
+  func otherResultsStayWhole(overlap: Bool) throws {
+    let text = """
+      graph (x: float32[2, 128]) -> (%4\(overlap ? "" : ", %1")) {
+        %1 = exp(%0) : float32[2, 128]
+        %2 = slice(%1, starts: [0, \(overlap ? 32 : 64)], sizes: [2, 64], steps: [1, 1]) : float32[2, 64]
+        %3 = slice(%1, starts: [0, 0], sizes: [2, 64], steps: [1, 1]) : float32[2, 64]
+        %4 = add(%2, %3) : float32[2, 64]
+      }
+      """
+    try expect(.sliceSinking, text, gives: text)
+  }
+
   @Test func constantsFold() throws {
     let folded = try Pass.constantFolding.run(
       Graph(

@@ -245,6 +245,58 @@ import Testing
     #expect(unfused.byteCountBeforeReuse == 39 * 20_032)
   }
 
+  @Test("parts of rows are computed in their places")
+  func columnsInPlace() throws {
+    let graph = try Graph(
+      parsing: """
+        graph (x: float32[5, 64], y: float32[5, 64]) -> (%6) {
+          %2 = exp(%0) : float32[5, 64]
+          %3 = add(%2, %1) : float32[5, 64]
+          %4 = multiply(%3, %0) : float32[5, 64]
+          %5 = tanh(%1) : float32[5, 64]
+          %6 = concatenate(%4, %0, %5, axis: 1) : float32[5, 192]
+        }
+        """)
+    var random = SplitMix64(3)
+    let inputs = graph.inputs.map { random.array(graph.type(of: $0)) }
+    let plan = try compile(graph).plan
+    // Two groups, one of a single operation, and a copy of the argument.
+    #expect(plan.stepCount == 3, "\(plan)")
+    expectSameBits(try plan.results(inputs), try graph.interpreted(inputs), "columns")
+  }
+
+  @Test(
+    "a reduction takes what a group computes, on any number of threads",
+    arguments: ["[]", "[300]", "[3, 300]", "[3, 70000]", "[1, 4097]", "[70, 33, 65]"],
+    [DType.float32, .float64, .float16, .bfloat16])
+  func reductionsEndGroups(shape: String, dtype: DType) throws {
+    let type = TensorType("\(dtype)\(shape)")
+    let before = threadCount
+    defer { setThreadCount(before) }
+    for op in [ReductionOp.sum, .mean, .product, .max, .min] {
+      for kept in 0..<max(1, type.shape.rank) {
+        var builder = GraphBuilder()
+        let x = builder.addInput(type, name: "x")
+        // Repeated along rows, so that tiles are no ranges of chunks.
+        let y = builder.addInput(TensorType(dtype, Shape(type.shape.suffix(1))), name: "y")
+        let product = try builder.add(.binary(.multiply), [x, y])
+        let square = try builder.add(.unary(.square), [product])
+        let axes = AxisSet(kept..<max(kept, type.shape.rank))
+        let sum = try builder.add(.reduce(op, axes: axes, keepDims: false), [square])
+        let graph = builder.finish(outputs: [sum, product], outputNames: ["sum", "product"])
+        var random = SplitMix64(kept)
+        let inputs = graph.inputs.map { random.array(graph.type(of: $0)) }
+        let expected = try graph.interpreted(inputs)
+        let plan = try compile(graph).plan
+        if type.shape.elementCount >= 300 { #expect(plan.stepCount == 1 || kept > 0) }
+        for threads in [1, 2, 3, 7] {
+          setThreadCount(threads)
+          expectSameBits(try plan.results(inputs), expected, "\(op), \(threads) threads")
+        }
+      }
+    }
+  }
+
   @Test("a group with more values than fit into the cache still runs")
   func manyRegisters() throws {
     var lines: [String] = []

@@ -6,7 +6,8 @@ enum { EXTERNALS = 4, INSTRUCTIONS = 6, REGISTERS = 4, CAPACITY = 1024 };
 
 typedef struct {
   duet_tile_call call;
-  void *operand[EXTERNALS];  // result, contiguous input, scalar, expanded input
+  // Result, contiguous input, scalar, expanded input; results of a reduction.
+  void *operand[EXTERNALS + 1];
   duet_tile_external external[EXTERNALS];
   duet_tile_instruction instruction[INSTRUCTIONS];
 } program;
@@ -70,7 +71,18 @@ static void tile_call(trial *t, int32_t v) {
       trial_view(t, dtype, c->rank, part, values, trial_chance(t, 50), p.external[3].stride);
   for (int32_t i = 0; i < c->rank; i++)
     if (part[i] == 1) p.external[3].stride[i] = 0;
-  p.operand[0] = trial_result(t, dtype, c->element_count);
+  c->output_count = 1;
+  int by_rows = c->rank > 1 && c->tile_axis == c->rank - 2 && trial_chance(t, 50);
+  if (by_rows) {
+    // Rows with a gap behind each.
+    int64_t columns = c->shape[c->rank - 1], wide = columns + trial_int(t, 1, 70);
+    p.external[0].access = DUET_TILE_BY_ROWS;
+    for (int32_t i = 0; i < c->rank - 1; i++)
+      p.external[0].stride[i] = p.external[0].stride[i] / columns * wide;
+    p.operand[0] = trial_result(t, dtype, c->element_count / columns * wide);
+  } else {
+    p.operand[0] = trial_result(t, dtype, c->element_count);
+  }
 
   c->instruction_count = (int32_t)trial_int(t, 1, INSTRUCTIONS);
   for (int32_t i = 0; i < c->instruction_count; i++) {
@@ -79,6 +91,7 @@ static void tile_call(trial *t, int32_t v) {
     instruction->loop = draw_loop(t, dtype, &inputs);
     instruction->operand_count = inputs + 1;
     int is_last = i == c->instruction_count - 1;
+    instruction->by_rows = is_last && by_rows;
     instruction->slot[0] = is_last ? ~0 : (i % REGISTERS) * CAPACITY * size;
     instruction->stride[0] = size;
     for (int32_t k = 1; k <= inputs; k++) {
@@ -89,6 +102,20 @@ static void tile_call(trial *t, int32_t v) {
           is_register ? (int32_t)trial_int(t, 0, written - 1) * CAPACITY * size : ~from;
       instruction->stride[k] = !is_register && from == 2 ? 0 : size;
     }
+  }
+  if (trial_chance(t, 40)) {
+    c->is_reduced = 1;
+    c->reduction = (duet_reduction)PICK(t, DUET_SUM, DUET_MEAN, DUET_PRODUCT, DUET_MAX, DUET_MIN);
+    c->reduced_dtype = dtype;
+    int32_t written = c->instruction_count - 1 < REGISTERS ? c->instruction_count - 1 : REGISTERS;
+    c->reduced_slot = written > 0 && trial_chance(t, 50)
+                          ? (int32_t)trial_int(t, 0, written - 1) * CAPACITY * size
+                          : ~0;
+    if (c->reduced_slot == ~0 && by_rows) c->is_reduced = 0;
+    int32_t kept = (int32_t)trial_int(t, 0, c->rank - 1);
+    c->reduced_rows = trial_size(kept, c->shape);
+    c->reduced_count = c->element_count / c->reduced_rows;
+    p.operand[EXTERNALS] = trial_result(t, dtype, c->reduced_rows);
   }
   int64_t failed = -1;
   duet_step step = {duet_tile_program, c};

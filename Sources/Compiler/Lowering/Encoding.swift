@@ -108,12 +108,13 @@ struct PlanEncoder {
 
   private mutating func encode(_ group: TileGroup, _ step: LoweredStep) {
     let layout = TileLayout(group, outputs: step.outputs, inputs: step.inputs)
-    let operands = step.outputs + step.inputs
+    let operands = Array(step.outputs.prefix(group.outputCount) + step.inputs)
     precondition(
       layout.scratchByteCount <= Int(DUET_TILE_SCRATCH)
         && operands.count <= Int(DUET_TILE_EXTERNALS))
     let operandsAt = MemoryLayout<duet_tile_call>.stride
-    let externalsAt = operandsAt + operands.count * MemoryLayout<UInt>.stride
+    // The address of the reduction's results comes behind the others.
+    let externalsAt = operandsAt + (operands.count + 1) * MemoryLayout<UInt>.stride
     let instructionsAt = externalsAt + operands.count * MemoryLayout<duet_tile_external>.stride
     var block = [UInt8](
       repeating: 0,
@@ -126,7 +127,7 @@ struct PlanEncoder {
     call.instructions = Int32(instructionsAt)
     call.external_count = Int32(operands.count)
     call.instruction_count = Int32(group.instructions.count)
-    call.output_count = Int32(step.outputs.count)
+    call.output_count = Int32(group.outputCount)
     call.rank = Int32(layout.shape.count)
     call.tile_axis = Int32(layout.tileAxis)
     call.tile_step = Int64(layout.tileStep)
@@ -137,9 +138,18 @@ struct PlanEncoder {
     withUnsafeMutableBytes(of: &call.shape) {
       $0.copyBytes(from: layout.shape.map(Int64.init).bytes)
     }
-    block.store(call, at: 0)
-
     var pointers: [(offset: Int, place: PlanPlace)] = []
+    if let reduction = group.reduction {
+      call.is_reduced = 1
+      call.reduced_slot = slot(reduction.operand, group, layout).offset
+      call.reduction = duet_reduction(rawValue: reduction.op.rawValue)
+      call.reduced_dtype = duet_dtype(rawValue: Int32(reduction.dtype.rawValue))
+      call.reduced_rows = Int64(reduction.rows)
+      call.reduced_count = Int64(reduction.count)
+      let result = step.outputs[group.outputCount]
+      pointers.append((operandsAt + operands.count * 8, place(UInt(bitPattern: address(result)))))
+    }
+    block.store(call, at: 0)
     for (i, external) in layout.externals.enumerated() {
       var entry = duet_tile_external()
       entry.access = duet_tile_access(rawValue: external.access.rawValue)
@@ -157,21 +167,15 @@ struct PlanEncoder {
       let at = instructionsAt + i * MemoryLayout<duet_tile_instruction>.stride
       var slots: [Int32] = []
       var strides: [Int32] = []
-      for slot in [instruction.result] + instruction.operands {
-        switch slot {
-        case .register(let value):
-          slots.append(Int32(layout.registers[value]!))
-          strides.append(Int32(group.instructions[value].dtype.size))
-        case .output(let j):
-          slots.append(Int32(~j))
-          strides.append(Int32(layout.externals[j].innerStride))
-        case .input(let j):
-          slots.append(Int32(~(step.outputs.count + j)))
-          strides.append(Int32(layout.externals[step.outputs.count + j].innerStride))
-        }
+      for operand in [instruction.result] + instruction.operands {
+        let (offset, stride) = slot(operand, group, layout)
+        slots.append(offset)
+        strides.append(stride)
       }
       var entry = duet_tile_instruction()
       entry.operand_count = Int32(slots.count)
+      entry.by_rows =
+        slots.contains { $0 < 0 && layout.externals[Int(~$0)].access == .rows } ? 1 : 0
       withUnsafeMutableBytes(of: &entry.slot) { $0.copyBytes(from: slots.bytes) }
       withUnsafeMutableBytes(of: &entry.stride) { $0.copyBytes(from: strides.bytes) }
       block.store(entry, at: at)
@@ -184,6 +188,21 @@ struct PlanEncoder {
         kernel: duet_tile_program, block: block, pointers: pointers, loops: loops,
         op: group.instructions[0].op, isFused: true,
         label: { labels.label(group, step, layout) }))
+  }
+
+  /// Where a kernel finds an operand of an instruction, and the bytes from one element to the next.
+  private func slot(
+    _ slot: TileGroup.Slot, _ group: TileGroup, _ layout: TileLayout
+  ) -> (offset: Int32, stride: Int32) {
+    func external(_ i: Int) -> (Int32, Int32) {
+      (Int32(~i), Int32(layout.externals[i].innerStride))
+    }
+    switch slot {
+    case .register(let value):
+      return (Int32(layout.registers[value]!), Int32(group.instructions[value].dtype.size))
+    case .output(let j): return external(j)
+    case .input(let j): return external(group.outputCount + j)
+    }
   }
 
   /// The finished plan.

@@ -6,9 +6,12 @@ import DuetRuntime
 /// computes and another takes. No path leads from a group out and back in, so that a group can run as a whole:
 /// every node has a stage, and groups are connected parts of one stage. Takes time in proportion to the graph.
 ///
+/// One reduction of a member's rows may end a group: it takes the elements as they are computed. Its users have
+/// later stages, so it makes no circle either.
+///
 /// Nothing is computed twice: a value that is needed outside of its group is one of the group's results.
 package struct FusionPlan {
-  /// Members in the graph's order, at least two to a group.
+  /// Members in the graph's order, at least two to a group; at most one is a reduction.
   package let groups: [[ValueID]]
 
   /// More members than this make no tile cheaper, and need more scratch memory.
@@ -52,7 +55,35 @@ package struct FusionPlan {
       }
     }
     for part in parts.values { groups.append(part.members) }
+    var groupOf: [Int: Int] = [:]
+    for (g, group) in groups.enumerated() { for member in group { groupOf[member.index] = g } }
+    for (i, node) in graph.nodes.enumerated() where Self.canEndGroup(node, graph) {
+      // Once only.
+      guard let g = groupOf.removeValue(forKey: node.operands[0].index),
+        groups[g].allSatisfy({ Self.canFuse(graph[$0]) })
+      else { continue }
+      let place = groups[g].firstIndex { $0.index > i } ?? groups[g].count
+      groups[g].insert(ValueID(i), at: place)
+    }
     self.groups = groups.filter { $0.count > 1 }.sorted { $0[0] < $1[0] }
+  }
+
+  /// Shorter rows cost more as a part of tiles than by themselves.
+  private static let shortestRow = 64
+
+  /// Whether a node reduces rows of a result that a group could compute.
+  private static func canEndGroup(_ node: Graph.Node, _ graph: Graph) -> Bool {
+    guard case .operation(.reduce(let op, let axes, _), let operands) = node.kind,
+      canFuse(graph[operands[0]]), case let type = graph.type(of: operands[0]),
+      type.dtype.isFloatingPoint
+    else { return false }
+    switch op {
+    case .sum, .mean, .product, .max, .min: break
+    case .all, .any, .argMax, .argMin: return false
+    }
+    let kept = type.shape.rank - axes.axes.count
+    return axes == AxisSet(kept..<type.shape.rank)
+      && type.shape[kept...].reduce(1, *) >= shortestRow
   }
 
   package static func canFuse(_ node: Graph.Node) -> Bool {

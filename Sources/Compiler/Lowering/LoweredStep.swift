@@ -45,8 +45,10 @@ package struct LoweredStep: Sendable {
   /// time when, it is overwritten.
   package func mayOverwrite(_ buffer: Int, with output: Int) -> Bool {
     let target = outputs[output]
-    // A part of a larger result begins elsewhere than an operand that would be replaced by it.
-    guard target.byteOffset == 0 else { return !inputs.contains { $0.buffer == buffer } }
+    // A part of a larger result begins elsewhere than an operand that would be replaced by it, or has gaps.
+    guard target.byteOffset == 0 && target.layout.isContiguous else {
+      return !inputs.contains { $0.buffer == buffer }
+    }
     let shape = target.layout.shape
     switch work {
     case .tiles(let group):

@@ -18,7 +18,12 @@ package struct Lowering {
   private struct Place {
     let buffer: Int
     var byteOffset = 0
+    /// Where the elements lie, if not one behind the other.
+    var layout: Layout?
   }
+
+  /// The shortest row of a part, in bytes, that is worth a tile of its own.
+  private static let shortestRow = 256
 
   package init(
     _ graph: Graph, _ locations: [Location], _ fusion: FusionPlan,
@@ -64,8 +69,12 @@ package struct Lowering {
     // Later ones first: a concatenation may be a part of another.
     for (i, node) in graph.nodes.enumerated().reversed() {
       guard case .operation(.concatenate(let axis), let operands) = node.kind,
-        node.type.shape[..<axis].allSatisfy({ $0 == 1 }), node.type.byteCount > 0
+        node.type.byteCount > 0
       else { continue }
+      guard node.type.shape[..<axis].allSatisfy({ $0 == 1 }) else {
+        assignColumns(of: ValueID(i), axis, operands)
+        continue
+      }
       let base = place(of: ValueID(i))
       var byteOffset = base.byteOffset
       for operand in operands {
@@ -80,6 +89,29 @@ package struct Lowering {
         if case .fill = op { continue }
         placeOfRoot[location.root] = Place(buffer: base.buffer, byteOffset: byteOffset)
       }
+    }
+  }
+
+  /// Lets the parts of a concatenation whose rows are joined be computed row by row in their places. Only groups
+  /// write that way, and nobody else reads such a part.
+  private mutating func assignColumns(of id: ValueID, _ axis: Int, _ operands: [ValueID]) {
+    let type = graph.type(of: id)
+    let base = place(of: id)
+    guard base.layout == nil else { return }
+    let whole = Layout(contiguous: type.shape)
+    var slice = Slice(all: type.shape)
+    for operand in operands {
+      let part = graph.type(of: operand)
+      slice.sizes[axis] = part.shape[axis]
+      defer { slice.starts[axis] += part.shape[axis] }
+      let (layout, offset) = whole.sliced(slice)
+      let byteOffset = base.byteOffset + offset * type.dtype.size
+      guard FusionPlan.canFuse(graph[operand]), placeOfRoot[operand] == nil,
+        users[operand.index] == [id.index], !graph.outputs.contains(operand),
+        byteOffset % MemoryPlan.alignment == 0,
+        part.shape[axis...].reduce(part.dtype.size, *) >= Self.shortestRow
+      else { continue }
+      placeOfRoot[operand] = Place(buffer: base.buffer, byteOffset: byteOffset, layout: layout)
     }
   }
 
@@ -109,7 +141,7 @@ package struct Lowering {
     let place = place(of: location.root)
     return StepOperand(
       buffer: place.buffer, byteOffset: place.byteOffset + location.offset * dtype.size,
-      dtype: dtype, layout: location.layout)
+      dtype: dtype, layout: place.layout ?? location.layout)
   }
 
   // MARK: Steps
@@ -117,6 +149,7 @@ package struct Lowering {
   private mutating func lower(_ id: ValueID) {
     let node = graph[id]
     guard case .operation(let op, let operands) = node.kind else { return }
+    if placeOfRoot[id]?.layout != nil { return lower(group: [id]) }
     var inputs: [StepOperand] = []
     for (i, operand) in operands.enumerated() {
       let takesAsIs = op.takesStridedInputs && !(i == 1 && isWorthTransposing(operand, for: op))
@@ -151,7 +184,7 @@ package struct Lowering {
     let place = place(of: id)
     return StepOperand(
       buffer: place.buffer, byteOffset: place.byteOffset, dtype: type.dtype,
-      layout: Layout(contiguous: type.shape))
+      layout: place.layout ?? Layout(contiguous: type.shape))
   }
 
   private mutating func contiguousOperand(_ id: ValueID) -> StepOperand {
@@ -193,6 +226,9 @@ package struct Lowering {
 
   private mutating func lower(group members: [ValueID]) {
     let inside = Set(members)
+    let reduction = members.first { !FusionPlan.canFuse(graph[$0]) }
+    let all = members
+    let members = members.filter { $0 != reduction }
     let results = members.filter { member in
       placeOfRoot[member] != nil || users[member.index].contains { !inside.contains(ValueID($0)) }
     }
@@ -218,11 +254,13 @@ package struct Lowering {
         }
       }
     }
-    let group = TileGroup(graph, members: members, outputs: results) { indexOf[$0]! }
+    let group = TileGroup(graph, members: members, outputs: results, reduction: reduction) {
+      indexOf[$0]!
+    }
     var outputs: [StepOperand] = []
     for id in results { outputs.append(result(of: id)) }
-    steps.append(
-      LoweredStep(work: .tiles(group), outputs: outputs, inputs: inputs, nodes: members))
+    if let reduction { outputs.append(result(of: reduction)) }
+    steps.append(LoweredStep(work: .tiles(group), outputs: outputs, inputs: inputs, nodes: all))
   }
 
   /// Whether rows run across a large array's memory, so that a blocked copy costs less than tiles of rows.

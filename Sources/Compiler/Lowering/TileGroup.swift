@@ -19,17 +19,33 @@ package struct TileGroup: Sendable {
     package let operands: [Slot]
   }
 
-  /// The iteration space: the shape of every result.
+  /// The reduction of a value's rows, of `count` elements each.
+  package struct Reduction: Sendable {
+    package let op: ReductionOp
+    package let dtype: DType
+    package let operand: Slot
+    package let rows: Int
+    package let count: Int
+  }
+
+  /// The iteration space: the shape of every result but the reduction's.
   package let shape: Shape
   package let instructions: [Instruction]
+  /// What the step's last output is, where there is one.
+  package let reduction: Reduction?
+  /// How many outputs the instructions have.
+  package let outputCount: Int
 
   /// Makes the instructions of a group.
   /// - Parameters:
   ///   - outputs: The members that are needed outside, in the order of the step's outputs.
+  ///   - reduction: What ends the group.
   ///   - input: Gives the index of the step's input for a value from outside.
   package init(
-    _ graph: Graph, members: [ValueID], outputs: [ValueID], input: (ValueID) -> Int
+    _ graph: Graph, members: [ValueID], outputs: [ValueID], reduction: ValueID? = nil,
+    input: (ValueID) -> Int
   ) {
+    outputCount = outputs.count
     shape = graph.type(of: members[0]).shape
     var slots: [ValueID: Slot] = [:]
     var instructions: [Instruction] = []
@@ -45,6 +61,14 @@ package struct TileGroup: Sendable {
           dtype: node.type.dtype, result: result, operands: operands))
     }
     self.instructions = instructions
+    if let reduction, case .operation(.reduce(let op, _, _), let operands) = graph[reduction].kind {
+      let rows = graph.type(of: reduction).shape.elementCount
+      self.reduction = Reduction(
+        op: op, dtype: graph.type(of: operands[0]).dtype, operand: slots[operands[0]]!, rows: rows,
+        count: shape.elementCount / rows)
+    } else {
+      self.reduction = nil
+    }
   }
 
   /// Whether an output may lie in the memory of an input: the input is laid out as the iteration space and
@@ -73,9 +97,15 @@ package struct TileGroup: Sendable {
       case .input(let i): inputs[i]
       }
     }
-    return instructions.map { instruction in
+    var lines = instructions.map { instruction in
       let arguments = Graph.argumentText(instruction.op, instruction.operands.map(name))
       return "\(name(instruction.result)) = \(instruction.op.name)(\(arguments))"
-    }.joined(separator: "\n")
+    }
+    if let reduction {
+      lines.append(
+        "\(outputs[outputCount]) = \(reduction.op)(\(name(reduction.operand))) "
+          + "of \(reduction.rows) × \(reduction.count) elements")
+    }
+    return lines.joined(separator: "\n")
   }
 }

@@ -4,7 +4,7 @@ import DuetRuntime
 /// how each array is reached, and where registers and expanded tiles lie in the scratch memory.
 package struct TileLayout: Sendable {
   package enum Access: Int32, Sendable {
-    case contiguous, scalar, direct, expanded
+    case contiguous, scalar, direct, expanded, rows
   }
 
   package struct External: Sendable {
@@ -19,6 +19,7 @@ package struct TileLayout: Sendable {
   }
 
   private(set) var shape: [Int]
+  private let outputCount: Int
   /// Outputs first, then inputs.
   package private(set) var externals: [External]
   private(set) var tileAxis = 0
@@ -41,7 +42,8 @@ package struct TileLayout: Sendable {
 
   package init(_ group: TileGroup, outputs: [StepOperand], inputs: [StepOperand]) {
     shape = Array(group.shape)
-    externals = (outputs + inputs).map { operand in
+    outputCount = group.outputCount
+    externals = (outputs.prefix(group.outputCount) + inputs).map { operand in
       let size = operand.dtype.size
       let layout = operand.layout.broadcast(to: group.shape)
       return External(
@@ -69,7 +71,7 @@ package struct TileLayout: Sendable {
       chooseTile(size.elements)
       classify()
       assignScratch(group)
-      let arrays = externals.filter { $0.access == .contiguous || $0.access == .direct }
+      let arrays = externals.filter { [.contiguous, .direct, .rows].contains($0.access) }
         .reduce(0) { $0 + $1.elementSize * tileElements }
       if scratchByteCount + (size.countsArrays ? arrays : 0) <= size.bytes { break }
     }
@@ -105,11 +107,18 @@ package struct TileLayout: Sendable {
     for i in externals.indices { externals[i].strides = strides[i] }
   }
 
-  /// Takes as many whole trailing axes as fit into a tile, and a part of the axis before them.
+  /// Shorter rows of an input are copied into tiles.
+  private static let shortestRow = 32
+
+  /// Takes as many whole trailing axes as fit into a tile, and a part of the axis before them. Results have no
+  /// gaps within the whole axes.
   private mutating func chooseTile(_ tileSize: Int) {
     var axis = shape.count - 1
     var inner = 1
-    while axis > 0 && inner * shape[axis] <= tileSize {
+    func hasGap(_ axis: Int) -> Bool {
+      externals[..<outputCount].contains { !$0.isContiguous(from: axis, shape) }
+    }
+    while axis > 0 && inner * shape[axis] <= tileSize && !hasGap(axis) {
       inner *= shape[axis]
       axis -= 1
     }
@@ -142,11 +151,21 @@ package struct TileLayout: Sendable {
       externals[i].access =
         isContiguous
         ? .contiguous
-        : repeats ? .scalar : isContiguousInTile || repeatsInTile ? .direct : .expanded
+        : repeats
+          ? .scalar
+          : isContiguousInTile || repeatsInTile
+            ? .direct : comesInRows(i) ? .rows : .expanded
       externals[i].innerStride =
         externals[i].access == .scalar || (externals[i].access == .direct && !isContiguousInTile)
         ? 0 : size
     }
+  }
+
+  private func comesInRows(_ i: Int) -> Bool {
+    // A row that repeats is copied once for many tiles.
+    let isWorthACall = innerCount >= Self.shortestRow && externals[i].strides[tileAxis] != 0
+    return (i < outputCount || isWorthACall)
+      && externals[i].isContiguous(from: tileAxis + 1, shape)
   }
 
   /// Gives registers by linear scan: a result may take the register of an operand that is read for the last
@@ -165,6 +184,7 @@ package struct TileLayout: Sendable {
     for (i, instruction) in group.instructions.enumerated() {
       for case .register(let value) in instruction.operands { lastUse[value] = i }
     }
+    if case .register(let value) = group.reduction?.operand { lastUse[value] = .max }
     var free: [Int: [Int]] = [:]
     registers = [Int?](repeating: nil, count: group.instructions.count)
     for (i, instruction) in group.instructions.enumerated() {
@@ -177,5 +197,17 @@ package struct TileLayout: Sendable {
       }
     }
     scratchByteCount = used
+  }
+}
+
+extension TileLayout.External {
+  /// Whether the elements over those trailing axes lie one behind the other.
+  fileprivate func isContiguous(from axis: Int, _ shape: [Int]) -> Bool {
+    var expected = elementSize
+    for axis in (axis..<shape.count).reversed() {
+      if shape[axis] > 1 && strides[axis] != expected { return false }
+      expected *= shape[axis]
+    }
+    return true
   }
 }

@@ -2,7 +2,7 @@ import DuetRuntime
 
 extension Pass {
   /// Computes equal operations on equal operands once. Drawing from one generator state twice gives the same
-  /// numbers, so draws merge too.
+  /// numbers, so draws merge too. Arrays that lie one behind the other are the same in whatever shape.
   public static let commonSubexpressions = Pass("common subexpressions") {
     (graph: Graph) throws(OpError) in
     var rewriter = GraphRewriter(graph)
@@ -21,9 +21,11 @@ extension Pass {
           constants[key] = rewriter.value(id)
         }
       case .operation(let op, let operands):
-        let key = OperationKey(op, operands.map(rewriter.value))
+        let key = rewriter.key(op, operands.map(rewriter.value), node.type)
         if let known = operations[key] {
-          rewriter.replace(id, by: known)
+          let isSame = rewriter.builder.type(of: known) == node.type
+          rewriter.replace(
+            id, by: isSame ? known : rewriter.add(.reshape(node.type.shape), [known], node.type))
         } else {
           rewriter.keep(id)
           operations[key] = rewriter.value(id)
@@ -31,6 +33,21 @@ extension Pass {
       }
     }
     return rewriter.finish()
+  }
+}
+
+extension GraphRewriter {
+  fileprivate func key(_ op: Op, _ operands: [ValueID], _ type: TensorType) -> OperationKey {
+    guard case .concatenate(let axis) = op, type.shape[..<axis].allSatisfy({ $0 == 1 }) else {
+      return OperationKey(op, operands)
+    }
+    return OperationKey(
+      .concatenate(axis: 0),
+      operands.map { part in
+        var part = part
+        while case .operation(.reshape, let source) = builder.kind(of: part) { part = source[0] }
+        return part
+      })
   }
 }
 

@@ -17,7 +17,9 @@ extension Pass {
         continue
       }
       var source = rewriter.value(operands[0])
+      // Where others read the concatenation, too, its parts may lie in their places already.
       if case .transpose(let permutation) = op, useCounts[operands[0].index] == 1,
+        case .concatenate = graph[operands[0]].operation,
         case .operation(.concatenate(let axis), let parts) = rewriter.builder.kind(of: source)
       {
         rewriter.replace(

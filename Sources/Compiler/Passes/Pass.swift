@@ -13,7 +13,8 @@ public struct Pass: Sendable {
 
   /// The passes that `compile` runs, in order.
   public static let standard: [Pass] = [
-    .movementFolding, .constantFolding, .movementFolding, .commonSubexpressions, .deadCode,
+    .commonSubexpressions, .movementFolding, .constantFolding, .movementFolding, .sliceSinking,
+    .commonSubexpressions, .deadCode,
   ]
 }
 

@@ -124,12 +124,11 @@ struct GradientRule {
       let pdf = apply(.unary(.exp), x(0) * x(0) * -0.5) * 0.3989422804014327
       return dy * (cdf + x(0) * pdf)
     case .geluTanh:
-      // With u = √(2/π) (x + 0.044715 x³): ½ (1 + tanh u) + ½ x (1 - tanh² u) u'
+      // x σ(v) with v = √(8/π) (x + 0.044715 x³): σ + x σ (1 - σ) v'
       let squared = x(0) * x(0)
-      let u = x(0) * (squared * 0.044715 + 1) * 0.7978845608028654
-      let t = apply(.unary(.tanh), u)
-      let slope = (squared * 0.134145 + 1) * 0.7978845608028654
-      return dy * ((t + 1) * 0.5 + x(0) * (1 - t * t) * slope * 0.5)
+      let s = apply(.unary(.sigmoid), x(0) * (squared * 0.07135481627260025 + 1.5957691216057308))
+      let slope = squared * 0.21406444881780073 + 1.5957691216057308
+      return dy * (s + x(0) * (s * (1 - s)) * slope)
     case .silu:
       let s = apply(.unary(.sigmoid), x(0))
       return dy * (s * (x(0) * (1 - s) + 1))

@@ -9,9 +9,10 @@ import DuetRuntime
 ///   would otherwise be filled with zeros and added up once for every part. Parts that do not overlap are
 ///   written side by side.
 /// - What a matrix gets from the rows that were multiplied by it is a product over those rows. A recurrent
-///   weight meets a few rows at every step; all of them together make one product.
+///   weight meets a few rows at every step; all of them together make one product. Their order is that of
+///   recording, in which a sequence lies in memory.
 ///
-/// Every element's sum keeps the order of arrival.
+/// Every other sum of elements keeps the order of arrival.
 struct GradientSum {
   /// The sum of everything but the parts.
   private var whole: Tensor?
@@ -130,8 +131,9 @@ struct GradientSum {
   private mutating func multiply() {
     guard var all = products.first else { return }
     if products.count > 1 {
-      all.left = apply(.concatenate(axis: 0), products.map(\.left))
-      all.right = apply(.concatenate(axis: 0), products.map(\.right))
+      // What was recorded first arrives last.
+      all.left = apply(.concatenate(axis: 0), products.reversed().map(\.left))
+      all.right = apply(.concatenate(axis: 0), products.reversed().map(\.right))
     }
     products = []
     whole = all.value

@@ -4,6 +4,7 @@
 #define DUET_PLAN_H
 
 #include "duet_elementwise.h"
+#include "duet_reduction.h"
 #include "duet_types.h"
 
 typedef struct {
@@ -53,6 +54,7 @@ typedef enum : int32_t {
   DUET_TILE_SCALAR,      // one element for the whole space
   DUET_TILE_DIRECT,      // the elements of a tile lie one behind the other, or are all the same one
   DUET_TILE_EXPANDED,    // copied into scratch memory, one element per index of the tile
+  DUET_TILE_BY_ROWS,     // contiguous over the axes behind the tile axis, which has a stride of its own
 } duet_tile_access;
 
 // An array outside: an input or a result of the group.
@@ -68,15 +70,23 @@ typedef struct {
   int32_t operand_count;  // result first, 1 to 4
   int32_t slot[4];        // >= 0: a register's byte offset in the scratch memory; < 0: external ~slot
   int32_t stride[4];      // bytes: the size of an element, or 0
+  int32_t by_rows;        // an operand is reached by rows: one call of the loop per index of the tile axis
 } duet_tile_instruction;
 
-// Followed in memory by operand pointers (one per external), externals and instructions, at these byte
-// offsets from the start of the call.
+// One value of the group may be reduced without being written: the space is `reduced_rows` rows of
+// `reduced_count` elements, and each row gives one result, with the bits of duet_reduce.
+//
+// Followed in memory by operand pointers (one per external, and that of the reduction's results),
+// externals and instructions, at these byte offsets from the start of the call.
 typedef struct {
   int32_t operands, externals, instructions;
   int32_t external_count, instruction_count;
   int32_t output_count;  // the first externals are results
   int32_t rank, tile_axis;
+  int32_t is_reduced, reduced_slot;  // a slot as in instructions
+  duet_reduction reduction;          // of floating dtypes: sum, mean, product, maximum, minimum
+  duet_dtype reduced_dtype;
+  int64_t reduced_rows, reduced_count;
   int64_t shape[DUET_MAX_RANK];
   int64_t tile_step;
   int64_t tiles_per_run;  // tiles that one run over the tile axis takes

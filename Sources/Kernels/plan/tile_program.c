@@ -1,7 +1,9 @@
 #include <string.h>
 
+#include "../contraction/engine.h"
 #include "../elementwise/stream.h"
 #include "../include/duet_plan.h"
+#include "../reduction/chunks.h"
 
 #pragma STDC FP_CONTRACT OFF
 
@@ -89,7 +91,82 @@ static uint32_t streamed_results(const duet_tile_call *call) {
   return streamed;
 }
 
-static void run_tiles(const duet_tile_call *call, uint32_t streamed, int64_t begin, int64_t end) {
+// One instruction on a tile, an index of the tile axis at a time.
+static void run_rows(const duet_tile_call *call, const duet_tile_external *externals,
+                     const duet_tile_instruction *instruction, char **pointer,
+                     const int64_t *stride, int64_t indices) {
+  int64_t step[4];
+  for (int32_t k = 0; k < 4; k++) {
+    int32_t slot = instruction->slot[k];
+    int is_apart = slot < 0 && externals[~slot].access == DUET_TILE_BY_ROWS;
+    step[k] = is_apart ? externals[~slot].stride[call->tile_axis] : call->inner_count * stride[k];
+  }
+  for (int64_t i = 0; i < indices; i++) {
+    char *row[4];
+    for (int32_t k = 0; k < 4; k++) row[k] = pointer[k] + i * step[k];
+    instruction->loop(row, stride, call->inner_count);
+  }
+}
+
+// The elements before the tile with that number.
+static int64_t elements_before(const duet_tile_call *call, int64_t tile) {
+  int64_t run = tile / call->tiles_per_run, start = tile % call->tiles_per_run * call->tile_step;
+  return (run * call->shape[call->tile_axis] + start) * call->inner_count;
+}
+
+// The reduced value's way from tiles into chunks. A chunk that two tasks share is put together in an edge, to
+// be reduced when both are done.
+typedef struct {
+  const duet_reduction_job *job;
+  char *partials, *edges;  // one edge behind each task but the last
+} tile_sink;
+
+enum { CHUNK_BYTES = DUET_CHUNK * 8 };
+
+// What one task has of it: the elements begin ..< end.
+typedef struct {
+  const tile_sink *sink;
+  int64_t begin, end;
+  char *before, *behind;  // edges
+  char *chunk;
+} task_sink;
+
+static void sink_tile(const task_sink *task, const char *x, int64_t flat, int64_t count) {
+  const duet_reduction_job *job = task->sink->job;
+  while (count > 0) {
+    int64_t row = flat / job->count, at = flat - row * job->count, number = at / DUET_CHUNK;
+    int64_t from = flat - at % DUET_CHUNK;
+    int64_t to = duet_least(from + DUET_CHUNK, (row + 1) * job->count);
+    int64_t n = duet_least(count, to - flat), index = row * job->chunks + number;
+    if (n == to - from) {
+      duet_reduce_chunk(job, task->sink->partials, index, x, n);
+    } else {
+      int is_own = from >= task->begin && to <= task->end;
+      char *chunk = is_own ? task->chunk : from < task->begin ? task->before : task->behind;
+      memcpy(chunk + (flat - from) * job->element, x, (size_t)(n * job->element));
+      if (is_own && flat + n == to)
+        duet_reduce_chunk(job, task->sink->partials, index, chunk, to - from);
+    }
+    x += n * job->element;
+    flat += n;
+    count -= n;
+  }
+}
+
+// The chunks that tasks share, of which each has many.
+static void reduce_edges(const tile_sink *sink, const duet_tile_call *call, int64_t tiles) {
+  const duet_reduction_job *job = sink->job;
+  for (int64_t tile = tiles, k = 0; tile < call->tile_count; tile += tiles, k++) {
+    int64_t flat = elements_before(call, tile), row = flat / job->count;
+    int64_t at = flat - row * job->count, n = job->count - at / DUET_CHUNK * DUET_CHUNK;
+    if (at % DUET_CHUNK != 0)
+      duet_reduce_chunk(job, sink->partials, row * job->chunks + at / DUET_CHUNK,
+                        sink->edges + k * CHUNK_BYTES, duet_least(n, DUET_CHUNK));
+  }
+}
+
+static void run_tiles(const duet_tile_call *call, uint32_t streamed, const task_sink *sink,
+                      int64_t begin, int64_t end) {
   _Alignas(64) char scratch[DUET_TILE_SCRATCH];
   _Alignas(64) char results[STREAMED_RESULTS][STREAMED_TILE];
   const char *base = (const char *)call;
@@ -130,10 +207,11 @@ static void run_tiles(const duet_tile_call *call, uint32_t streamed, int64_t beg
           break;
         case DUET_TILE_SCALAR: break;
         case DUET_TILE_DIRECT:
+        case DUET_TILE_BY_ROWS:
         case DUET_TILE_EXPANDED: {
           char *from = operand[e] + start * external->stride[axis];
           for (int32_t i = 0; i < axis; i++) from += position[i] * external->stride[i];
-          if (external->access == DUET_TILE_DIRECT) {
+          if (external->access != DUET_TILE_EXPANDED) {
             at[e] = from;
           } else if (expanded[e] != from || expanded_indices[e] < indices) {
             expand(at[e], from, external, call, indices);
@@ -153,7 +231,14 @@ static void run_tiles(const duet_tile_call *call, uint32_t streamed, int64_t beg
         pointer[k] = slot >= 0 ? scratch + slot : at[~slot];
         stride[k] = instruction->stride[k];
       }
-      instruction->loop(pointer, stride, count);
+      if (instruction->by_rows)
+        run_rows(call, externals, instruction, pointer, stride, indices);
+      else
+        instruction->loop(pointer, stride, count);
+    }
+    if (sink) {
+      int32_t slot = call->reduced_slot;
+      sink_tile(sink, slot >= 0 ? scratch + slot : at[~slot], flat, count);
     }
     for (int32_t e = 0; streamed >> e != 0; e++) {
       int64_t size = externals[e].element_size;
@@ -173,25 +258,60 @@ static void run_tiles(const duet_tile_call *call, uint32_t streamed, int64_t beg
 
 typedef struct {
   const duet_tile_call *call;
+  const tile_sink *sink;
   uint32_t streamed;
   int64_t tiles;  // per task
 } tile_split;
 
 static void run_task(void *context, int64_t index) {
   const tile_split *split = context;
-  int64_t begin = index * split->tiles, end = begin + split->tiles;
-  run_tiles(split->call, split->streamed, begin, end < split->call->tile_count ? end : split->call->tile_count);
+  const duet_tile_call *call = split->call;
+  int64_t begin = index * split->tiles, end = duet_least(begin + split->tiles, call->tile_count);
+  if (!split->sink) {
+    run_tiles(call, split->streamed, NULL, begin, end);
+    return;
+  }
+  _Alignas(64) char chunk[CHUNK_BYTES];
+  char *edge = split->sink->edges + index * CHUNK_BYTES;
+  task_sink sink = {
+      .sink = split->sink,
+      .begin = elements_before(call, begin),
+      .end = end < call->tile_count ? elements_before(call, end) : call->element_count,
+      .before = edge - CHUNK_BYTES,
+      .behind = edge,
+      .chunk = chunk,
+  };
+  run_tiles(call, split->streamed, &sink, begin, end);
 }
 
 duet_status duet_tile_program(const void *argument) {
   const duet_tile_call *call = argument;
-  if (call->element_count < 65536) {
-    run_tiles(call, 0, 0, call->tile_count);
-    return DUET_OK;
+  tile_split split = {.call = call, .tiles = call->tile_count};
+  int64_t tasks = 1;
+  if (call->element_count >= 65536) {
+    tasks = duet_least(call->element_count >> 15, 64);
+    split.streamed = streamed_results(call);
+    split.tiles = (call->tile_count + tasks - 1) / tasks;
+    tasks = (call->tile_count + split.tiles - 1) / split.tiles;
   }
-  int64_t tasks = call->element_count >> 15;
-  if (tasks > 64) tasks = 64;
-  tile_split split = {call, streamed_results(call), (call->tile_count + tasks - 1) / tasks};
-  duet_parallel_for((call->tile_count + split.tiles - 1) / split.tiles, run_task, &split);
+  duet_reduction_job job;
+  tile_sink sink = {.job = &job};
+  if (call->is_reduced) {
+    char *const *operand = (char *const *)((const char *)call + call->operands);
+    duet_open_chunks(&job, call->reduction, call->reduced_dtype, call->reduced_rows,
+                     call->reduced_count, operand[call->external_count]);
+    int64_t partials = (duet_chunks_size(&job) + 63) & ~(int64_t)63;
+    sink.partials = duet_scratch(0, (size_t)(partials + tasks * CHUNK_BYTES));
+    sink.edges = sink.partials + partials;
+    split.sink = &sink;
+  }
+  if (tasks == 1)
+    run_task(&split, 0);
+  else
+    duet_parallel_for(tasks, run_task, &split);
+  if (call->is_reduced) {
+    reduce_edges(&sink, call, split.tiles);
+    duet_close_chunks(&job, sink.partials);
+  }
   return DUET_OK;
 }

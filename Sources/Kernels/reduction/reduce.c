@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "../contraction/engine.h"
+#include "chunks.h"
 #include "job.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -372,6 +373,13 @@ static int reducer_index(duet_reduction reduction) {
   }
 }
 
+static void choose_reducers(duet_reduction_job *job) {
+  int index = reducer_index(job->reduction);
+  job->source = job->reducer = &job->table->reducer[job->type][index];
+  if (job->element < job->wide && job->type == DUET_IN_FLOAT32)
+    job->source = &job->table->half_reducer[job->dtype == DUET_BFLOAT16][index];
+}
+
 duet_status duet_reduce(const void *block) {
   const duet_reduce_call *call = block;
   if (call->reduction == DUET_ARG_MAX || call->reduction == DUET_ARG_MIN) {
@@ -381,10 +389,7 @@ duet_status duet_reduce(const void *block) {
   if (duet_reduce_narrow_integers(call)) return DUET_OK;
   duet_reduction_job job;
   duet_plan_job(&job, call);
-  int index = reducer_index(call->reduction);
-  job.source = job.reducer = &job.table->reducer[job.type][index];
-  if (job.element < job.wide && job.type == DUET_IN_FLOAT32)
-    job.source = &job.table->half_reducer[call->dtype == DUET_BFLOAT16][index];
+  choose_reducers(&job);
   if (job.outer == 0) return DUET_OK;
   if (job.count == 0) {
     write_empty(&job);
@@ -400,4 +405,34 @@ duet_status duet_reduce(const void *block) {
   else
     duet_parallel_for(tasks, run_batch, &job);
   return DUET_OK;
+}
+
+void duet_open_chunks(duet_reduction_job *job, duet_reduction reduction, duet_dtype dtype,
+                      int64_t rows, int64_t count, void *result) {
+  job->table = duet_current_reductions();
+  job->dtype = dtype;
+  job->reduction = reduction;
+  job->result = result;
+  job->type = duet_reduced_type_of(dtype);
+  job->element = (int64_t)duet_dtype_size(dtype);
+  job->wide = job->type == DUET_IN_FLOAT32 ? 4 : 8;
+  job->outer = rows;
+  job->columns = 1;
+  job->count = count;
+  job->chunks = (count + DUET_CHUNK - 1) / DUET_CHUNK;
+  choose_reducers(job);
+}
+
+void duet_close_chunks(const duet_reduction_job *job, char *partials) {
+  if (job->chunks == 1) {
+    write_results(job, 0, partials, job->outer);
+    return;
+  }
+  for (int64_t row = 0; row < job->outer; row++) {
+    char *values = partials + row * job->chunks * job->wide;
+    for (int64_t step = 1; step < job->chunks; step *= 2)
+      for (int64_t i = 0; i + step < job->chunks; i += 2 * step)
+        job->reducer->join(values + i * job->wide, values + (i + step) * job->wide, 1);
+    write_results(job, row, values, 1);
+  }
 }
