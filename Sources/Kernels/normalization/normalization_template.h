@@ -6,7 +6,8 @@
 #define JOIN_2(a, b) a##b
 #define JOIN(a, b) JOIN_2(a, b)
 
-DUET_INLINE f32x16 exp_f32x16(f32x16 x) { return math_exp_f32(x); }
+// e^x for x <= 0 (and NaN): there is no overflow to take care of.
+DUET_INLINE f32x16 exp_f32x16(f32x16 x) { return exp_bounded_f32(at_least_f32(x, -105.0f)); }
 DUET_INLINE f32x16 log_f32x16(f32x16 x) { return math_log_f32(x); }
 DUET_INLINE f64x16 exp_f64x16(f64x16 x) {
   f64x16 y;
