@@ -12,8 +12,12 @@ typedef struct {
   duet_tile_instruction instruction[INSTRUCTIONS];
 } program;
 
+// The third kind holds what chains run: float32, large, every array laid out as the space or one element.
+enum { CHAINS = 2 };
+
 static int tile_name(int32_t v, char *name, size_t size) {
-  snprintf(name, size, "tile_program %s", v ? "float64" : "float32");
+  static const char *const kind[] = {"float32", "float64", "chain"};
+  snprintf(name, size, "tile_program %s", kind[v]);
   return 1;
 }
 
@@ -25,8 +29,22 @@ static duet_loop draw_loop(trial *t, duet_dtype dtype, int32_t *inputs) {
   return duet_binary_loop((duet_binary)PICK(t, DUET_ADD, DUET_MULTIPLY, DUET_MAXIMUM), dtype);
 }
 
+static duet_loop draw_chain_loop(trial *t, int32_t *inputs) {
+  *inputs = (int32_t)trial_int(t, 1, 2);
+  if (*inputs == 1)
+    return duet_unary_loop(
+        (duet_unary)PICK(t, DUET_NEGATE, DUET_ABSOLUTE, DUET_SIGN, DUET_SQUARE, DUET_SQRT,
+                         DUET_RSQRT, DUET_RECIPROCAL, DUET_EXP, DUET_EXPM1, DUET_LOG, DUET_LOG1P,
+                         DUET_TANH, DUET_ERF, DUET_SIGMOID, DUET_RELU, DUET_GELU, DUET_GELU_TANH,
+                         DUET_SILU, DUET_SOFTPLUS),
+        DUET_FLOAT32);
+  return duet_binary_loop((duet_binary)PICK(t, DUET_ADD, DUET_SUBTRACT, DUET_MULTIPLY, DUET_DIVIDE,
+                                            DUET_MAXIMUM, DUET_MINIMUM),
+                          DUET_FLOAT32);
+}
+
 static void tile_call(trial *t, int32_t v) {
-  duet_dtype dtype = v ? DUET_FLOAT64 : DUET_FLOAT32;
+  duet_dtype dtype = v == 1 ? DUET_FLOAT64 : DUET_FLOAT32;
   int32_t size = (int32_t)duet_dtype_size(dtype);
   program p = {0};
   duet_tile_call *c = &p.call;
@@ -37,6 +55,8 @@ static void tile_call(trial *t, int32_t v) {
   c->rank = trial_shape(t, 1, 4, 3000, c->shape);
   for (int32_t i = 0; i < c->rank; i++)
     if (c->shape[i] == 0) c->shape[i] = 1;
+  if (v == CHAINS && !trial_is_large(t))
+    c->shape[0] += trial_int(t, 4096, 9000) / trial_size(c->rank, c->shape) * c->shape[0];
   c->element_count = trial_size(c->rank, c->shape);
   // The tile axis: the first with few enough elements behind it.
   c->inner_count = c->element_count;
@@ -51,8 +71,9 @@ static void tile_call(trial *t, int32_t v) {
   c->tiles_per_run = (extent + c->tile_step - 1) / c->tile_step;
   c->tile_count = trial_size(c->tile_axis, c->shape) * c->tiles_per_run;
 
-  static const duet_tile_access access[EXTERNALS] = {DUET_TILE_CONTIGUOUS, DUET_TILE_CONTIGUOUS,
-                                                     DUET_TILE_SCALAR, DUET_TILE_EXPANDED};
+  const duet_tile_access access[EXTERNALS] = {
+      DUET_TILE_CONTIGUOUS, DUET_TILE_CONTIGUOUS, DUET_TILE_SCALAR,
+      v == CHAINS ? DUET_TILE_CONTIGUOUS : DUET_TILE_EXPANDED};
   int64_t part[DUET_MAX_RANK], unit = size;
   for (int32_t e = 0; e < EXTERNALS; e++) {
     p.external[e].access = access[e];
@@ -62,17 +83,18 @@ static void tile_call(trial *t, int32_t v) {
   for (int32_t i = c->rank - 1; i >= 0; i--) {
     p.external[0].stride[i] = p.external[1].stride[i] = unit;
     unit *= c->shape[i];
-    part[i] = trial_chance(t, 50) ? 1 : c->shape[i];
+    part[i] = v != CHAINS && trial_chance(t, 50) ? 1 : c->shape[i];
   }
   trial_values values = trial_some_values(t);
   p.operand[1] = trial_input(t, dtype, c->element_count, values);
   p.operand[2] = trial_input(t, dtype, 1, values);
   p.operand[3] =
-      trial_view(t, dtype, c->rank, part, values, trial_chance(t, 50), p.external[3].stride);
+      trial_view(t, dtype, c->rank, part, values, v == CHAINS || trial_chance(t, 50),
+                 p.external[3].stride);
   for (int32_t i = 0; i < c->rank; i++)
-    if (part[i] == 1) p.external[3].stride[i] = 0;
+    if (part[i] == 1 && v != CHAINS) p.external[3].stride[i] = 0;
   c->output_count = 1;
-  int by_rows = c->rank > 1 && c->tile_axis == c->rank - 2 && trial_chance(t, 50);
+  int by_rows = v != CHAINS && c->rank > 1 && c->tile_axis == c->rank - 2 && trial_chance(t, 50);
   if (by_rows) {
     // Rows with a gap behind each.
     int64_t columns = c->shape[c->rank - 1], wide = columns + trial_int(t, 1, 70);
@@ -88,7 +110,7 @@ static void tile_call(trial *t, int32_t v) {
   for (int32_t i = 0; i < c->instruction_count; i++) {
     duet_tile_instruction *instruction = &p.instruction[i];
     int32_t inputs;
-    instruction->loop = draw_loop(t, dtype, &inputs);
+    instruction->loop = v == CHAINS ? draw_chain_loop(t, &inputs) : draw_loop(t, dtype, &inputs);
     instruction->operand_count = inputs + 1;
     int is_last = i == c->instruction_count - 1;
     instruction->by_rows = is_last && by_rows;
@@ -123,6 +145,6 @@ static void tile_call(trial *t, int32_t v) {
 }
 
 const trial_family duet_plan_families[] = {
-    {2, tile_name, tile_call},
+    {3, tile_name, tile_call},
     {0},
 };

@@ -4,6 +4,7 @@
 #include "../elementwise/stream.h"
 #include "../include/duet_plan.h"
 #include "../reduction/chunks.h"
+#include "chain.h"
 
 #pragma STDC FP_CONTRACT OFF
 
@@ -108,6 +109,27 @@ static void run_rows(const duet_tile_call *call, const duet_tile_external *exter
   }
 }
 
+static inline void run_instructions(const duet_tile_call *call, char *scratch, char *const *at,
+                                    int64_t indices, int64_t count) {
+  const char *base = (const char *)call;
+  const duet_tile_external *externals = (const duet_tile_external *)(base + call->externals);
+  const duet_tile_instruction *instruction =
+      (const duet_tile_instruction *)(base + call->instructions);
+  for (int32_t i = 0; i < call->instruction_count; i++, instruction++) {
+    char *pointer[4];
+    int64_t stride[4];
+    for (int32_t k = 0; k < 4; k++) {
+      int32_t slot = instruction->slot[k];
+      pointer[k] = slot >= 0 ? scratch + slot : at[~slot];
+      stride[k] = instruction->stride[k];
+    }
+    if (instruction->by_rows)
+      run_rows(call, externals, instruction, pointer, stride, indices);
+    else
+      instruction->loop(pointer, stride, count);
+  }
+}
+
 // The elements before the tile with that number.
 static int64_t elements_before(const duet_tile_call *call, int64_t tile) {
   int64_t run = tile / call->tiles_per_run, start = tile % call->tiles_per_run * call->tile_step;
@@ -172,8 +194,6 @@ static void run_tiles(const duet_tile_call *call, uint32_t streamed, const task_
   const char *base = (const char *)call;
   char *const *operand = (char *const *)(base + call->operands);
   const duet_tile_external *externals = (const duet_tile_external *)(base + call->externals);
-  const duet_tile_instruction *instructions =
-      (const duet_tile_instruction *)(base + call->instructions);
   char *at[DUET_TILE_EXTERNALS];
   const char *expanded[DUET_TILE_EXTERNALS];  // what the scratch tile was copied from
   int64_t expanded_indices[DUET_TILE_EXTERNALS];
@@ -222,20 +242,7 @@ static void run_tiles(const duet_tile_call *call, uint32_t streamed, const task_
       }
     }
     int64_t count = indices * call->inner_count;
-    for (int32_t i = 0; i < call->instruction_count; i++) {
-      const duet_tile_instruction *instruction = instructions + i;
-      char *pointer[4];
-      int64_t stride[4];
-      for (int32_t k = 0; k < 4; k++) {
-        int32_t slot = instruction->slot[k];
-        pointer[k] = slot >= 0 ? scratch + slot : at[~slot];
-        stride[k] = instruction->stride[k];
-      }
-      if (instruction->by_rows)
-        run_rows(call, externals, instruction, pointer, stride, indices);
-      else
-        instruction->loop(pointer, stride, count);
-    }
+    run_instructions(call, scratch, at, indices, count);
     if (sink) {
       int32_t slot = call->reduced_slot;
       sink_tile(sink, slot >= 0 ? scratch + slot : at[~slot], flat, count);
@@ -256,9 +263,28 @@ static void run_tiles(const duet_tile_call *call, uint32_t streamed, const task_
   if (streamed != 0) duet_stream_end();
 }
 
+// The elements of the tiles begin ..< end by a chain, which needs no tiles: every array is either laid
+// out as the space or one element.
+static void run_range(const duet_tile_call *call, const duet_chain *chain, int64_t begin,
+                      int64_t end) {
+  _Alignas(64) char scratch[DUET_TILE_SCRATCH];
+  int64_t first = elements_before(call, begin), last = elements_before(call, end);
+  int64_t rest = (last - first) % DUET_CHAIN_BLOCK;
+  duet_run_chain(chain, scratch, first, last - first - rest);
+  if (rest == 0) return;
+  const char *base = (const char *)call;
+  char *const *operand = (char *const *)(base + call->operands);
+  const duet_tile_external *externals = (const duet_tile_external *)(base + call->externals);
+  char *at[DUET_TILE_EXTERNALS];
+  for (int32_t e = 0; e < call->external_count; e++)
+    at[e] = operand[e] + (externals[e].access == DUET_TILE_SCALAR ? 0 : (last - rest) * 4);
+  run_instructions(call, scratch, at, 0, rest);
+}
+
 typedef struct {
   const duet_tile_call *call;
-  const tile_sink *sink;
+  const tile_sink *sink;    // if there is one
+  const duet_chain *chain;  // if there is one
   uint32_t streamed;
   int64_t tiles;  // per task
 } tile_split;
@@ -267,6 +293,11 @@ static void run_task(void *context, int64_t index) {
   const tile_split *split = context;
   const duet_tile_call *call = split->call;
   int64_t begin = index * split->tiles, end = duet_least(begin + split->tiles, call->tile_count);
+  if (split->chain) {
+    run_range(call, split->chain, begin, end);
+    if (split->streamed != 0) duet_stream_end();
+    return;
+  }
   if (!split->sink) {
     run_tiles(call, split->streamed, NULL, begin, end);
     return;
@@ -285,6 +316,7 @@ static void run_task(void *context, int64_t index) {
 }
 
 duet_status duet_tile_program(const void *argument) {
+  enum { CHAINED = 4096 };
   const duet_tile_call *call = argument;
   tile_split split = {.call = call, .tiles = call->tile_count};
   int64_t tasks = 1;
@@ -294,6 +326,10 @@ duet_status duet_tile_program(const void *argument) {
     split.tiles = (call->tile_count + tasks - 1) / tasks;
     tasks = (call->tile_count + split.tiles - 1) / split.tiles;
   }
+  duet_chain chain;
+  if (call->element_count >= CHAINED && !call->is_reduced &&
+      duet_make_chain(&chain, call, split.streamed))
+    split.chain = &chain;
   duet_reduction_job job;
   tile_sink sink = {.job = &job};
   if (call->is_reduced) {

@@ -1,0 +1,119 @@
+#include "chain.h"
+
+#include <string.h>
+
+#include "../elementwise/loops.h"
+#include "duet_isa.h"
+
+static duet_chain_interpreter interpreter(void) {
+  switch (duet_current_isa()) {
+#if defined(__x86_64__)
+    case DUET_AVX512: return duet_interpret_chain_avx512;
+    case DUET_AVX2: return duet_interpret_chain_avx2;
+#elif defined(__aarch64__)
+    case DUET_NEON: return duet_interpret_chain_neon;
+#endif
+    default: return NULL;
+  }
+}
+
+enum { NONE = DUET_CHAIN_END };
+
+static duet_chain_code code_of(const duet_tile_instruction *i) {
+  if (i->operand_count == 2) {
+#define X(op, name) \
+  if (i->loop == duet_unary_loop(DUET_##op, DUET_FLOAT32)) return DUET_CHAIN_##op;
+    DUET_CHAIN_UNARY(X)
+#undef X
+  } else if (i->operand_count == 3) {
+#define X(op, name) \
+  if (i->loop == duet_binary_loop(DUET_##op, DUET_FLOAT32)) return DUET_CHAIN_##op;
+    DUET_CHAIN_BINARY(X)
+#undef X
+  }
+  return NONE;
+}
+
+// The forms of a binary operation follow one another.
+enum { ONE = 1, TO = 2 };
+
+static void add(duet_chain *chain, duet_chain_code code) {
+  chain->step[chain->count++] = (duet_chain_step){.code = code};
+}
+
+// Adds a step whose memory is operand k of an instruction.
+static void add_memory(duet_chain *chain, int32_t code, const duet_tile_call *call,
+                       const duet_tile_instruction *from, int32_t k) {
+  duet_chain_step *step = &chain->step[chain->count++];
+  step->code = (duet_chain_code)code;
+  step->is_register = from->slot[k] >= 0;
+  if (step->is_register) {
+    step->base = (char *)(intptr_t)from->slot[k];
+    step->mask = 0;
+  } else {
+    step->base = ((char *const *)((const char *)call + call->operands))[~from->slot[k]];
+    step->mask = from->stride[k] == 0 ? 0 : -1;
+  }
+}
+
+// Whether the result of an instruction is read from memory later on.
+static int is_read_back(const duet_tile_instruction *at, const duet_tile_instruction *end) {
+  int32_t slot = at->slot[0];
+  for (const duet_tile_instruction *i = at + 1; i < end; i++) {
+    int32_t reads = 0;
+    for (int32_t k = 1; k < i->operand_count; k++) reads += i->slot[k] == slot;
+    if (reads > (i == at + 1)) return 1;
+    if (i->slot[0] == slot) return 0;
+  }
+  return 0;
+}
+
+static int fits(const duet_tile_call *call) {
+  const duet_tile_external *external =
+      (const duet_tile_external *)((const char *)call + call->externals);
+  for (int32_t e = 0; e < call->external_count; e++) {
+    duet_tile_access access = external[e].access;
+    if (external[e].element_size != 4) return 0;
+    if (access != DUET_TILE_CONTIGUOUS && access != DUET_TILE_SCALAR) return 0;
+  }
+  return 3 * call->instruction_count + 1 <= DUET_CHAIN_STEPS;
+}
+
+int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {
+  if (!fits(call) || !interpreter()) return 0;
+  const duet_tile_instruction *i =
+      (const duet_tile_instruction *)((const char *)call + call->instructions);
+  const duet_tile_instruction *end = i + call->instruction_count;
+  chain->count = 0;
+  int32_t held = INT32_MAX;  // the slot whose value is in registers
+  for (; i < end; i++) {
+    int32_t code = code_of(i), x = i->slot[1], y = i->slot[2];
+    if (code == NONE) return 0;
+    int one_x = i->stride[1] == 0 ? ONE : 0, one_y = i->stride[2] == 0 ? ONE : 0;
+    if (i->operand_count == 3 && held == y && x != y) {
+      add_memory(chain, code + TO + one_x, call, i, 1);
+    } else {
+      if (held != x) add_memory(chain, DUET_CHAIN_LOAD + one_x, call, i, 1);
+      if (i->operand_count == 3)
+        add_memory(chain, code + one_y, call, i, 2);
+      else
+        add(chain, (duet_chain_code)code);
+    }
+    held = i->slot[0];
+    int is_read = is_read_back(i, end);
+    int passes = held < 0 && ~held < 32 && (streamed >> ~held & 1) != 0 && !is_read;
+    if (held < 0 || is_read)
+      add_memory(chain, passes ? DUET_CHAIN_STREAM : DUET_CHAIN_STORE, call, i, 0);
+  }
+  add(chain, DUET_CHAIN_END);
+  return 1;
+}
+
+void duet_run_chain(const duet_chain *chain, char *scratch, int64_t first, int64_t count) {
+  if (count == 0) return;
+  duet_chain_step step[DUET_CHAIN_STEPS];
+  memcpy(step, chain->step, (size_t)chain->count * sizeof *step);
+  for (int32_t i = 0; i < chain->count; i++)
+    if (step[i].is_register) step[i].base = scratch + (intptr_t)step[i].base;
+  interpreter()(step, first * 4, (first + count) * 4);
+}

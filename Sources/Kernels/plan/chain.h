@@ -1,0 +1,64 @@
+// Groups of float32 operations whose values stay in registers: a chain is interpreted on four vectors at
+// a time, so that nothing goes through memory between two operations, and the loads are spread evenly
+// over the work. Element by element it is the arithmetic of the loops: which of the two ran does not show.
+#ifndef DUET_PLAN_CHAIN_H
+#define DUET_PLAN_CHAIN_H
+
+#include "../include/duet_plan.h"
+
+enum { DUET_CHAIN_BLOCK = 64, DUET_CHAIN_STEPS = 96 };
+
+#define DUET_CHAIN_UNARY(X)                                                                 \
+  X(NEGATE, negate) X(ABSOLUTE, absolute) X(SIGN, sign) X(SQUARE, square) X(SQRT, sqrt)     \
+  X(RSQRT, rsqrt) X(RECIPROCAL, reciprocal) X(EXP, exp) X(EXPM1, expm1) X(LOG, log)         \
+  X(LOG1P, log1p) X(TANH, tanh) X(ERF, erf) X(SIGMOID, sigmoid) X(RELU, relu) X(GELU, gelu) \
+  X(GELU_TANH, gelu_tanh) X(SILU, silu) X(SOFTPLUS, softplus)
+
+#define DUET_CHAIN_BINARY(X)                                                \
+  X(ADD, add) X(SUBTRACT, subtract) X(MULTIPLY, multiply) X(DIVIDE, divide) \
+  X(MAXIMUM, maximum) X(MINIMUM, minimum)
+
+// What a step does to the values v in registers. A binary operation has four forms: v op memory, v op one
+// element of memory, memory op v, one element of memory op v.
+typedef enum : int32_t {
+  DUET_CHAIN_END,
+  DUET_CHAIN_LOAD,
+  DUET_CHAIN_LOAD_ONE,
+  DUET_CHAIN_STORE,
+  DUET_CHAIN_STREAM,  // a store past the caches, to whole lines
+#define X(op, name) DUET_CHAIN_##op,
+  DUET_CHAIN_UNARY(X)
+#undef X
+#define X(op, name) \
+  DUET_CHAIN_##op, DUET_CHAIN_##op##_ONE, DUET_CHAIN_##op##_TO, DUET_CHAIN_##op##_TO_ONE,
+  DUET_CHAIN_BINARY(X)
+#undef X
+} duet_chain_code;
+
+// A step's memory lies at base + (offset & mask).
+typedef struct {
+  duet_chain_code code;
+  int32_t is_register;  // the base is an offset into scratch memory
+  char *base;
+  int64_t mask;
+} duet_chain_step;
+
+typedef struct {
+  int32_t count;
+  duet_chain_step step[DUET_CHAIN_STEPS];
+} duet_chain;
+
+// Makes a chain of a tile program; 0 if it holds what chains do not have. Results whose bit is set in
+// `streamed` are written past the caches.
+int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed);
+
+// Runs it on `count` elements of every array from `first` on, whole blocks.
+void duet_run_chain(const duet_chain *chain, char *scratch, int64_t first, int64_t count);
+
+// Runs the steps for offsets from `begin` to `end` bytes.
+typedef void (*duet_chain_interpreter)(const duet_chain_step *steps, int64_t begin, int64_t end);
+void duet_interpret_chain_avx512(const duet_chain_step *steps, int64_t begin, int64_t end);
+void duet_interpret_chain_avx2(const duet_chain_step *steps, int64_t begin, int64_t end);
+void duet_interpret_chain_neon(const duet_chain_step *steps, int64_t begin, int64_t end);
+
+#endif

@@ -1,0 +1,7 @@
+#define DUET_ISA_AVX2 1
+#include "../simd/simd.h"
+#ifndef DUET_ISA_ABSENT
+DUET_ISA_BEGIN
+#include "chain_template.h"
+DUET_ISA_END
+#endif
