@@ -140,6 +140,17 @@ import Testing
     expect(oneHot(Tensor([1, 0]), 3), [2, 3], .float32, [0, 1, 0, 1, 0, 0])
   }
 
+  @Test("long rows added at their places, in the order of the updates", arguments: [64, 83])
+  func scatteringManyRows(_ columns: Int) {
+    let places = arange(3000) * 7 % 50 - 20  // some count from the end
+    let updates = arange(3000 * columns).reshaped(3000, columns)
+    let base = arange(50 * columns).reshaped(50, columns)
+    let expected = base + matmul(oneHot((places + 50) % 50, 50).T.asType(.int64), updates)
+    #expect((base.scatterAdd(places, updates) .== expected).all().item())
+    let wide = base.asType(.float64).scatterAdd(places, updates.asType(.float64))
+    #expect((wide .== expected.asType(.float64)).all().item())
+  }
+
   @Test func windows() {
     let x = arange(16, dtype: .float32).reshaped(1, 1, 4, 4)
     expect(maxPool2d(x, kernelSize: 2), [1, 1, 2, 2], .float32, [5, 7, 13, 15])

@@ -60,4 +60,21 @@ import Testing
     let transposed = values([columns, 4200], 0.3).transposed()
     expectParts(x - transposed, 20, "transposed") { x[$0] - transposed[$0] }
   }
+
+  @Test("transposed copies and taken rows", arguments: [2048, 2043])
+  func moved(_ columns: Int) {
+    let x = values([4200, columns], 0.37)
+    for set in ProcessSettings.instructionSets {
+      ProcessSettings.with(threads: 2, instructionSet: set) {
+        let turned = x.transposed().reshaped(-1).reshaped(columns, 4200)
+        expectParts(turned, 16, "transposed, \(set)") {
+          contiguousCopy(x[0..., $0].transposed())
+        }
+        let places = arange(0, 7000) * 1013 % 4200
+        expectParts(x.take(places, axis: 0), 20, "taken, \(set)") {
+          x.take(places[$0], axis: 0)
+        }
+      }
+    }
+  }
 }

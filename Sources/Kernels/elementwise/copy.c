@@ -1,4 +1,5 @@
 #include "loops.h"
+#include "stream.h"
 
 static void copy_8(char *const *p, const int64_t *s, int64_t n) {
   duet_copy_strided(p[0], s[0], p[1], s[1], n, 1);
@@ -39,7 +40,7 @@ static void sort_axes(duet_elementwise_call *call) {
 typedef struct {
   duet_elementwise_call call;
   int64_t size, step;
-  int32_t along;
+  int32_t along, streams;
 } transposition;
 
 // Planes over the axis `along` and the last one; an odometer over the others. A task takes a range
@@ -54,7 +55,7 @@ static void transpose_task(void *context, int64_t index) {
   char *from = (char *)call->operand[1] + begin * call->stride[1][t->along];
   for (;;) {
     duet_transpose(to, call->stride[0][t->along], from, call->stride[1][last], rows,
-                   call->shape[last], t->size);
+                   call->shape[last], t->size, t->streams);
     int32_t axis = last - 1;
     for (; axis >= 0; axis--) {
       if (axis == t->along) continue;
@@ -65,8 +66,17 @@ static void transpose_task(void *context, int64_t index) {
       from -= call->stride[1][axis] * call->shape[axis];
       position[axis] = 0;
     }
-    if (axis < 0) return;
+    if (axis < 0) break;
   }
+  if (t->streams) duet_stream_end();
+}
+
+// Whether the result is to be written past the caches, a line at a time.
+static int is_streamed(const duet_elementwise_call *call, int64_t size, int64_t total) {
+  if (size < 4 || 2 * total * size < DUET_STREAM_BYTES) return 0;
+  uintptr_t all = (uintptr_t)call->operand[0];
+  for (int32_t i = 0; i < call->rank - 1; i++) all |= (uintptr_t)call->stride[0][i];
+  return all % 64 == 0;
 }
 
 duet_status duet_copy(const void *argument) {
@@ -99,6 +109,7 @@ duet_status duet_copy(const void *argument) {
   if (tasks > 64) tasks = 64;
   t.step = ((rows + tasks - 1) / tasks + 15) & ~(int64_t)15;
   tasks = (rows + t.step - 1) / t.step;
+  t.streams = is_streamed(call, size, total);
   if (tasks == 1) {
     transpose_task(&t, 0);
   } else {

@@ -148,7 +148,7 @@ static void run_columns(const plane *p, char *const *operand) {
         at[k] = operand[k] + row * p->row_stride[k] + column * p->stride[k];
         if (!down[k]) continue;
         duet_transpose(tile[k - 1], piece.row_stride[k], at[k], p->stride[k], piece.rows,
-                       piece.count, p->row_stride[k]);
+                       piece.count, p->row_stride[k], 0);
         at[k] = tile[k - 1];
       }
       run_rows(&piece, at);
@@ -194,7 +194,7 @@ static void run(const duet_elementwise_call *call, const int64_t *shape, char *c
   }
 }
 
-// A task takes a range of the longest axis.
+// A task takes a range of one axis.
 typedef struct {
   const duet_elementwise_call *call;
   int32_t axis, streams;
@@ -233,11 +233,13 @@ static int is_streamed(const duet_elementwise_call *call) {
 
 duet_status duet_elementwise(const void *argument) {
   const duet_elementwise_call *call = argument;
+  enum { ENOUGH = 32 };
   int64_t total = 1;
-  int32_t longest = 0;
+  int32_t shared = 0;
   for (int32_t axis = 0; axis < call->rank; axis++) {
     total *= call->shape[axis];
-    if (call->shape[axis] > call->shape[longest]) longest = axis;
+    // The outermost axis that is long enough: the parts of a task lie together.
+    if (call->shape[shared] < ENOUGH && call->shape[axis] > call->shape[shared]) shared = axis;
   }
   if (total == 0) return DUET_OK;
   if (call->rank == 0) {
@@ -249,13 +251,13 @@ duet_status duet_elementwise(const void *argument) {
     run(call, call->shape, (char *const *)call->operand, 0);
     return DUET_OK;
   }
-  int64_t size = call->shape[longest], tasks = total >> 15;
+  int64_t size = call->shape[shared], tasks = total >> 15;
   if (tasks > 64) tasks = 64;
   // A multiple of 64 elements keeps the tasks off each other's cache lines where the axis is
   // contiguous.
   int64_t step = (size + tasks - 1) / tasks;
   if (size >= 4096) step = (step + 63) & ~(int64_t)63;
-  split s = {call, longest, is_streamed(call), step};
+  split s = {call, shared, is_streamed(call), step};
   duet_parallel_for((size + step - 1) / step, run_task, &s);
   return DUET_OK;
 }

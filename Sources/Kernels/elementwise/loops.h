@@ -45,8 +45,9 @@ void duet_copy_strided(char *to, int64_t to_stride, const char *from, int64_t fr
                        int64_t count, int64_t size);
 
 // Writes rows x columns elements of 1, 2, 4 or 8 bytes, dense along a row, from a source dense
-// along a column.
+// along a column; past the caches if `streams`, for which every sixteenth element of a destination's
+// row, from the first, begins a line.
 void duet_transpose(char *to, int64_t to_row, const char *from, int64_t from_column, int64_t rows,
-                    int64_t columns, int64_t size);
+                    int64_t columns, int64_t size, int streams);
 
 #endif

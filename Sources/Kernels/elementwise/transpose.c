@@ -55,6 +55,12 @@ static inline void flip_tile_8(char *to, const char *from) {
 FLIP_TILE(flip_tile_1, uint8_t)
 FLIP_TILE(flip_tile_2, uint16_t)
 
+// Rows of a tile that are whole lines, past the caches.
+static inline void stream_row(char *to, const char *from, int64_t bytes) {
+  for (int64_t i = 0; i < bytes; i += 16)
+    __builtin_nontemporal_store(*(const u32x4 *)(from + i), (u32x4 *)(to + i));
+}
+
 #define TRANSPOSE(type, flip)                                                                    \
   for (int64_t i0 = 0; i0 < rows; i0 += TILE)                                                    \
     for (int64_t j0 = 0; j0 < columns; j0 += TILE) {                                             \
@@ -66,7 +72,9 @@ FLIP_TILE(flip_tile_2, uint16_t)
         for (int j = 0; j < TILE; j++)                                                           \
           memcpy(taken + j * TILE * size, f + j * from_column, TILE * sizeof(type));             \
         flip(flipped, taken);                                                                    \
-        for (int i = 0; i < TILE; i++)                                                           \
+        for (int i = 0; i < TILE && streams; i++)                                                \
+          stream_row(t + i * to_row, flipped + i * TILE * size, TILE * size);                    \
+        for (int i = 0; i < TILE && !streams; i++)                                               \
           memcpy(t + i * to_row, flipped + i * TILE * size, TILE * sizeof(type));                \
         continue;                                                                                \
       }                                                                                          \
@@ -79,7 +87,7 @@ FLIP_TILE(flip_tile_2, uint16_t)
   break;
 
 void duet_transpose(char *to, int64_t to_row, const char *from, int64_t from_column, int64_t rows,
-                    int64_t columns, int64_t size) {
+                    int64_t columns, int64_t size, int streams) {
   switch (size) {
     case 1: TRANSPOSE(uint8_t, flip_tile_1)
     case 2: TRANSPOSE(uint16_t, flip_tile_2)

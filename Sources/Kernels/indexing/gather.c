@@ -1,11 +1,15 @@
 // Taking by index: whole rows by one list of indices, or each element by its own.
+#include "../elementwise/stream.h"
 #include "indexing.h"
 
 #pragma STDC FP_CONTRACT OFF
 
+enum { STREAMED_ROW = 512 };
+
 typedef struct {
   const duet_index_call *call;
   int64_t units, batch, blocks, row;  // bytes of a row
+  int streams;                        // rows are written past the caches
 } gather;
 
 #define COPY_ROWS(type)                                                      \
@@ -34,9 +38,13 @@ static void take_task(void *context, int64_t task) {
     int64_t outer = unit / g->blocks, first = unit % g->blocks * DUET_INDEX_BLOCK;
     int64_t count = duet_min(DUET_INDEX_BLOCK, c->count - first);
     duet_places(place, c, c->operand[2], first, count);
-    copy_rows((char *)c->operand[0] + (outer * c->count + first) * g->row,
-              (const char *)c->operand[1] + outer * c->axis * g->row, place, count, g->row);
+    char *to = (char *)c->operand[0] + (outer * c->count + first) * g->row;
+    const char *from = (const char *)c->operand[1] + outer * c->axis * g->row;
+    for (int64_t i = 0; i < count && g->streams; i++)
+      duet_stream(to + i * g->row, from + place[i] * g->row, g->row);
+    if (!g->streams) copy_rows(to, from, place, count, g->row);
   }
+  if (g->streams) duet_stream_end();
 }
 
 duet_status duet_take(const void *block) {
@@ -47,6 +55,7 @@ duet_status duet_take(const void *block) {
   g.blocks = (call->count + DUET_INDEX_BLOCK - 1) / DUET_INDEX_BLOCK;
   g.units = call->outer * g.blocks;
   if (g.units == 0 || g.row == 0) return DUET_OK;
+  g.streams = g.row >= STREAMED_ROW && call->outer * call->count * g.row >= DUET_STREAM_BYTES;
   int64_t work = duet_min(call->count, DUET_INDEX_BLOCK) * call->inner;
   g.batch = duet_max(1, DUET_INDEX_TASK / work);
   int64_t tasks = (g.units + g.batch - 1) / g.batch;

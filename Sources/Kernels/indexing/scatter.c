@@ -11,7 +11,11 @@ typedef struct {
   const duet_index_call *call;
   int is_along, is_set;
   int64_t size, width, blocks;  // width: elements of `inner` in one block
+  int64_t range;                // places along the axis that a task adds to; 0: all
 } scatter;
+
+// Rows of so many bytes are shared out by their places.
+enum { LONG_ROW = 256, RANGES = 8 };
 
 #define ADD_ROWS(type, sum)                                                                   \
   for (int64_t i = 0; i < rows; i++) {                                                        \
@@ -136,6 +140,37 @@ static void add_updates(const scatter *s, int64_t outer, int64_t first, int64_t 
   }
 }
 
+static void fetch_row(const char *row, int64_t bytes) {
+  for (int64_t i = 0; i < bytes && i < 2048; i += 64) __builtin_prefetch(row + i);
+}
+
+// The updates of the places in one range of the axis, whole rows, in ascending order.
+static void add_range(void *context, int64_t task) {
+  const scatter *s = context;
+  const duet_index_call *c = s->call;
+  int64_t ranges = (c->axis + s->range - 1) / s->range, outer = task / ranges;
+  int64_t first = task % ranges * s->range, last = duet_min(first + s->range, c->axis);
+  int64_t row = c->inner * s->size, place[DUET_INDEX_BLOCK];
+  char *to = (char *)c->operand[0] + outer * c->axis * row;
+  const char *from = (const char *)c->operand[3] + outer * c->count * row;
+  for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
+    int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
+    duet_places(place, c, c->operand[2], i, n);
+    int64_t own[DUET_INDEX_BLOCK], owned = 0;
+    for (int64_t k = 0; k < n; k++) {
+      own[owned] = k;
+      owned += place[k] >= first && place[k] < last;
+    }
+    for (int64_t k = 0; k < owned; k++) {
+      if (k + 1 < owned) {
+        fetch_row(from + (i + own[k + 1]) * row, row);
+        fetch_row(to + place[own[k + 1]] * row, row);
+      }
+      add_rows(c->dtype, to, from + (i + own[k]) * row, place + own[k], 1, c->inner, 0, c->inner);
+    }
+  }
+}
+
 static void add_task(void *context, int64_t task) {
   const scatter *s = context;
   const duet_index_call *c = s->call;
@@ -174,6 +209,12 @@ static duet_status scatter_add(const duet_index_call *call, int is_along) {
   int64_t line = 64 / s.size, work = call->outer * call->count * call->inner;
   if (work >= DUET_INDEX_TASK && call->outer < 16)
     s.width = duet_max(line, (call->inner / 16 + line - 1) / line * line);
+  if (work >= DUET_INDEX_TASK && call->outer < 16 && !is_along && !duet_is_half(call->dtype) &&
+      call->inner * s.size >= LONG_ROW && call->axis >= RANGES) {
+    s.range = (call->axis + RANGES - 1) / RANGES;
+    duet_parallel_for(call->outer * ((call->axis + s.range - 1) / s.range), add_range, &s);
+    return DUET_OK;
+  }
   s.blocks = (call->inner + s.width - 1) / s.width;
   int64_t tasks = call->outer * s.blocks;
   if (work < DUET_INDEX_TASK || tasks == 1) {
