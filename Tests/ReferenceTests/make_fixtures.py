@@ -261,6 +261,24 @@ for x, w, attributes in [((2, 16, 6, 7), (17, 16, 3, 3), dict(padding=[1, 1])), 
     torch_attributes = {k: (v if k == "groups" else tuple(v)) for k, v in attributes.items()}
     case("conv2d", lambda x, w: F.conv2d(x, w, **torch_attributes), tensor(x), tensor(w), **attributes)
 
+# Running extremes, and sums over several chunks of 1,024.
+for axis in [0, 1, -1]:
+    case("cummax", lambda x: torch.cummax(x, dim=axis)[0], tensor((4, 5, 6)), axis=axis)
+    case("cummin", lambda x: torch.cummin(x, dim=axis)[0], tensor((4, 5, 6)), axis=axis)
+running = torch.tensor([[1.0, -inf, 3.0, nan, inf, 2.0], [inf, 5.0, -2.0, -inf, nan, 0.0]])
+case("cummax", lambda x: torch.cummax(x, dim=1)[0], running, axis=1, differentiable=False)
+case("cummin", lambda x: torch.cummin(x, dim=1)[0], running, axis=1, differentiable=False)
+case("cummax", lambda x: torch.cummax(x, dim=0)[0], integers((9, 4), -100, 100, torch.int8), axis=0, differentiable=False)
+for shape, axis in [((2, 1100), 1), ((1100, 2), 0)]:
+    case("softmax", lambda x: torch.softmax(x, dim=axis), tensor(shape), axis=axis)
+    case("logSoftmax", lambda x: torch.log_softmax(x, dim=axis), tensor(shape), axis=axis)
+for dtype in [torch.int8, torch.uint8, torch.int16]:
+    for axis in [0, 1]:
+        narrow = integers((150, 70), 0 if dtype == torch.uint8 else -128, 128, dtype)
+        case("sum", lambda x: torch.sum(x, dim=axis), narrow, axis=axis, differentiable=False)
+        case("max", lambda x: torch.amax(x, dim=axis), narrow, axis=axis, differentiable=False)
+case("topK", lambda x: torch.topk(x, 7, dim=0)[0], tensor((300, 2)), axis=0, k=7)
+
 with open("Fixtures/reference.json", "w") as file:
     json.dump({"torch": torch.__version__, "cases": cases}, file, separators=(",", ":"))
 with open("Fixtures/reference.bin", "wb") as file:
