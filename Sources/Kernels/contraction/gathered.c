@@ -17,7 +17,7 @@ enum {
   PACK_WORK = 128 << 10, // elements that are worth a task
   TASK_WORK = 8 << 20,   // multiply-adds of a task below which there are fewer tasks
   TASKS = 4,
-  LEAST_ROWS = 224       // m of a task: over fewer, gathering is not paid off
+  LEAST_ROWS = 112       // m of a task
 };
 
 static duet_parts depth_blocks(int64_t channels, int64_t taps) {
@@ -89,6 +89,10 @@ typedef struct {
   int64_t positions, depth;
   int shares;              // panels are packed once for several blocks of rows
   int64_t held;            // panels that are packed before they are multiplied
+  // In the scratch memory.
+  int64_t *offset;         // of taps in the image that is read
+  int64_t furthest;        // of them
+  char *tile, *panels, *copies;
 } gathering;
 
 static gathering prepare(const duet_gathered *x) {
@@ -124,7 +128,9 @@ static gathering prepare(const duet_gathered *x) {
   g.is_linear = g.is_compact || (g.in_place && x->row_step == 1 && x->columns == x->width);
   g.positions = x->images * x->rows * x->columns;
   g.pitch = g.in_place ? x->width : duet_image_pitch(&g.copy);
-  g.channel = g.is_compact ? g.positions : g.in_place ? x->height * x->width : g.copy.rows * g.pitch;
+  g.channel = g.is_compact ? g.positions
+              : g.in_place ? x->height * x->width
+                           : g.copy.rows * g.pitch;
   g.image = g.is_compact ? x->rows * x->columns
             : g.in_place ? x->source_image
                          : g.copy.channels * g.channel;
@@ -147,6 +153,10 @@ static layout lay_out(const gathering *g) {
   if (!g->shares && panels > g->held) panels = g->held;
   layout l = {.offset = duet_round_up(g->x->taps * sizeof(int64_t), 64)};
   l.tile = duet_round_up(DUET_TILE_ROWS * g->full * g->es, 64);
+  if (g->x->gathered) {
+    l.total = l.offset + l.tile;
+    return l;
+  }
   l.panel = duet_round_up(panels * g->full * g->depth * g->es + 2 * COPY_BYTES, 64);
   int64_t copied = g->is_compact ? g->copy.channels * g->channel : g->x->images * g->image;
   l.image = g->in_place ? 0 : duet_round_up((copied + 64) * g->es, 64);
@@ -319,32 +329,93 @@ static void multiply_panel(const gathering *g, const char *panel, int64_t b_step
   }
 }
 
-void duet_multiply_gathered(const duet_gathered *x, char *scratch) {
-  gathering g = prepare(x);
+// Settles what needs the scratch memory.
+static void start(gathering *g, char *scratch) {
+  const duet_gathered *x = g->x;
   if (x->row_step <= DUET_MARKED_STRIDE && x->column_step <= DUET_MARKED_STRIDE) {
-    g.copy.row_is_read = g.is_read;
-    g.copy.column_is_read = g.is_read + DUET_MARKED_STRIDE;
+    g->copy.row_is_read = g->is_read;
+    g->copy.column_is_read = g->is_read + DUET_MARKED_STRIDE;
   }
-  layout l = lay_out(&g);
-  int64_t es = g.es, most_channels = g.copy.channels, run_columns = duet_image_run(&g.copy);
-  int64_t *offset = (int64_t *)scratch;
-  char *tile = scratch + l.offset, *panels = tile + l.tile, *copies = panels + l.panel;
-  int64_t furthest = 0;
+  layout l = lay_out(g);
+  int64_t run_columns = duet_image_run(&g->copy);
+  g->offset = (int64_t *)scratch;
+  g->tile = scratch + l.offset;
+  g->panels = g->tile + l.tile;
+  g->copies = g->panels + l.panel;
+  g->furthest = 0;
   for (int64_t t = 0; t < x->taps; t++) {
     int64_t row = x->first_row * x->row_step + x->tap_row[t];
     int64_t column = x->first_column * x->column_step + x->tap_column[t];
-    if (g.is_compact) {
+    if (g->is_compact) {
       row = 0;
       column = 0;
-    } else if (!g.in_place) {
-      row -= g.copy.first_row;
-      column -= g.copy.first_column;
+    } else if (!g->in_place) {
+      row -= g->copy.first_row;
+      column -= g->copy.first_column;
       column = column % x->column_step * run_columns + column / x->column_step;
     }
-    offset[t] = row * g.pitch + column;
-    if (offset[t] > furthest) furthest = offset[t];
+    g->offset[t] = row * g->pitch + column;
+    if (g->offset[t] > g->furthest) g->furthest = g->offset[t];
   }
+}
 
+// The image of `channels` channels from `channel` on, or the copy that is made of it.
+static const char *image_of(const gathering *g, int64_t channel, int64_t channels) {
+  const duet_gathered *x = g->x;
+  const char *image = x->source + channel * x->height * x->width * g->es;
+  if (g->is_compact) {
+    copy_compact(g, g->copies, image, channels);
+    return g->copies;
+  }
+  if (g->in_place) return image;
+  duet_image_copy copy = g->copy;
+  copy.channels = channels;
+  for (int64_t n = 0; n < x->images; n++)
+    duet_copy_image(&copy, g->copies + n * g->image * g->es, image + n * x->source_image * g->es,
+                    g->es);
+  return g->copies;
+}
+
+// Where the panels of a block of channels lie in memory that holds those of all.
+static int64_t gathered_offset(const gathering *g, int64_t block) {
+  int64_t channel = duet_part_begin(g->blocks, block);
+  int64_t positions = (int64_t)duet_round_up(g->positions, g->full);
+  return (channel * g->x->taps * positions + block * PANEL_GAP) * g->es;
+}
+
+int64_t duet_gathered_blocks(int64_t channels, int64_t taps) {
+  return depth_blocks(channels, taps).count;
+}
+
+size_t duet_gathered_bytes(const duet_gathered *x) {
+  int64_t full = 2 * x->engine->lanes, positions = x->images * x->rows * x->columns;
+  int64_t blocks = duet_gathered_blocks(x->channels, x->taps);
+  return duet_round_up((x->channels * x->taps * (int64_t)duet_round_up(positions, full) +
+                        blocks * PANEL_GAP) * x->engine->element_size, 64);
+}
+
+void duet_gather(const duet_gathered *x, int64_t block, char *gathered, char *scratch) {
+  gathering g = prepare(x);
+  start(&g, scratch);
+  int64_t channel = duet_part_begin(g.blocks, block);
+  int64_t channels = duet_part_begin(g.blocks, block + 1) - channel;
+  int64_t depth = channels * x->taps, packed = 0;
+  const char *image = image_of(&g, channel, channels);
+  char *to = gathered + gathered_offset(&g, block);
+  for (int64_t q = 0; q < g.positions; q += packed * g.full) {
+    int64_t columns = g.positions - q < g.full ? g.positions - q : g.full;
+    run_of_positions run[64];
+    int64_t runs = find_runs(&g, q, columns, run);
+    packed = pack_panels(&g, to + q * depth * g.es, image, g.offset, channels, q, columns, run,
+                         runs, g.furthest);
+  }
+}
+
+void duet_multiply_gathered(const duet_gathered *x, char *scratch) {
+  gathering g = prepare(x);
+  start(&g, scratch);
+  int64_t es = g.es;
+  char *tile = g.tile, *panels = g.panels;
   char *next = panels;
   // With few rows a panel is read hardly more often than packing would.
   int reads_in_place = g.in_place && x->taps == 1 && x->engine->masked &&
@@ -354,17 +425,8 @@ void duet_multiply_gathered(const duet_gathered *x, char *scratch) {
   for (int64_t block = 0; block < g.blocks.count; block++) {
     int64_t channel = duet_part_begin(g.blocks, block);
     int64_t channels = duet_part_begin(g.blocks, block + 1) - channel;
-    const char *image = x->source + channel * x->height * x->width * es;
-    if (g.is_compact) {
-      copy_compact(&g, copies, image, channels);
-      image = copies;
-    } else if (!g.in_place) {
-      g.copy.channels = channels;
-      for (int64_t n = 0; n < x->images; n++)
-        duet_copy_image(&g.copy, copies + n * most_channels * g.channel * es,
-                        image + n * x->source_image * es, es);
-      image = copies;
-    }
+    const char *image = x->gathered ? NULL : image_of(&g, channel, channels);
+    const char *gathered = x->gathered ? x->gathered + gathered_offset(&g, block) : NULL;
     for (int64_t first = x->first_panel; first < last_panel; first += panels_per_block) {
       int64_t last = first + panels_per_block < last_panel ? first + panels_per_block : last_panel;
       int64_t depth = channels * x->taps, packed = 0;
@@ -372,8 +434,13 @@ void duet_multiply_gathered(const duet_gathered *x, char *scratch) {
         int64_t columns = g.positions - q < g.full ? g.positions - q : g.full;
         run_of_positions run[64];
         int64_t runs = find_runs(&g, q, columns, run);
+        if (gathered) {
+          multiply_panel(&g, gathered + q * depth * es, g.full, block, run, runs, columns, first,
+                         last, tile);
+          continue;
+        }
         if (reads_in_place && runs == 1) {
-          multiply_panel(&g, image + (run[0].from + offset[0]) * es, g.channel, block, run, runs,
+          multiply_panel(&g, image + (run[0].from + g.offset[0]) * es, g.channel, block, run, runs,
                          columns, first, last, tile);
           continue;
         }
@@ -383,8 +450,8 @@ void duet_multiply_gathered(const duet_gathered *x, char *scratch) {
         else if (packed > 0)
           panel = next;
         if (first == x->first_panel && packed == 0) {
-          packed = pack_panels(&g, panel, image, offset, channels, q, columns, run, runs,
-                               furthest);
+          packed = pack_panels(&g, panel, image, g.offset, channels, q, columns, run, runs,
+                               g.furthest);
         }
         next = panel + g.full * depth * es;
         packed--;

@@ -20,6 +20,7 @@ typedef struct {
   const char *source, *source_end;  // the end of the memory that may be read
   int64_t source_image, height, width;
   int64_t images, first_row, rows, first_column, columns;
+  const char *gathered;  // what duet_gather packed for all channels; NULL: it is packed on the way
   char *result;
   int64_t result_image, result_m;  // rows and columns of an image are contiguous
 } duet_gathered;
@@ -38,10 +39,16 @@ void duet_pack_gathered_weights(const duet_engine *engine, char *weight, int64_t
                                 int64_t channels, int64_t taps, duet_pack_rows pack,
                                 const void *context);
 
+// Packs the patches of a block of channels: where several tasks multiply the same patches, all
+// blocks are packed before, by tasks of their own.
+size_t duet_gathered_bytes(const duet_gathered *product);  // needs no taps' positions
+int64_t duet_gathered_blocks(int64_t channels, int64_t taps);
+void duet_gather(const duet_gathered *product, int64_t block, char *gathered, char *scratch);
+
 void duet_multiply_gathered(const duet_gathered *product, char *scratch);
 
-// How results are cut into tasks: ranges of images, or of rows of one, or of columns of one row; and
-// of panels of m. `area` is the part of a source image that a position takes with it, in elements.
+// How results are cut into tasks: ranges of images, or of rows of one, or of columns of one row;
+// and of panels of m. `area` is the part of a source image that a position takes with it, in elements.
 typedef struct {
   duet_parts images, rows, columns, panels;
   int64_t tasks;

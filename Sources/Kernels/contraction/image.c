@@ -2,29 +2,63 @@
 
 #include <string.h>
 
-#define SORT(type, step)                                                                      \
-  for (int64_t i = 0; i < begin; i++) ((type *)to)[q * run + i] = 0;                         \
-  for (int64_t i = begin; i < end; i++)                                                      \
-    ((type *)to)[q * run + i] = ((const type *)from)[first + i * (step)];                    \
-  for (int64_t i = end; i < run; i++) ((type *)to)[q * run + i] = 0;
+typedef uint32_t four __attribute__((vector_size(16), aligned(4)));
 
-static void sort_columns(const duet_image_copy *x, char *to, const char *from, int64_t es) {
+// Reads nothing behind the last element.
+static inline void copy_four(uint32_t *to, const uint32_t *from) {
+  *(four *)to =
+    __builtin_shufflevector(*(const four *)from, *(const four *)(from + 3), 0, 2, 5, 7);
+}
+
+// to[i] = from[2 * i] for i < count. Rows are often short: the last four overlap those before.
+static void copy_every_second(uint32_t *to, const uint32_t *from, int64_t count) {
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) copy_four(to + i, from + 2 * i);
+  if (i == count) return;
+  if (count >= 4)
+    copy_four(to + count - 4, from + 2 * (count - 4));
+  else
+    for (; i < count; i++) to[i] = from[2 * i];
+}
+
+// The columns of one remainder: begin ..< end of its run lie inside the image, from `first` on.
+typedef struct {
+  int64_t first, begin, end;
+} sorted_run;
+
+static sorted_run run_of(const duet_image_copy *x, int64_t q) {
   int64_t run = duet_image_run(x), step = x->column_step;
+  // Inside the image: 0 <= first + i * step < width.
+  sorted_run r = {.first = x->first_column + q};
+  r.begin = r.first < 0 ? (-r.first + step - 1) / step : 0;
+  r.end = x->width > r.first ? (x->width - r.first + step - 1) / step : 0;
+  if (r.begin > run) r.begin = run;
+  if (r.end > run) r.end = run;
+  if (r.end < r.begin) r.end = r.begin;
+  return r;
+}
+
+#define SORT(type)                                                                         \
+  type *run = (type *)to + q * length;                                                     \
+  const type *source = (const type *)from;                                                 \
+  for (int64_t i = 0; i < r.begin; i++) run[i] = 0;                                        \
+  if (step == 2 && sizeof(type) == 4)                                                      \
+    copy_every_second((uint32_t *)run + r.begin,                                           \
+                      (const uint32_t *)from + r.first + 2 * r.begin, r.end - r.begin);    \
+  else                                                                                     \
+    for (int64_t i = r.begin; i < r.end; i++) run[i] = source[r.first + i * step];         \
+  for (int64_t i = r.end; i < length; i++) run[i] = 0;
+
+static void sort_columns(const duet_image_copy *x, const sorted_run *runs, int64_t length,
+                         char *to, const char *from, int64_t es) {
+  int64_t step = x->column_step;
   for (int64_t q = 0; q < step; q++) {
     if (x->column_is_read && !x->column_is_read[q]) continue;
-    // Inside the image: 0 <= first + i * step < width.
-    int64_t first = x->first_column + q;
-    int64_t begin = first < 0 ? (-first + step - 1) / step : 0;
-    int64_t end = x->width > first ? (x->width - first + step - 1) / step : 0;
-    if (begin > run) begin = run;
-    if (end > run) end = run;
-    if (end < begin) end = begin;
-    if (es == 4 && step == 2) {
-      SORT(uint32_t, 2)
-    } else if (es == 4) {
-      SORT(uint32_t, step)
+    sorted_run r = runs ? runs[q] : run_of(x, q);
+    if (es == 4) {
+      SORT(uint32_t)
     } else {
-      SORT(uint64_t, step)
+      SORT(uint64_t)
     }
   }
 }
@@ -42,6 +76,11 @@ void duet_copy_image(const duet_image_copy *x, char *to, const char *from, int64
   if (left > x->columns) left = x->columns;
   int64_t end = x->width - x->first_column < x->columns ? x->width - x->first_column : x->columns;
   if (end < left) end = left;
+  enum { KEPT_RUNS = 16 };
+  sorted_run kept[KEPT_RUNS], *runs = x->column_step <= KEPT_RUNS ? kept : NULL;
+  int64_t length = duet_image_run(x);
+  if (runs)
+    for (int64_t q = 0; q < x->column_step; q++) runs[q] = run_of(x, q);
   for (int64_t c = 0; c < x->channels; c++)
     for (int64_t r = 0; r < x->rows; r++, to += pitch) {
       int64_t row = x->first_row + r;
@@ -52,7 +91,7 @@ void duet_copy_image(const duet_image_copy *x, char *to, const char *from, int64
       }
       const char *source = from + (c * x->height + row) * x->width * es;
       if (x->column_step > 1) {
-        sort_columns(x, to, source, es);
+        sort_columns(x, runs, length, to, source, es);
         continue;
       }
       memset(to, 0, left * es);
