@@ -109,8 +109,9 @@ static void multiply_task(void *context, int64_t index) {
 void duet_multiply_large(const duet_product *p) {
   const duet_engine *engine = p->engine;
   large_product x = {.p = p, .es = engine->element_size, .panel = 2 * engine->lanes};
-  // Blocks of k are up to half as long again rather than many short ones.
-  int64_t k_blocks = (p->k + engine->k_block / 2) / engine->k_block;
+  // With half the rows in a block of the left operand, blocks of k may be twice as long: the result
+  // is read and written half as often. Up to half as long again rather than many short ones.
+  int64_t k_block = 2 * engine->k_block, k_blocks = (p->k + k_block / 2) / k_block;
   if (k_blocks < 1) k_blocks = 1;
   duet_parts k_parts = duet_split(p->k, (p->k + k_blocks - 1) / k_blocks);
   x.rows = duet_split(p->m, engine->rows);
