@@ -48,6 +48,9 @@ public struct Graph: Sendable {
     self.outputNames = outputNames
   }
 
+  /// A graph in which nothing happens.
+  package static var empty: Graph { Graph(nodes: [], inputs: [], outputs: [], outputNames: []) }
+
   public subscript(id: ValueID) -> Node { nodes[id.index] }
 
   /// A value's dtype and shape.

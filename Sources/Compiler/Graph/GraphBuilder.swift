@@ -24,6 +24,14 @@ public struct GraphBuilder {
     append(.operation(op, operands), try op.resultType(for: operands.map(type(of:))))
   }
 
+  /// How many nodes there are.
+  public var count: Int { nodes.count }
+
+  /// Whether a value is the same at every call.
+  public func isConstant(_ id: ValueID) -> Bool {
+    if case .constant = nodes[id.index].kind { true } else { false }
+  }
+
   /// A value's dtype and shape.
   public func type(of id: ValueID) -> TensorType { nodes[id.index].type }
 

@@ -95,8 +95,9 @@ open class Recorder {
   open func didGoOutside() {}
   /// An operation could not be done, and its result is a failed tensor.
   open func didFail() {}
-  /// The program wants to see elements. The reason why it cannot, or nil.
-  open func reasonNotToRead(_ tensor: Tensor) -> String? { nil }
+  /// The program is about to see all elements of a tensor that has some, or wants to of a symbolic one. The
+  /// reason why it cannot, or nil.
+  open func willRead(_ tensor: Tensor, for operation: String) -> String? { nil }
   /// A symbolic tensor's type is all that is known; its name in printed form.
   open func name(of tensor: Tensor) -> String? { nil }
 }

@@ -46,7 +46,7 @@ extension Tensor {
   /// Whether there are elements that the program may see now; if not, the reason has been noted.
   func isReadable(for operation: String) -> Bool {
     if isFailed { return false }
-    if let reason = ThreadContext.recorder?.reasonNotToRead(self) {
+    if let reason = ThreadContext.recorder?.willRead(self, for: operation) {
       note(OpError(operation, reason))
       return false
     }
@@ -59,6 +59,26 @@ extension Tensor {
       return false
     }
     return true
+  }
+
+  /// The elements' bytes in row-major order, whoever is watching. There are some to read.
+  package var bytes: [UInt8] {
+    let source = ThreadContext.withRecorder(nil) { noGrad { contiguous() } }
+    return withExtendedLifetime(source) {
+      Array(
+        UnsafeRawBufferPointer(start: source.body.pointer, count: source.type.byteCount))
+    }
+  }
+
+  /// A tensor with these elements in row-major order.
+  package init(_ type: TensorType, _ bytes: [UInt8]) {
+    let body = TensorBody(allocating: type)
+    bytes.withUnsafeBytes { bytes in
+      if let base = bytes.baseAddress {
+        body.pointer.copyMemory(from: base, byteCount: Swift.min(bytes.count, type.byteCount))
+      }
+    }
+    self.init(body)
   }
 
   /// The elements in row-major order, whoever is watching. There are some to read.

@@ -7,7 +7,7 @@ extension Tensor: CustomStringConvertible, CustomDebugStringConvertible {
   public var description: String {
     if isFailed { return "Tensor(failed)" }
     if let name = ThreadContext.recorder?.name(of: self) { return symbol(name) }
-    if ThreadContext.recorder?.reasonNotToRead(self) != nil || !hasElements { return symbol("") }
+    if !hasElements { return symbol("") }
     return TensorPrinter(self).text()
   }
 

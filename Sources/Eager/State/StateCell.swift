@@ -93,6 +93,15 @@ public final class StateCell: @unchecked Sendable {
     @inline(__always) set { content = newValue }
   }
 
+  /// The content, if it is of that type, or if there shall be none and is none; nil if it is of another form.
+  package func content(ifOf type: TensorType?, requiresGrad: Bool) -> Tensor?? {
+    lock()
+    defer { unlock() }
+    let fits = matchesLocked(
+      type != nil, type?.dtype ?? .float32, type?.shape ?? [], requiresGrad)
+    return fits ? .some(content) : nil
+  }
+
   /// Whether the content is of that form. For the holder of the lock.
   @inline(__always)
   func matchesLocked(

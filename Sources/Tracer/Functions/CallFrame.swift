@@ -15,6 +15,8 @@ final class CallFrame: @unchecked Sendable {
   /// New memory by the plan's outputs; nil where an output lies in a cell.
   @exclusivity(unchecked) var fresh: [TensorBody?] = []
   @exclusivity(unchecked) var results: [Tensor] = []
+  /// The results' form; a `FormBox` of the function's result type.
+  @exclusivity(unchecked) var form: AnyObject?
 
   /// The function's traces as they were when they had that version.
   @exclusivity(unchecked) var traces: [Trace] = []
@@ -27,9 +29,65 @@ final class CallFrame: @unchecked Sendable {
 
   private var room = UnsafeMutableBufferPointer<UnsafeMutableRawPointer>.allocate(capacity: 16)
 
+  /// What a call that looks at values knows of one of them.
+  struct Value {
+    let address: UnsafeMutableRawPointer
+    /// The tensor, unless the value only exists within the call.
+    let body: Unmanaged<TensorBody>?
+  }
+
+  private var known = UnsafeMutableBufferPointer<Value>.allocate(capacity: 0)
+  /// Memory for values that only exist within the call; the last chunk has room.
+  private var chunks: [UnsafeMutableRawBufferPointer] = []
+  private var used = 0
+
   deinit {
     room.deallocate()
     arguments.deallocate()
+    known.deallocate()
+    for chunk in chunks { chunk.deallocate() }
+  }
+
+  /// Room for that many values. Earlier ones are forgotten.
+  func values(_ count: Int) -> UnsafeMutablePointer<Value> {
+    if known.count < count {
+      known.deallocate()
+      known = .allocate(capacity: count)
+    }
+    return known.baseAddress!
+  }
+
+  /// Memory for a value that only exists within the call.
+  @inline(__always)
+  func room(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    let size = (byteCount + 63) & ~63
+    if let last = chunks.last, used + size <= last.count {
+      defer { used += size }
+      return last.baseAddress! + used
+    }
+    return roomInNewChunk(size)
+  }
+
+  @inline(never)
+  private func roomInNewChunk(_ size: Int) -> UnsafeMutableRawPointer {
+    let total = chunks.reduce(0) { $0 + $1.count }
+    chunks.append(.allocate(byteCount: max(size, total, 4096), alignment: 64))
+    used = size
+    return chunks[chunks.count - 1].baseAddress!
+  }
+
+  /// Forgets an attempt to replay, but not the arguments.
+  func restart() {
+    if !held.isEmpty { held.removeAll(keepingCapacity: true) }
+    while fresh.popLast() != nil {}
+    while results.popLast() != nil {}
+    if chunks.count > 1 {
+      // The next call finds one chunk that is large enough for everything.
+      let total = chunks.reduce(0) { $0 + $1.count }
+      for chunk in chunks { chunk.deallocate() }
+      chunks = [.allocate(byteCount: total, alignment: 64)]
+    }
+    used = 0
   }
 
   /// Notes an argument that is a tensor.
@@ -57,5 +115,6 @@ final class CallFrame: @unchecked Sendable {
     while fresh.popLast() != nil {}
     // One at a time costs less where there is one.
     while results.popLast() != nil {}
+    form = nil
   }
 }

@@ -4,6 +4,26 @@ import DuetRuntime
 
 /// What a traced function has recorded, and why.
 public struct Explanation: Sendable, CustomStringConvertible {
+  /// A value that a closure looks at, and where calls went on from it.
+  public struct Guard: Sendable, CustomStringConvertible {
+    /// What looks: `item`, `asArray`.
+    public let operation: String
+    /// The line of the program, if the program carries line tables.
+    public let location: SourceLocation?
+    public let outcomes: [Outcome]
+
+    public var description: String {
+      "\(operation)\(location.map { " at \($0)" } ?? ""): "
+        + outcomes.map { "\($0.value) × \($0.count)" }.joined(separator: ", ")
+    }
+  }
+
+  /// What a value was, and how many calls found it so.
+  public struct Outcome: Sendable {
+    public let value: String
+    public let count: Int
+  }
+
   /// One recorded trace.
   public struct Entry: Sendable {
     /// Path, dtype and shape of each tensor argument: `argument 0: float32[2, 3]`.
@@ -17,6 +37,8 @@ public struct Explanation: Sendable, CustomStringConvertible {
     /// How many tensors from outside became constants, and their bytes.
     public let constants: (count: Int, bytes: Int)
     public let calls: Int
+    /// The values that the closure looks at, in the order of its program; those behind a branch follow it.
+    public let guards: [Guard]
     /// Why calls run the closure instead of the plan; nil: they replay.
     public let runsEagerlyBecause: String?
     /// What the plan does, in one line.
@@ -29,12 +51,12 @@ public struct Explanation: Sendable, CustomStringConvertible {
   init(_ traces: [Trace]) {
     self.traces = traces.map { trace in
       let state = trace.stateDescription
-      let plan = trace.compiled.plan
+      let plan = (try? trace.whole())?.plan ?? trace.compiled.plan
       return Entry(
         arguments: zip(trace.paths, trace.signature.leaves).map { "\($0): \($1.type)" },
         reason: trace.reason, stateRead: state.read, stateWritten: state.written,
         constants: (trace.constantCount, trace.constantBytes),
-        calls: trace.callCount.load(ordering: .relaxed),
+        calls: trace.callCount.load(ordering: .relaxed), guards: trace.guards,
         runsEagerlyBecause: trace.reasonForEager,
         plan: "\(plan.stepCount) steps, \(plan.fusedGroupCount) fused groups, "
           + "\(plan.arenaByteCount) arena bytes")
@@ -54,6 +76,7 @@ public struct Explanation: Sendable, CustomStringConvertible {
       if !entry.stateWritten.isEmpty {
         lines.append("  writes: " + entry.stateWritten.joined(separator: ", "))
       }
+      lines += entry.guards.map { "  looks at: \($0)" }
       lines.append("  constants: \(entry.constants.count), \(entry.constants.bytes) bytes")
       lines.append("  plan: \(entry.plan)")
       lines.append(
@@ -72,7 +95,7 @@ public struct TracedGraph: Sendable, CustomStringConvertible {
   public let unoptimised: Graph
 
   init(_ trace: Trace) {
-    optimised = trace.compiled.optimized
+    optimised = ((try? trace.whole()) ?? trace.compiled).optimized
     unoptimised = trace.unoptimized
   }
 
@@ -91,7 +114,7 @@ public struct LoweredFunction: Sendable, CustomStringConvertible {
 
   init(_ trace: Trace) {
     graph = TracedGraph(trace)
-    plan = trace.compiled.plan
+    plan = ((try? trace.whole()) ?? trace.compiled).plan
   }
 
   public var description: String { "\(graph)\n\(plan)" }

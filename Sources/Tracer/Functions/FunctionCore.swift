@@ -75,7 +75,7 @@ final class FunctionCore: @unchecked Sendable {
   /// What a call shall do.
   enum Decision {
     /// Take the results from the frame.
-    case replayed(Trace)
+    case replayed
     /// Only the values told that it cannot be done; nothing has changed.
     case failed(Trace, OpError)
     case runEagerly
@@ -123,7 +123,7 @@ final class FunctionCore: @unchecked Sendable {
       do throws(OpError) {
         if try trace.replay(frame) {
           trace.callCount.add(1, ordering: .relaxed)
-          return .replayed(trace)
+          return .replayed
         }
       } catch {
         return .failed(trace, error)
@@ -165,12 +165,49 @@ final class FunctionCore: @unchecked Sendable {
     let results = ThreadContext.withRecorder(recorder) { body(arguments) }
     if results.contains(where: \.isFailed) || recorder.sawFailure { return nil }
     if let failure = recorder.failure { throw failure }
-    let trace = try Trace(
-      recorder, signature: signature, paths: visitor.paths,
-      reason: reason(for: signature, visitor.paths), arguments: arguments, results: results,
-      form: form())
+    recorder.commit()
+    let form = form()
+    if !recorder.guards.isEmpty {
+      for known in traces {
+        guard let known = known as? GuardedTrace, known.signature == signature,
+          known.ownsGradients(of: visitor.tensors),
+          let trace = try known.adding(
+            recorder, arguments: arguments, results: results, form: form)
+        else { continue }
+        keep(trace, insteadOf: known)
+        return trace
+      }
+    }
+    let reason = reason(for: signature, visitor.paths)
+    let trace =
+      recorder.guards.isEmpty
+      ? try Trace(
+        recorder, signature: signature, paths: visitor.paths, reason: reason, arguments: arguments,
+        results: results, form: form)
+      : try GuardedTrace(
+        recorder, signature: signature, paths: visitor.paths, reason: reason, arguments: arguments,
+        results: results, form: form)
     keep(trace)
     return trace
+  }
+
+  /// Puts a trace in the place of one that knows fewer paths.
+  private func keep(_ trace: GuardedTrace, insteadOf known: GuardedTrace) {
+    history.withLock { $0.recorded += 1 }
+    state.withLock { state in
+      defer { version.add(1, ordering: .releasing) }
+      state.frames = []
+      if let place = state.traces.firstIndex(where: { $0 === known }) {
+        state.traces[place] = trace
+      }
+    }
+    if known.reasonGivenUp == nil, let reason = trace.reasonGivenUp {
+      warn("a traced function is run eagerly from here on: \(reason)")
+    }
+  }
+
+  private func warn(_ text: String) {
+    FileHandle.standardError.write(Data("warning: \(text)\n".utf8))
   }
 
   /// Traces from types alone.
@@ -220,10 +257,9 @@ final class FunctionCore: @unchecked Sendable {
       return !history.warned
     }
     if warn {
-      FileHandle.standardError.write(
-        Data(
-          ("warning: a traced function was traced for more than \(maximumTraces) signatures and drops the "
-            + "least used one; its explain() says what keeps changing\n").utf8))
+      self.warn(
+        "a traced function was traced for more than \(maximumTraces) signatures and drops the least used one; its "
+          + "explain() says what keeps changing")
     }
   }
 

@@ -7,16 +7,18 @@ import DuetRuntime
 import Synchronization
 
 /// One recorded run of a closure, compiled: what a call with the same signature does instead of running it.
-final class Trace: @unchecked Sendable {
+class Trace: @unchecked Sendable {
   // Sendable: constant after init but for `callCount`, which is atomic.
 
   let signature: Signature
   let paths: [String]
   let reason: String
+  /// The plan that calls replay; of nothing, if they replay several plans.
   let compiled: CompiledGraph
   let unoptimized: Graph
   /// Why calls run the closure itself; nil: they replay the plan.
-  let reasonForEager: String?
+  var reasonForEager: String? { reasonOfGradients }
+  private let reasonOfGradients: String?
   let constantCount: Int
   let constantBytes: Int
   /// The result's form, which replays fill with their tensors; a `FormBox` of the function's result type.
@@ -56,9 +58,10 @@ final class Trace: @unchecked Sendable {
   /// - Parameters:
   ///   - arguments: The tensors that the closure was given.
   ///   - results: The tensors that the closure returned.
+  ///   - isCompiled: Whether calls replay the whole graph as one plan.
   init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
-    arguments: [Tensor], results: [Tensor], form: AnyObject?
+    arguments: [Tensor], results: [Tensor], form: AnyObject?, isCompiled: Bool = true
   ) throws(OpError) {
     self.form = form
     self.signature = signature
@@ -102,7 +105,8 @@ final class Trace: @unchecked Sendable {
     }
     let graph = recorder.builder.finish(outputs: outputs, outputNames: names)
     unoptimized = graph
-    compiled = try compile(graph, CompileOptions(mayShare: sharing))
+    compiled = try compile(
+      isCompiled ? graph : .empty, CompileOptions(mayShare: isCompiled ? sharing : []))
     outputTypes = types
     let plan = compiled.plan
     let isWritten = Set(writes.map { ObjectIdentifier($0.use.cell) })
@@ -146,17 +150,18 @@ final class Trace: @unchecked Sendable {
       }
     }
     if results.contains(where: { $0.body.autograd?.leadsToSavedValues ?? false }) {
-      reasonForEager =
+      reasonOfGradients =
         "a result can still be differentiated outside (call backward inside, or wrap the call in noGrad)"
     } else if recorder.wentOutside {
-      reasonForEager =
+      reasonOfGradients =
         "backward went into operations outside, through an argument or a tensor that the closure "
         + "captured (detach it, or do those operations inside)"
     } else {
-      reasonForEager = nil
+      reasonOfGradients = nil
     }
     isDirect =
-      reasonForEager == nil && recorder.cells.isEmpty && onlyResult >= 0 && outputTypes.count == 1
+      isCompiled && reasonOfGradients == nil && recorder.cells.isEmpty && onlyResult >= 0
+      && outputTypes.count == 1
       && argumentInputs.count == inputCount && arguments.count == inputCount
       && inputCount <= CallFrame.mostArguments
   }
@@ -175,6 +180,12 @@ final class Trace: @unchecked Sendable {
     where arguments[argument].body.autograd?.gradientCell !== cell { return false }
     return true
   }
+
+  /// The values that the closure looks at.
+  var guards: [Explanation.Guard] { [] }
+
+  /// The whole graph, compiled: what there is to look at.
+  func whole() throws(OpError) -> CompiledGraph { compiled }
 
   /// How many tensors a call gives.
   var resultCount: Int { results.count }
@@ -211,6 +222,7 @@ final class Trace: @unchecked Sendable {
 
     try compiled.plan.run(inputs: inputs, outputs: outputs, times: times)
 
+    frame.form = form
     cells.commit(frame.fresh)
     for write in otherWrites { write.cell.lockedContent = tensor(write.source, frame) }
     if onlyResult >= 0 {
@@ -246,7 +258,7 @@ final class Trace: @unchecked Sendable {
 
   /// The address of a tensor's elements, one behind the other.
   @inline(__always)
-  private func address(of tensor: Tensor, _ frame: CallFrame) -> UnsafeMutableRawPointer {
+  final func address(of tensor: Tensor, _ frame: CallFrame) -> UnsafeMutableRawPointer {
     if tensor.body.isContiguous { return tensor.body.pointer }
     let copy = noGrad { apply(.copy, tensor) }
     frame.held.append(copy)

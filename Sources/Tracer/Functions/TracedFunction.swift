@@ -63,10 +63,10 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
     if frame.visitor.tensors.contains(where: \.isFailed) { return body(repeat each argument) }
     do throws(OpError) {
       switch core.attempt(frame) {
-      case .replayed(let trace): return result(frame.results, trace)
+      case .replayed: return result(frame.results, frame.form)
       case .failed(let trace, let error):
         let failed = fail(error)
-        return result(Array(repeating: failed, count: trace.resultCount), trace)
+        return result(Array(repeating: failed, count: trace.resultCount), trace.form)
       case .runEagerly: return body(repeat each argument)
       case .record: return try record(repeat each argument)
       }
@@ -76,21 +76,28 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
     }
   }
 
-  private func result(_ tensors: [Tensor], _ trace: Trace) -> Result {
+  private func result(_ tensors: [Tensor], _ box: AnyObject?) -> Result {
     if let ofTensor = form.ofTensor { return ofTensor(tensors[0]) }
-    return form.rebuilt((trace.form as! FormBox<Result>).form, tensors[...])
+    return form.rebuilt((box as! FormBox<Result>).form, tensors[...])
   }
 
   private func record(_ argument: repeat each Argument) throws(OpError) -> Result {
     var produced: Result?
     var visitor = TensorVisitor(recordingPaths: true)
     Self.visit(&visitor, repeat each argument)
-    let trace = try core.record(
-      visitor, form: { self.emptied(produced!) },
-      { tensors in
-        produced = self.run(with: tensors, repeat each argument)
-        return self.form.tensors(produced!)
-      })
+    let trace: Trace?
+    do throws(OpError) {
+      trace = try core.record(
+        visitor, form: { self.emptied(produced!) },
+        { tensors in
+          produced = self.run(with: tensors, repeat each argument)
+          return self.form.tensors(produced!)
+        })
+    } catch {
+      guard let produced else { throw error }
+      note(error)
+      return produced
+    }
     guard let trace, trace.reasonForEager == nil else { return produced! }
     // As replays give them: without a place in an autograd graph that is used up.
     let results = form.tensors(produced!)
@@ -156,7 +163,8 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
 
   /// The plan that a call with these arguments runs. Traces from their types if no call has yet.
   public func plan(for argument: repeat each Argument) -> Plan {
-    trace(for: repeat each argument).compiled.plan
+    let trace = trace(for: repeat each argument)
+    return ((try? trace.whole()) ?? trace.compiled).plan
   }
 
   /// Calls the function and times the steps of its plan. The calls have the effects that calls have.

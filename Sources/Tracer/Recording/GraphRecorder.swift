@@ -15,6 +15,8 @@ final class GraphRecorder: Recorder {
     let cell: StateCell
     /// The content before the function, if it was read before being written.
     var wasRead = false
+    /// How many values the program had looked at before it first read the cell.
+    var guardsBeforeRead = 0
     var initial: Tensor?
     var inputIndex: Int?
     /// The tensor that the program got for the initial content.
@@ -24,11 +26,33 @@ final class GraphRecorder: Recorder {
     var wasWritten = false
 
     init(_ cell: StateCell) { self.cell = cell }
+
+    /// Whether the cell has another content now, and not only been written back unchanged.
+    var isChanged: Bool {
+      guard wasWritten else { return false }
+      guard let current, let initialAlias else { return true }
+      return initialAlias.body !== current.body
+    }
+  }
+
+  /// A value that the program has looked at, and what it saw.
+  struct Guard {
+    let value: ValueID
+    /// How many nodes the graph had.
+    let position: Int
+    /// The elements in row-major order.
+    let bytes: [UInt8]
+    let dtype: DType
+    /// The operation that looked: `item`.
+    let operation: String
+    let callSite: CallSite
   }
 
   private(set) var builder = GraphBuilder()
   private(set) var inputs: [InputSource] = []
   private(set) var cells: [CellUse] = []
+  /// In the order of the program. No value is there twice.
+  private(set) var guards: [Guard] = []
   private(set) var constantBytes = 0
   private(set) var constantCount = 0
   /// The first thing that could not be recorded.
@@ -41,6 +65,7 @@ final class GraphRecorder: Recorder {
 
   private var values: [ObjectIdentifier: ValueID] = [:]
   private var cellIndex: [ObjectIdentifier: Int] = [:]
+  private var guarded: Set<ValueID> = []
   // Holds every tensor that has a value, so that no other one can get its identity.
   private var alive: [Tensor] = []
 
@@ -90,6 +115,7 @@ final class GraphRecorder: Recorder {
     let use = use(of: cell)
     if use.wasRead || use.wasWritten { return use.current }
     use.wasRead = true
+    use.guardsBeforeRead = guards.count
     use.initial = value
     guard let value else { return nil }
     let alias =
@@ -108,18 +134,33 @@ final class GraphRecorder: Recorder {
     let use = use(of: cell)
     use.wasWritten = true
     use.current = value
-    return !isSymbolic
+    return false
+  }
+
+  /// Gives the cells the contents that the program has written.
+  func commit() {
+    for use in cells where use.isChanged { use.cell.write(use.current) }
   }
 
   override func didFail() { sawFailure = true }
 
   override func didGoOutside() { wentOutside = true }
 
-  override func reasonNotToRead(_ tensor: Tensor) -> String? {
-    guard knownValue(of: tensor) != nil else { return nil }
-    return
-      "a tensor's value was read while a function is being traced, where it is only known at a call; "
-      + "use which(condition, a, b), or read it outside of the traced function"
+  override func willRead(_ tensor: Tensor, for operation: String) -> String? {
+    guard let id = knownValue(of: tensor), !builder.isConstant(id) else { return nil }
+    guard tensor.hasElements else {
+      return
+        "a tensor's value was read while a function is traced from types alone, where it has none; "
+        + "call the function with tensors instead, or use which(condition, a, b)"
+    }
+    if failure == nil && !guarded.contains(id) {
+      guarded.insert(id)
+      guards.append(
+        Guard(
+          value: id, position: builder.count, bytes: tensor.bytes, dtype: tensor.dtype,
+          operation: operation, callSite: CallSite()))
+    }
+    return nil
   }
 
   override func name(of tensor: Tensor) -> String? {
