@@ -26,7 +26,7 @@ import Testing
     }
     // Gradients that appear and disappear may take a trace each; the other calls replay.
     let traces = function.explain().traces
-    #expect(traces.allSatisfy { $0.runsEagerlyBecause == nil })
+    #expect(traces.allSatisfy { $0.runsEagerlyBecause == nil }, "\(function.explain())")
     #expect(traces.reduce(0) { $0 + $1.calls } >= 2, "\(function.explain())")
   }
 }
