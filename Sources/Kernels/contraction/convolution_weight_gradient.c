@@ -301,16 +301,7 @@ static void copy_task(void *context, int64_t index) {
       const char *from =
         (const char *)c->operand[1] + ((p * c->in_height + row) * c->in_width + first) * es;
       memset(to, 0, begin * es);
-#define COPY(type, step)                                                                      \
-  for (int64_t j = begin; j < end; j++) ((type *)to)[j] = ((const type *)from)[j * (step)];
-      if (es == 4 && step == 2) {
-        COPY(uint32_t, 2)
-      } else if (es == 4) {
-        COPY(uint32_t, step)
-      } else {
-        COPY(uint64_t, step)
-      }
-#undef COPY
+      duet_copy_columns(to, from, begin, end, step, es);
       memset(to + end * es, 0, (c->out_width - end) * es);
     }
   }

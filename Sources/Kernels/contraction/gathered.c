@@ -278,16 +278,7 @@ static void copy_compact(const gathering *g, char *to, const char *source, int64
           continue;
         }
         memset(to, 0, begin * es);
-#define COPY(type, step)                                                                      \
-  for (int64_t j = begin; j < end; j++) ((type *)to)[j] = ((const type *)from)[j * (step)];
-        if (es == 4 && step == 2) {
-          COPY(uint32_t, 2)
-        } else if (es == 4) {
-          COPY(uint32_t, step)
-        } else {
-          COPY(uint64_t, step)
-        }
-#undef COPY
+        duet_copy_columns(to, from, begin, end, step, es);
         memset(to + end * es, 0, (x->columns - end) * es);
       }
 }

@@ -56,4 +56,19 @@ static inline duet_conv2d_call duet_merged_rows(const duet_conv2d_call *call) {
   return c;
 }
 
+// Columns begin ..< end of a row of elements of four or eight bytes, each `step` columns behind the one before.
+static inline void duet_copy_columns(char *to, const char *from, int64_t begin, int64_t end,
+                                     int64_t step, int64_t es) {
+#define COPY(type, step)                                                                      \
+  for (int64_t j = begin; j < end; j++) ((type *)to)[j] = ((const type *)from)[j * (step)];
+  if (es == 4 && step == 2) {
+    COPY(uint32_t, 2)
+  } else if (es == 4) {
+    COPY(uint32_t, step)
+  } else {
+    COPY(uint64_t, step)
+  }
+#undef COPY
+}
+
 #endif

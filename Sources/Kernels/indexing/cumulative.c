@@ -87,26 +87,23 @@ SCAN_ROWS(min_double, double, smaller_double)
 typedef void (*rows_function)(void *, const void *, int64_t, int64_t);
 typedef void (*step_function)(void *, const void *, const void *, int64_t);
 
-#define FOUR(sums, extremes)                                                        \
-  {sum_##sums##_rows, product_##sums##_rows, max_##extremes##_rows, min_##extremes##_rows}
-static const rows_function rows_functions[DUET_DTYPE_COUNT][4] = {
-    [DUET_UINT8] = FOUR(8, u8),          [DUET_INT8] = FOUR(8, i8),
-    [DUET_INT16] = FOUR(16, i16),        [DUET_INT32] = FOUR(32, i32),
-    [DUET_INT64] = FOUR(64, i64),        [DUET_FLOAT16] = FOUR(float, float),
+// What a running operation does in one type: whole rows, or one step of many rows side by side.
+typedef struct {
+  rows_function rows;
+  step_function step;
+} running;
+#define RUNNING(operation, type) {operation##_##type##_rows, operation##_##type##_step}
+#define FOUR(sums, extremes)                                                     \
+  {RUNNING(sum, sums), RUNNING(product, sums), RUNNING(max, extremes), RUNNING(min, extremes)}
+static const running running_functions[DUET_DTYPE_COUNT][4] = {
+    [DUET_UINT8] = FOUR(8, u8),           [DUET_INT8] = FOUR(8, i8),
+    [DUET_INT16] = FOUR(16, i16),         [DUET_INT32] = FOUR(32, i32),
+    [DUET_INT64] = FOUR(64, i64),         [DUET_FLOAT16] = FOUR(float, float),
     [DUET_BFLOAT16] = FOUR(float, float), [DUET_FLOAT32] = FOUR(float, float),
     [DUET_FLOAT64] = FOUR(double, double),
 };
 #undef FOUR
-#define FOUR(sums, extremes)                                                        \
-  {sum_##sums##_step, product_##sums##_step, max_##extremes##_step, min_##extremes##_step}
-static const step_function step_functions[DUET_DTYPE_COUNT][4] = {
-    [DUET_UINT8] = FOUR(8, u8),          [DUET_INT8] = FOUR(8, i8),
-    [DUET_INT16] = FOUR(16, i16),        [DUET_INT32] = FOUR(32, i32),
-    [DUET_INT64] = FOUR(64, i64),        [DUET_FLOAT16] = FOUR(float, float),
-    [DUET_BFLOAT16] = FOUR(float, float), [DUET_FLOAT32] = FOUR(float, float),
-    [DUET_FLOAT64] = FOUR(double, double),
-};
-#undef FOUR
+#undef RUNNING
 
 // One row of a 16-bit float, block by block behind the running value.
 static void scan_half_row(const duet_cumulative_call *c, char *y, const char *x) {
@@ -114,7 +111,7 @@ static void scan_half_row(const duet_cumulative_call *c, char *y, const char *x)
   for (int64_t i = 0; i < c->axis; i += WIDTH) {
     int64_t n = duet_min(WIDTH, c->axis - i), before = i > 0;
     duet_widen_halves(c->dtype, wide + before, x + i * 2, n);
-    rows_functions[c->dtype][c->operation](wide, wide, 1, n + before);
+    running_functions[c->dtype][c->operation].rows(wide, wide, 1, n + before);
     duet_narrow_halves(c->dtype, y + i * 2, wide + before, n);
     wide[0] = wide[n + before - 1];
   }
@@ -123,7 +120,7 @@ static void scan_half_row(const duet_cumulative_call *c, char *y, const char *x)
 // Up to WIDTH positions behind the axis.
 static void scan_block(const duet_cumulative_call *c, char *y, const char *x, int64_t width,
                        int64_t size) {
-  step_function step = step_functions[c->dtype][c->operation];
+  step_function step = running_functions[c->dtype][c->operation].step;
   int64_t stride = c->inner * size;
   if (!duet_is_half(c->dtype)) {
     memmove(y, x, (size_t)(width * size));
@@ -148,7 +145,7 @@ static void run(void *context, int64_t task) {
   const char *x = c->operand[1];
   if (c->inner == 1 && !duet_is_half(c->dtype)) {
     int64_t at = first * c->axis * size;
-    rows_functions[c->dtype][c->operation](y + at, x + at, last - first, c->axis);
+    running_functions[c->dtype][c->operation].rows(y + at, x + at, last - first, c->axis);
     return;
   }
   for (int64_t unit = first; unit < last; unit++) {

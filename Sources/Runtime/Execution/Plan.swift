@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// `run` may be called from several threads at once; each call works on an instance of its own.
 public final class Plan: @unchecked Sendable {
-  // Sendable: constant after init but for `idle`, which its lock guards.
+  // Sendable: constant after init but for `idle`, which its lock guards, and `spare`, which is atomic.
 
   /// The dtypes and shapes of the arguments and results of `run`.
   public let inputTypes: [TensorType]

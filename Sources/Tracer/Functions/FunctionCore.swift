@@ -201,7 +201,7 @@ final class FunctionCore: @unchecked Sendable {
         state.traces[place] = trace
       }
     }
-    if known.reasonGivenUp == nil, let reason = trace.reasonGivenUp {
+    if known.reasonToGiveUp == nil, let reason = trace.reasonToGiveUp {
       warn("a traced function is run eagerly from here on: \(reason)")
     }
   }
@@ -276,7 +276,7 @@ final class FunctionCore: @unchecked Sendable {
     let closest = differences.min { $0.count < $1.count }!
     return closest.isEmpty
       ? "the state that the function reads changed its form (dtype, shape, or whether it was there), "
-        + "or gradients go to other arguments"
+        + "gradients go to other arguments, or a value that it looks at led where no call went before"
       : closest.joined(separator: "; ")
   }
 }

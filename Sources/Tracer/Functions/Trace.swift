@@ -95,10 +95,7 @@ class Trace: @unchecked Sendable {
     var writes: [(use: GraphRecorder.CellUse, source: Source)] = []
     var sharing: [(output: Int, input: Int)] = []
     for use in recorder.cells.sorted(by: { $0.cell.sequence < $1.cell.sequence })
-    where use.wasWritten {
-      if let current = use.current, let alias = use.initialAlias, alias.body === current.body {
-        continue  // written back unchanged
-      }
+    where use.isChanged {
       let from = use.current.map { source($0, use.cell.name) } ?? .nothing
       if case .output(let j) = from, let i = use.inputIndex { sharing.append((j, i)) }
       writes.append((use, from))

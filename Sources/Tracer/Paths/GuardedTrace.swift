@@ -13,9 +13,12 @@ import Foundation
 /// changed nothing, and records the closure instead. So has one that finds a cell changed by another thread; it
 /// starts again.
 final class GuardedTrace: Trace, @unchecked Sendable {
+  // Sendable: as its superclass; what it adds is constant, and counts uses in atomics.
+
   private let root: Segment
   private let valueCount: Int
-  private let reasonToGiveUp: String?
+  /// Why calls will run the closure because of the values that it looks at; nil: they replay.
+  let reasonToGiveUp: String?
   /// How often the closure did something else although it had seen the same.
   private let contradictions: Int
 
@@ -56,9 +59,6 @@ final class GuardedTrace: Trace, @unchecked Sendable {
   }
 
   override var reasonForEager: String? { super.reasonForEager ?? reasonToGiveUp }
-
-  /// Why calls will run the closure because of the values that it looks at; nil: they replay.
-  var reasonGivenUp: String? { reasonToGiveUp }
 
   override var guards: [Explanation.Guard] { root.guards }
 

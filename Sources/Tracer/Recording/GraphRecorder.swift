@@ -42,7 +42,6 @@ final class GraphRecorder: Recorder {
     let position: Int
     /// The elements in row-major order.
     let bytes: [UInt8]
-    let dtype: DType
     /// The operation that looked: `item`.
     let operation: String
     let callSite: CallSite
@@ -157,7 +156,7 @@ final class GraphRecorder: Recorder {
       guarded.insert(id)
       guards.append(
         Guard(
-          value: id, position: builder.count, bytes: tensor.bytes, dtype: tensor.dtype,
+          value: id, position: builder.count, bytes: tensor.bytes,
           operation: operation, callSite: CallSite()))
     }
     return nil
