@@ -86,6 +86,60 @@ import Testing
     }
   }
 
+  @Test func aPageGoesBackOnceNothingOnItIsInUse() async {
+    await #expect(processExitsWith: .success) {
+      Allocator.trim()
+      var held: Storage? = Storage.allocate(byteCount: 5_000)
+      for _ in 0..<2 { withExtendedLifetime(Storage.allocate(byteCount: 700_000)) {} }
+      let cached = Allocator.statistics.cachedBytes
+      #expect(cached >= 700_000)
+      Allocator.trim()
+      #expect(Allocator.statistics.cachedBytes == cached)
+      let base = held!.base
+      held = nil
+      let again = Storage.allocate(byteCount: 5_000)
+      #expect(again.base == base)
+      withExtendedLifetime(again) {}
+    }
+    await #expect(processExitsWith: .success) {
+      var held: [Storage] = (0..<40).map { Storage.allocate(byteCount: 1_000 + 30_000 * $0) }
+      #expect(Allocator.statistics.systemAllocations < 40)
+      while !held.isEmpty { held.removeLast() }
+      Allocator.trim()
+      #expect(Allocator.statistics.cachedBytes == 0)
+      #expect(Allocator.statistics.liveBytes == 0)
+    }
+  }
+
+  @Test func threadsGetBlocksOfTheirOwn() async {
+    await #expect(processExitsWith: .success) {
+      await withTaskGroup(of: Void.self) { group in
+        for thread in 0..<4 {
+          group.addTask {
+            var draw = SplitMix64(UInt64(thread))
+            var held: [(storage: Storage, mark: UInt8)] = []
+            for i in 0..<3000 {
+              if i % 500 == 499 { Allocator.trim() }
+              if held.count < 20 || draw.int(0...1) == 0 {
+                let storage = Storage.allocate(
+                  byteCount: draw.int(961...(1 << draw.int(10...21))))
+                let mark = UInt8(truncatingIfNeeded: i &* 4 &+ thread)
+                storage.base.initializeMemory(
+                  as: UInt8.self, repeating: mark, count: storage.byteCount)
+                held.append((storage, mark))
+              } else {
+                let (storage, mark) = held.remove(at: draw.int(0...held.count - 1))
+                let bytes = UnsafeRawBufferPointer(
+                  start: storage.base, count: storage.byteCount)
+                if bytes.contains(where: { $0 != mark }) { Issue.record("blocks overlap") }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
   @Test func aTrainedModelNeedsNoMoreMemoryAsItGoesOn() async {
     await #expect(processExitsWith: .success) {
       let w = Parameter(ones([64, 64]), name: "w")

@@ -43,6 +43,7 @@ public func matmul(_ a: Tensor, _ b: Tensor, dtype: DType) -> Tensor {
 ///
 /// One operation with the bits of `matmul(x, weight.T) + bias`, where x is taken as one matrix of all its rows.
 public func linear(_ x: Tensor, _ weight: Tensor, _ bias: Tensor? = nil) -> Tensor {
+  if let result = fastLinear(x.body, weight.body, bias?.body) { return Tensor(result) }
   guard let bias else {
     let (x, weight) = promotedPair(x, weight)
     return apply(.linear, x, weight)

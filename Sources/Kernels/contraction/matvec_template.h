@@ -15,6 +15,31 @@ DUET_INLINE ELEMENT NAME(add_lanes)(NAME(lanes16) v) {
   return x[0];
 }
 
+// The same for four sums at once, which lie side by side once they are short.
+DUET_INLINE void NAME(add_lanes_of_four)(ELEMENT *y, const NAME(lanes16) v[4]) {
+  typedef NAME(lanes16) vector;
+  // [sum 0 | sum 1] and [sum 2 | sum 3], 8 lanes each.
+  vector eights[2];
+#pragma clang loop unroll(full)
+  for (int i = 0; i < 2; i++)
+    eights[i] = __builtin_shufflevector(v[2 * i], v[2 * i + 1], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18,
+                                        19, 20, 21, 22, 23) +
+                __builtin_shufflevector(v[2 * i], v[2 * i + 1], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25,
+                                        26, 27, 28, 29, 30, 31);
+  vector fours = __builtin_shufflevector(eights[0], eights[1], 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18,
+                                         19, 24, 25, 26, 27) +
+                 __builtin_shufflevector(eights[0], eights[1], 4, 5, 6, 7, 12, 13, 14, 15, 20, 21,
+                                         22, 23, 28, 29, 30, 31);
+  fours = fours + __builtin_shufflevector(fours, fours, 2, 3, 2, 3, 6, 7, 6, 7, 10, 11, 10, 11, 14,
+                                          15, 14, 15);
+  fours = fours + __builtin_shufflevector(fours, fours, 1, 1, 2, 3, 5, 5, 6, 7, 9, 9, 10, 11, 13, 13,
+                                          14, 15);
+  y[0] = fours[0];
+  y[1] = fours[4];
+  y[2] = fours[8];
+  y[3] = fours[12];
+}
+
 DUET_INLINE NAME(lanes16) NAME(first_lanes)(const ELEMENT *from, int64_t count) {
   ELEMENT x[16] = {0};
   for (int64_t l = 0; l < count; l++) x[l] = from[l];
@@ -48,6 +73,10 @@ DUET_INLINE void NAME(dot_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT
       for (int64_t l = 0; l < k - p; l++) kept[l] = made[l];
       memcpy(&sum[i], kept, sizeof kept);
     }
+  }
+  if (rows == 4) {
+    NAME(add_lanes_of_four)(y, sum);
+    return;
   }
 #pragma clang loop unroll(full)
   for (int i = 0; i < rows; i++) y[i] = NAME(add_lanes)(sum[i]);

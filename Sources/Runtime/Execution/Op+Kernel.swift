@@ -302,11 +302,7 @@ struct KernelEncoder {
   private func linear(
     _ output: TensorView, _ x: TensorView, weight: TensorView, bias: TensorView?
   ) {
-    var block = duet_matmul_call()
-    (block.dtype, block.result_dtype) = (output.code, output.code)
     let rank = x.shape.rank
-    block.n = Int64(weight.shape[0])
-    block.k = Int64(weight.shape[1])
     // Leading axes that lie one behind the other are rows of one matrix; others are a batch.
     var rows = 1
     var rowStride = 0
@@ -323,11 +319,12 @@ struct KernelEncoder {
       }
       axis -= 1
     }
-    block.m = Int64(rows)
+    var block = duet_matmul_call(
+      linear: output.code, rows: rows, n: weight.shape[0], k: weight.shape[1])
     block.left_stride = (Int64(rowStride), Int64(x.layout.strides[rank - 1]))
     block.right_stride = (Int64(weight.layout.strides[1]), Int64(weight.layout.strides[0]))
     let batch = x.shape[..<axis].reduce(1, &*)
-    block.vector = (batch == 1 && rows == 1) || weight.shape[0] == 1 ? 1 : 0
+    if batch != 1 && weight.shape[0] != 1 { block.vector = 0 }
     if axis > 0 {
       let leading = Shape(x.shape[..<axis])
       block.batch_rank = Int32(axis)
@@ -386,6 +383,35 @@ struct KernelEncoder {
     for (i, input) in inputs.enumerated() { pointers[i + 1] = input.pointer }
     sink(kernel, call, MemoryLayout<Block>.size)
   }
+}
+
+extension duet_matmul_call {
+  /// A product of contiguous rows `[rows, k]` with a contiguous weight `[n, k]` seen as `[k, n]`.
+  fileprivate init(linear dtype: duet_dtype, rows: Int, n: Int, k: Int) {
+    self.init()
+    (self.dtype, result_dtype) = (dtype, dtype)
+    (m, self.n, self.k) = (Int64(rows), Int64(n), Int64(k))
+    left_stride = (Int64(k), 1)
+    right_stride = (1, Int64(k))
+    vector = rows == 1 || n == 1 ? 1 : 0
+  }
+}
+
+/// Computes x Wᵀ + b at once, for contiguous `[rows, k]`, `[n, k]` and `[n]` of one dtype, into contiguous
+/// `[rows, n]`: what the kernel of `Op.linear` does with them.
+@inline(__always)
+package func executeLinear(
+  _ output: UnsafeMutableRawPointer, _ dtype: DType, rows: Int, n: Int, k: Int,
+  _ x: UnsafeMutableRawPointer, weight: UnsafeMutableRawPointer, bias: UnsafeMutableRawPointer?
+) {
+  var block = duet_matmul_call(linear: dtype.code, rows: rows, n: n, k: k)
+  (block.operand.0, block.operand.1, block.operand.2) = (output, x, weight)
+  if let bias {
+    block.operand.3 = bias
+    block.has_bias = 1
+    block.bias_stride = 1
+  }
+  _ = duet_matmul(&block)
 }
 
 extension DType {

@@ -15,7 +15,7 @@ public enum Allocator {
     public var peakBytes: Int
     /// Bytes kept for later use.
     public var cachedBytes: Int
-    /// Blocks that had to be asked from the system.
+    /// How often memory had to be asked from the system.
     public var systemAllocations: Int
   }
 
@@ -39,20 +39,29 @@ public enum Allocator {
     }
   }
 
-  /// Gives everything that is kept back to the system.
+  /// Gives what is kept back to the system; blocks under 2 MiB only if nothing else on their page is in use.
   public static func trim() {
-    for sizeClass in classes {
-      var list = sizeClass.lock.withLock { head in
-        let all = Link(head)
-        head = 0
-        return all
-      }
-      while let block = list.block {
-        list = Link(block.load(as: UInt.self))
+    for sizeClass in classes[slabClassCount...] {
+      for address in sizeClass.takeAll() {
         cached.subtract(sizeClass.byteCount, ordering: .relaxed)
-        free(block)
+        free(UnsafeMutableRawPointer(bitPattern: address))
       }
     }
+    trimSlabs()
+  }
+
+  private static func trimSlabs() {
+    var blocks: [(address: UInt, sizeClass: Int)] = []
+    for (index, sizeClass) in classes[..<slabClassCount].enumerated() {
+      blocks += sizeClass.takeAll().map { ($0, index) }
+    }
+    var released = blocks.reduce(0) { $0 + classes[$1.sizeClass].byteCount }
+    for block in Slabs.release(blocks, size: { classes[$0].byteCount }) {
+      let sizeClass = classes[block.sizeClass]
+      released -= sizeClass.byteCount
+      sizeClass.put(block.address)
+    }
+    cached.subtract(released, ordering: .relaxed)
   }
 
   // Size classes: four to a doubling, from 1 KiB up.
@@ -61,11 +70,41 @@ public enum Allocator {
     /// The address of the first free block; 0: none.
     let lock = Mutex<UInt>(0)
     init(_ byteCount: Int) { self.byteCount = byteCount }
-  }
 
-  private struct Link {
-    let block: UnsafeMutableRawPointer?
-    init(_ address: UInt) { block = UnsafeMutableRawPointer(bitPattern: address) }
+    /// The address of a free block; 0 where there is none.
+    @inline(__always)
+    func take() -> UInt {
+      lock.withLock { head in
+        let block = head
+        if let pointer = UnsafeMutableRawPointer(bitPattern: block) {
+          head = pointer.load(as: UInt.self)
+        }
+        return block
+      }
+    }
+
+    /// Keeps a free block.
+    @inline(__always)
+    func put(_ address: UInt) {
+      lock.withLock { head in
+        UnsafeMutableRawPointer(bitPattern: address)!.storeBytes(of: head, as: UInt.self)
+        head = address
+      }
+    }
+
+    /// The addresses of all free blocks.
+    func takeAll() -> [UInt] {
+      var next = lock.withLock { head in
+        defer { head = 0 }
+        return head
+      }
+      var all: [UInt] = []
+      while let block = UnsafeMutableRawPointer(bitPattern: next) {
+        all.append(next)
+        next = block.load(as: UInt.self)
+      }
+      return all
+    }
   }
 
   private static let smallestShift = 10
@@ -77,7 +116,10 @@ public enum Allocator {
   private static let cached = Atomic<Int>(0)
   private static let system = Atomic<Int>(0)
   private static let limit = Atomic<Int>(Int(ProcessInfo.processInfo.physicalMemory / 4))
-  private static let hugePage = 2 << 20
+  /// Blocks of the classes before this one are cut from slabs.
+  private static let slabClassCount = classes.firstIndex { $0.byteCount >= Slabs.byteCount }!
+  /// What was released beyond the limit since the slabs were last looked through.
+  private static let beyondLimit = Atomic<Int>(0)
 
   /// The class of the smallest blocks that hold so many bytes.
   static func sizeClass(for byteCount: Int) -> Int {
@@ -91,19 +133,12 @@ public enum Allocator {
   static func allocate(_ byteCount: Int, _ index: Int) -> UnsafeMutableRawPointer? {
     guard index < classes.count else { return nil }
     let sizeClass = classes[index]
-    let found = sizeClass.lock.withLock { head -> UInt in
-      let block = head
-      if let pointer = UnsafeMutableRawPointer(bitPattern: block) {
-        head = pointer.load(as: UInt.self)
-      }
-      return block
-    }
-    if let block = UnsafeMutableRawPointer(bitPattern: found) {
+    if let block = UnsafeMutableRawPointer(bitPattern: sizeClass.take()) {
       cached.subtract(sizeClass.byteCount, ordering: .relaxed)
       noteLive(sizeClass.byteCount)
       return block
     }
-    guard let block = systemBlock(sizeClass.byteCount) else { return nil }
+    guard let block = systemBlock(index) else { return nil }
     noteLive(sizeClass.byteCount)
     return block
   }
@@ -113,13 +148,27 @@ public enum Allocator {
     live.subtract(sizeClass.byteCount, ordering: .relaxed)
     let kept = cached.add(sizeClass.byteCount, ordering: .relaxed).newValue
     if kept > limit.load(ordering: .relaxed) {
+      releaseBeyondLimit(block, index)
+    } else {
+      sizeClass.put(UInt(bitPattern: block))
+    }
+  }
+
+  /// A large block goes back to the system; a small one can only be part of a page that does.
+  @inline(never)
+  private static func releaseBeyondLimit(_ block: UnsafeMutableRawPointer, _ index: Int) {
+    let sizeClass = classes[index]
+    if index >= slabClassCount {
       cached.subtract(sizeClass.byteCount, ordering: .relaxed)
       free(block)
       return
     }
-    sizeClass.lock.withLock { head in
-      block.storeBytes(of: head, as: UInt.self)
-      head = UInt(bitPattern: block)
+    sizeClass.put(UInt(bitPattern: block))
+    // Looking through everything for every block would be slow where pages stay in use.
+    let waiting = beyondLimit.add(sizeClass.byteCount, ordering: .relaxed).newValue
+    if waiting > min(limit.load(ordering: .relaxed) / 16, Slabs.byteCount) {
+      beyondLimit.store(0, ordering: .relaxed)
+      trimSlabs()
     }
   }
 
@@ -130,22 +179,39 @@ public enum Allocator {
 
   static func noteDead(_ byteCount: Int) { live.subtract(byteCount, ordering: .relaxed) }
 
-  private static func systemBlock(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+  private static func systemBlock(_ index: Int) -> UnsafeMutableRawPointer? {
     // Work worth sharing between threads has operands of this kind, so the pool is there before it.
     ThreadPool.install()
-    var block: UnsafeMutableRawPointer?
-    let huge = byteCount >= hugePage
-    let alignment = huge ? hugePage : 64
-    if posix_memalign(&block, alignment, byteCount) != 0 {
-      // What is kept for later use may be what is missing now.
-      trim()
-      guard posix_memalign(&block, alignment, byteCount) == 0 else { return nil }
+    if let block = freshBlock(index) { return block }
+    // What is kept for later use may be what is missing now.
+    trim()
+    return freshBlock(index)
+  }
+
+  private static func freshBlock(_ index: Int) -> UnsafeMutableRawPointer? {
+    let size = classes[index].byteCount
+    if index >= slabClassCount {
+      guard let block = Slabs.pages(size) else { return nil }
+      system.add(1, ordering: .relaxed)
+      return block
     }
-    guard let block else { return nil }
-    #if os(Linux)
-      if huge { madvise(block, byteCount, MADV_HUGEPAGE) }
-    #endif
-    system.add(1, ordering: .relaxed)
+    guard let (block, isFresh) = Slabs.block(size, leftOver: keep) else { return nil }
+    if isFresh { system.add(1, ordering: .relaxed) }
     return block
+  }
+
+  /// Cuts the end of a slab into free blocks.
+  /// - Returns: Their bytes; the last few hundred are not worth a block.
+  private static func keep(_ rest: Range<UInt>) -> Int {
+    var next = rest.lowerBound
+    for sizeClass in classes[..<slabClassCount].reversed() {
+      while rest.upperBound - next >= sizeClass.byteCount {
+        sizeClass.put(next)
+        next += UInt(sizeClass.byteCount)
+      }
+    }
+    let kept = Int(next - rest.lowerBound)
+    cached.add(kept, ordering: .relaxed)
+    return kept
   }
 }

@@ -65,8 +65,10 @@ final class GraphRecorder: Recorder {
   private var values: [ObjectIdentifier: ValueID] = [:]
   private var cellIndex: [ObjectIdentifier: Int] = [:]
   private var guarded: Set<ValueID> = []
-  // Holds every tensor that has a value, so that no other one can get its identity.
+  // Holds tensors that have a value, so that no other one can get their identity.
   private var alive: [Tensor] = []
+  /// The bytes of `alive` after those that nobody else knows were let go of, and those that came since.
+  private var (keptBytes, newBytes) = (0, 0)
 
   // MARK: Values
 
@@ -93,6 +95,25 @@ final class GraphRecorder: Recorder {
   private func assign(_ id: ValueID, to tensor: Tensor) {
     values[ObjectIdentifier(tensor.body)] = id
     alive.append(tensor)
+    guard tensor.hasElements else { return }
+    newBytes += tensor.type.byteCount
+    if newBytes > max(keptBytes / 8, 1 << 20) { letGo() }
+  }
+
+  /// Lets go of the tensors that the program has let go of: recording shall not need more memory than running.
+  private func letGo() {
+    (keptBytes, newBytes) = (0, 0)
+    var kept = 0
+    for i in alive.indices {
+      if isKnownUniquelyReferenced(&alive[i].body) {
+        values[ObjectIdentifier(alive[i].body)] = nil
+      } else {
+        keptBytes += alive[i].hasElements ? alive[i].type.byteCount : 0
+        alive.swapAt(kept, i)
+        kept += 1
+      }
+    }
+    alive.removeLast(alive.count - kept)
   }
 
   // MARK: What the thread does
