@@ -183,6 +183,7 @@ public final class Plan: @unchecked Sendable {
       (steps + i).initialize(to: duet_step(kernel: entry.kernel, call: blocks + entry.offset))
     }
     // More than what fits into a storage object itself, so that the arena starts on a cache line.
+    Allocator.prepareForLongUse(of: arenaByteCount)
     let arena = Storage.allocate(byteCount: max(arenaByteCount, 1 << 10))
     for (offset, place) in fixed {
       let address: UnsafeMutableRawPointer

@@ -64,6 +64,12 @@ public enum Allocator {
     cached.subtract(released, ordering: .relaxed)
   }
 
+  /// Makes room for a large block that stays, and does the work that the blocks kept for later use were there for:
+  /// they go back to the system, so that both are not there at once.
+  static func prepareForLongUse(of byteCount: Int) {
+    if byteCount >= Slabs.byteCount && cached.load(ordering: .relaxed) >= byteCount { trim() }
+  }
+
   // Size classes: four to a doubling, from 1 KiB up.
   final class SizeClass: Sendable {
     let byteCount: Int
