@@ -28,7 +28,15 @@ final class Limits {
   /// How a case's bytes move.
   private struct Traffic: Hashable {
     let bytes: Int
-    let isReadOnly: Bool
+    /// Arrays read for each that is written; 0 where next to nothing is written.
+    let readsPerWrite: Int
+
+    init(_ cost: Cost) {
+      // What is written of larger arrays goes past the caches: more bytes tell no more.
+      bytes = min(Int(cost.bytes), 768 << 20)
+      let ratio = cost.reads / max(cost.writes, 1)
+      readsPerWrite = ratio > 9 ? 0 : ratio < 1.5 ? 1 : ratio < 3 ? 2 : 4
+    }
   }
 
   init(_ plan: SamplingPlan) {
@@ -58,7 +66,7 @@ final class Limits {
     }
     _ = duet_use_isa(isa)
     for mebibytes in [4, 256] {
-      let arrays = Arrays(count: 3, byteCount: mebibytes << 20)
+      let arrays = Arrays(count: 5, byteCount: mebibytes << 20)
       for count in counts {
         setThreadCount(count)
         for kind in Self.kinds {
@@ -76,13 +84,12 @@ final class Limits {
     return found!.best
   }
 
-  /// Bytes per second for that much traffic: of arrays that hold as many bytes altogether, so that
-  /// what fits a cache is judged by that cache.
+  /// Bytes per second for that much traffic with as many reads for a write: of arrays that hold as
+  /// many bytes altogether, so that what fits a cache is judged by that cache.
   func bandwidth(of cost: Cost) -> Double {
-    let isReadOnly = cost.writes < cost.bytes / 10
-    let traffic = Traffic(bytes: min(Int(cost.bytes), 768 << 20), isReadOnly: isReadOnly)
+    let traffic = Traffic(cost)
     if let known = bandwidths[traffic] { return known }
-    let kinds = Self.kinds.filter { ($0.limit == DUET_LIMIT_READ) == isReadOnly }
+    let kinds = Self.kinds.filter { $0.readsPerWrite == traffic.readsPerWrite }
     let best = kinds.map { kind in
       let size = max(4096, traffic.bytes / kind.arrays) / 1024 * 1024
       return bandwidth(
@@ -99,6 +106,8 @@ final class Limits {
     let name: String
     let limit: duet_limit
     let arrays: Int
+
+    var readsPerWrite: Int { arrays - 1 }
   }
 
   private static let kinds = [
@@ -107,6 +116,8 @@ final class Limits {
     Kind(name: "copy_streamed", limit: DUET_LIMIT_COPY_STREAMED, arrays: 2),
     Kind(name: "triad", limit: DUET_LIMIT_TRIAD, arrays: 3),
     Kind(name: "triad_streamed", limit: DUET_LIMIT_TRIAD_STREAMED, arrays: 3),
+    Kind(name: "sum_of_4", limit: DUET_LIMIT_SUM_OF_4, arrays: 5),
+    Kind(name: "sum_of_4_streamed", limit: DUET_LIMIT_SUM_OF_4_STREAMED, arrays: 5),
   ]
 
   private func arithmetic(_ name: String, _ limit: duet_limit, _ threads: Int) -> Rate {
@@ -132,6 +143,8 @@ final class Limits {
     call.operand.0 = bases[0]
     call.operand.1 = bases[kind.arrays > 1 ? 1 : 0]
     call.operand.2 = bases[kind.arrays > 2 ? 2 : 0]
+    call.operand.3 = bases[kind.arrays > 3 ? 3 : 0]
+    call.operand.4 = bases[kind.arrays > 4 ? 4 : 0]
     let once = max(1e-7, seconds { _ = duet_limit_run(&call) })
     let turns = max(1, Int(sample / once))
     let work = Double(kind.arrays * arrays.byteCount * turns)

@@ -76,7 +76,7 @@ func limitsTable(_ limits: Limits) -> String {
   var text = "limits of this machine, GFLOP/s and GB/s, best (median)\n"
   for rate in limits.rates {
     let size = rate.mebibytes.map { "\($0) MiB arrays" } ?? rate.instructions
-    text += rate.name.rightPadded(to: 16) + size.rightPadded(to: 16)
+    text += rate.name.rightPadded(to: 19) + size.rightPadded(to: 16)
     text += counted(rate.threads, "thread").rightPadded(to: 12)
     text += short(rate.best / 1e9).leftPadded(to: 8) + " (\(short(rate.median / 1e9)))\n"
   }

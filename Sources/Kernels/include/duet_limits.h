@@ -13,6 +13,8 @@ typedef enum : int32_t {
   DUET_LIMIT_COPY_STREAMED,   // the same with stores that bypass the caches
   DUET_LIMIT_TRIAD,           // operand[0] = operand[1] + 3 * operand[2], as in STREAM (McCalpin 1995)
   DUET_LIMIT_TRIAD_STREAMED,
+  DUET_LIMIT_SUM_OF_4,        // operand[0] = operand[1] + ... + operand[4]
+  DUET_LIMIT_SUM_OF_4_STREAMED,
   DUET_LIMIT_COUNT
 } duet_limit;
 

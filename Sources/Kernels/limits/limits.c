@@ -44,14 +44,16 @@ static void run_task(void *context, int64_t index) {
   }
   if (count <= 0) return;
   float *to = (float *)call->operand[0] + begin;
-  const float *a = (const float *)call->operand[1] + begin;
-  const float *b = (const float *)call->operand[2] + begin;
+  const float *from[4];
+  for (int k = 0; k < 4; k++) from[k] = (const float *)call->operand[k + 1] + begin;
   switch (call->limit) {
-    case DUET_LIMIT_READ: sink = table->read(a, count); break;
-    case DUET_LIMIT_COPY: table->copy[0](to, a, count); break;
-    case DUET_LIMIT_COPY_STREAMED: table->copy[1](to, a, count); break;
-    case DUET_LIMIT_TRIAD: table->triad[0](to, a, b, count); break;
-    default: table->triad[1](to, a, b, count);
+    case DUET_LIMIT_READ: sink = table->read(from[0], count); break;
+    case DUET_LIMIT_COPY: table->copy[0](to, from[0], count); break;
+    case DUET_LIMIT_COPY_STREAMED: table->copy[1](to, from[0], count); break;
+    case DUET_LIMIT_TRIAD: table->triad[0](to, from[0], from[1], count); break;
+    case DUET_LIMIT_TRIAD_STREAMED: table->triad[1](to, from[0], from[1], count); break;
+    case DUET_LIMIT_SUM_OF_4: table->sum_of_4[0](to, from, count); break;
+    default: table->sum_of_4[1](to, from, count);
   }
   // Streamed stores are complete when the task is.
 #if defined(__x86_64__)

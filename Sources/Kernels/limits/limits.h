@@ -10,6 +10,7 @@ typedef struct {
   float (*read)(const float *from, int64_t count);
   void (*copy[2])(float *to, const float *from, int64_t count);  // [1]: streamed
   void (*triad[2])(float *to, const float *a, const float *b, int64_t count);
+  void (*sum_of_4[2])(float *to, const float *const from[4], int64_t count);
 } duet_limit_loops;
 
 #endif

@@ -62,12 +62,27 @@ static void triad_streamed(float *to, const float *a, const float *b, int64_t co
                                 (f32x16 *)(to + i));
 }
 
+DUET_INLINE f32x16 sum_at(const float *const from[4], int64_t i) {
+  return (*(const f32x16 *)(from[0] + i) + *(const f32x16 *)(from[1] + i)) +
+         (*(const f32x16 *)(from[2] + i) + *(const f32x16 *)(from[3] + i));
+}
+
+static void sum_of_4_stored(float *to, const float *const from[4], int64_t count) {
+  for (int64_t i = 0; i < count; i += 16) *(f32x16 *)(to + i) = sum_at(from, i);
+}
+
+static void sum_of_4_streamed(float *to, const float *const from[4], int64_t count) {
+  for (int64_t i = 0; i < count; i += 16)
+    __builtin_nontemporal_store(sum_at(from, i), (f32x16 *)(to + i));
+}
+
 const duet_limit_loops DUET_SUFFIX(duet_limit_loops) = {
     .flops = {2 * 16 * CHAINS, 2 * 8 * CHAINS},
     .fma = {fma_chains_f32, fma_chains_f64},
     .read = read_all,
     .copy = {copy_stored, copy_streamed},
     .triad = {triad_stored, triad_streamed},
+    .sum_of_4 = {sum_of_4_stored, sum_of_4_streamed},
 };
 
 #undef CHAINS
