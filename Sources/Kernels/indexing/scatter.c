@@ -7,15 +7,17 @@
 
 #pragma STDC FP_CONTRACT OFF
 
+// Rows of so many bytes are shared out by their places.
+enum { LONG_ROW = 256, RANGES = 8 };
+
 typedef struct {
   const duet_index_call *call;
   int is_along, is_set;
   int64_t size, width, blocks;  // width: elements of `inner` in one block
-  int64_t range;                // places along the axis that a task adds to; 0: all
+  // Where tasks share out the places: the updates in the order of the tasks, ascending for each.
+  const int64_t *update, *place;
+  int64_t end[RANGES];  // of a task's updates
 } scatter;
-
-// Rows of so many bytes are shared out by their places.
-enum { LONG_ROW = 256, RANGES = 8 };
 
 #define ADD_ROWS(type, sum)                                                                   \
   for (int64_t i = 0; i < rows; i++) {                                                        \
@@ -148,27 +150,48 @@ static void fetch_row(const char *row, int64_t bytes) {
 static void add_range(void *context, int64_t task) {
   const scatter *s = context;
   const duet_index_call *c = s->call;
-  int64_t ranges = (c->axis + s->range - 1) / s->range, outer = task / ranges;
-  int64_t first = task % ranges * s->range, last = duet_min(first + s->range, c->axis);
-  int64_t row = c->inner * s->size, place[DUET_INDEX_BLOCK];
+  int64_t outer = task / RANGES, range = task % RANGES, row = c->inner * s->size;
   char *to = (char *)c->operand[0] + outer * c->axis * row;
   const char *from = (const char *)c->operand[3] + outer * c->count * row;
-  for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
-    int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
-    duet_places(place, c, c->operand[2], i, n);
-    int64_t own[DUET_INDEX_BLOCK], owned = 0;
-    for (int64_t k = 0; k < n; k++) {
-      own[owned] = k;
-      owned += place[k] >= first && place[k] < last;
+  for (int64_t k = range == 0 ? 0 : s->end[range - 1]; k < s->end[range]; k++) {
+    if (k + 1 < s->end[range]) {
+      fetch_row(from + s->update[k + 1] * row, row);
+      fetch_row(to + s->place[k + 1] * row, row);
     }
-    for (int64_t k = 0; k < owned; k++) {
-      if (k + 1 < owned) {
-        fetch_row(from + (i + own[k + 1]) * row, row);
-        fetch_row(to + place[own[k + 1]] * row, row);
+    add_rows(c->dtype, to, from + s->update[k] * row, s->place + k, 1, c->inner, 0, c->inner);
+  }
+}
+
+// Shares the updates of whole rows out by ranges of their places.
+static void add_ranges(scatter *s) {
+  const duet_index_call *c = s->call;
+  int64_t range = (c->axis + RANGES - 1) / RANGES, next[RANGES], place[DUET_INDEX_BLOCK];
+  int64_t *update = malloc(2 * (size_t)c->count * sizeof *update), *places = update + c->count;
+  if (!update) abort();
+  memset(s->end, 0, sizeof s->end);
+  for (int pass = 0; pass < 2; pass++) {
+    for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
+      int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
+      duet_places(place, c, c->operand[2], i, n);
+      for (int64_t k = 0; k < n; k++) {
+        int64_t owner = place[k] / range;
+        if (pass == 0) {
+          s->end[owner]++;
+        } else {
+          update[next[owner]] = i + k;
+          places[next[owner]++] = place[k];
+        }
       }
-      add_rows(c->dtype, to, from + (i + own[k]) * row, place + own[k], 1, c->inner, 0, c->inner);
+    }
+    for (int64_t k = 0, sum = 0; pass == 0 && k < RANGES; k++) {
+      next[k] = sum;
+      s->end[k] = sum += s->end[k];
     }
   }
+  s->update = update;
+  s->place = places;
+  duet_parallel_for(c->outer * RANGES, add_range, s);
+  free(update);
 }
 
 static void add_task(void *context, int64_t task) {
@@ -211,8 +234,7 @@ static duet_status scatter_add(const duet_index_call *call, int is_along) {
     s.width = duet_max(line, (call->inner / 16 + line - 1) / line * line);
   if (work >= DUET_INDEX_TASK && call->outer < 16 && !is_along && !duet_is_half(call->dtype) &&
       call->inner * s.size >= LONG_ROW && call->axis >= RANGES) {
-    s.range = (call->axis + RANGES - 1) / RANGES;
-    duet_parallel_for(call->outer * ((call->axis + s.range - 1) / s.range), add_range, &s);
+    add_ranges(&s);
     return DUET_OK;
   }
   s.blocks = (call->inner + s.width - 1) / s.width;

@@ -2,7 +2,8 @@
 // keys (zeros of both signs too), descending order inverts them, NaN gets the largest. Short rows
 // are sorted by insertion and merging, long ones by their digits from the lowest up, skipping
 // digits that all share. Where only the beginning of the order is wanted, a histogram of the keys
-// tells which elements can be in it.
+// tells which elements can be in it; where that is short, elements are held against the last of those
+// found so far.
 #include <stdlib.h>
 
 #include "indexing.h"
@@ -10,7 +11,7 @@
 #pragma STDC FP_CONTRACT OFF
 
 // Digits of 8 bits, of 11 where rows are so long that clearing the counts does not show.
-enum { INSERTION = 16, RADIX_FROM = 128, LONG = 8192, BUCKETS = 1 << 11, DIGITS = 8 };
+enum { INSERTION = 16, BLOCK = 64, RADIX_FROM = 128, LONG = 8192, BUCKETS = 1 << 11, DIGITS = 8, SPLIT_BYTES = 512 << 10 };
 
 // The key of a float from its bits, of an unsigned type K.
 #define REAL_KEY(K, bits, sign, infinity, inversion)                          \

@@ -6,23 +6,28 @@ typedef struct {
   PLACE index;
 } IN(item);
 
-#define REAL_KEYS(type, sign, infinity)                                                    \
-  for (int64_t i = 0; i < count; i++) {                                                    \
-    type bits;                                                                             \
-    memcpy(&bits, from + i * stride, sizeof bits);                                         \
-    to[i] = (IN(item)){REAL_KEY(type, bits, sign, infinity, (type)inversion), (PLACE)i};   \
-  }                                                                                        \
+// Rows without gaps in a loop of their own, which becomes one of vectors.
+#define KEYS(type, key)                                    \
+  if (stride == sizeof(type)) {                            \
+    const type *x = (const type *)from;                    \
+    for (int64_t i = 0; i < count; i++) {                  \
+      type bits = x[i];                                    \
+      to[i] = key;                                         \
+    }                                                      \
+    break;                                                 \
+  }                                                        \
+  for (int64_t i = 0; i < count; i++) {                    \
+    type bits;                                             \
+    memcpy(&bits, from + i * stride, sizeof bits);         \
+    to[i] = key;                                           \
+  }                                                        \
   break;
+#define REAL_KEYS(type, sign, infinity) \
+  KEYS(type, REAL_KEY(type, bits, sign, infinity, (type)inversion))
 // Flipping the sign bit makes signed integers sort as unsigned ones.
-#define INTEGER_KEYS(type, sign)                                                      \
-  for (int64_t i = 0; i < count; i++) {                                               \
-    type bits;                                                                        \
-    memcpy(&bits, from + i * stride, sizeof bits);                                    \
-    to[i] = (IN(item)){(type)(bits ^ (type)(sign) ^ (type)inversion), (PLACE)i};      \
-  }                                                                                   \
-  break;
+#define INTEGER_KEYS(type, sign) KEYS(type, (type)(bits ^ (type)(sign) ^ (type)inversion))
 
-static void IN(make_keys)(IN(item) *to, const char *from, int64_t stride, int64_t count,
+static void IN(make_keys)(KEY *to, const char *from, int64_t stride, int64_t count,
                           duet_dtype dtype, int descending) {
   uint64_t inversion = descending ? UINT64_MAX : 0;
   switch (dtype) {
@@ -38,8 +43,19 @@ static void IN(make_keys)(IN(item) *to, const char *from, int64_t stride, int64_
     default: REAL_KEYS(uint64_t, 0x8000000000000000, 0x7ff0000000000000)
   }
 }
+#undef KEYS
 #undef REAL_KEYS
 #undef INTEGER_KEYS
+
+static void IN(make_items)(IN(item) *to, const duet_sort_call *c, const char *from) {
+  int64_t stride = c->inner * (int64_t)duet_dtype_size(c->dtype);
+  KEY keys[BLOCK];
+  for (int64_t at = 0; at < c->axis; at += BLOCK) {
+    int64_t n = duet_min(BLOCK, c->axis - at);
+    IN(make_keys)(keys, from + at * stride, stride, n, c->dtype, c->descending);
+    for (int64_t i = 0; i < n; i++) to[at + i] = (IN(item)){keys[i], (PLACE)(at + i)};
+  }
+}
 
 static void IN(insertion_sort)(IN(item) *a, int64_t count) {
   for (int64_t i = 1; i < count; i++) {
@@ -101,6 +117,35 @@ static IN(item) *IN(radix_sort)(IN(item) *a, IN(item) *b, int64_t count) {
   return a;
 }
 
+// Sorts by the highest digit, which makes parts that fit a cache, and those by the others. Answers which of
+// the two buffers holds the result.
+static IN(item) *IN(sort)(IN(item) *a, IN(item) *b, int64_t count) {
+  enum { PARTS = 256 };
+  if (count < RADIX_FROM) return IN(merge_sort)(a, b, count);
+  KEY varying = 0;
+  for (int64_t i = 0; i < count; i++) varying |= a[i].key ^ a[0].key;
+  int top = 0;
+  while (top < 8 * (int)sizeof(KEY) && varying >> top) top++;
+  // As many digits as that are sorted by in the same number of passes without parts.
+  if (count * (int64_t)sizeof *a < SPLIT_BYTES || top <= 22) return IN(radix_sort)(a, b, count);
+  int shift = top - 8;
+  int64_t ends[PARTS] = {0}, begin = 0;
+  for (int64_t i = 0; i < count; i++) ends[a[i].key >> shift & (PARTS - 1)]++;
+  for (int k = 0; k < PARTS; k++) {
+    begin += ends[k];
+    ends[k] = begin - ends[k];
+  }
+  for (int64_t i = 0; i < count; i++) b[ends[a[i].key >> shift & (PARTS - 1)]++] = a[i];
+  begin = 0;
+  for (int k = 0; k < PARTS; k++) {
+    int64_t n = ends[k] - begin;
+    IN(item) *part = n > 1 ? IN(sort)(b + begin, a + begin, n) : b + begin;
+    if (part != b + begin) memcpy(b + begin, part, (size_t)n * sizeof *a);
+    begin = ends[k];
+  }
+  return b;
+}
+
 // Brings the elements that can be among the first `wanted` to the front, in their order, and answers
 // how many there are: all in the buckets up to that which holds the last one wanted.
 static int64_t IN(select_first)(IN(item) *a, int64_t count, int64_t wanted) {
@@ -124,14 +169,72 @@ static int64_t IN(select_first)(IN(item) *a, int64_t count, int64_t wanted) {
   return kept;
 }
 
+// Brings the first of the items to the front in their order, by inserting into those found so far, and
+// answers how many there are.
+static int64_t IN(insert_first)(IN(item) *a, int64_t count, int64_t wanted) {
+  int64_t held = 0;
+  for (int64_t i = 0; i < count; i++) {
+    IN(item) moving = a[i];
+    if (held == wanted && moving.key >= a[held - 1].key) continue;
+    int64_t k = held < wanted ? held++ : held - 1;
+    for (; k > 0 && a[k - 1].key > moving.key; k--) a[k] = a[k - 1];
+    a[k] = moving;
+  }
+  return held;
+}
+
+static int64_t IN(sort_first)(IN(item) *a, IN(item) *b, int64_t count, int64_t wanted) {
+  if (wanted <= INSERTION) return IN(insert_first)(a, count, wanted);
+  IN(item) *sorted = IN(sort)(a, b, count);
+  int64_t held = duet_min(count, wanted);
+  if (sorted != a) memcpy(a, sorted, (size_t)held * sizeof *a);
+  return held;
+}
+
+// Few of many: a block of keys at a time is compared with the last of the first ones found so far. What
+// comes before it joins them; from time to time that is cut back. Answers 0 where the elements come in
+// such an order that cutting back would cost more than sorting.
+static int IN(find_first)(const duet_sort_call *c, IN(item) *a, const char *from) {
+  const int64_t stride = c->inner * (int64_t)duet_dtype_size(c->dtype), wanted = c->count;
+  const int64_t room = 2 * wanted + 2 * BLOCK;
+  int64_t held = 0, cuts = 4 + c->axis / room / 4;
+  KEY keys[BLOCK], limit = 0;
+  int is_full = 0;  // then `limit` is the key of the last one found
+  for (int64_t at = 0; at < c->axis; at += BLOCK) {
+    int64_t n = duet_min(BLOCK, c->axis - at);
+    IN(make_keys)(keys, from + at * stride, stride, n, c->dtype, c->descending);
+    if (is_full) {
+      KEY some = 0;
+      if (n == BLOCK)
+        for (int64_t i = 0; i < BLOCK; i++) some |= keys[i] < limit;
+      if (n == BLOCK && !some) continue;
+      for (int64_t i = 0; i < n; i++) {
+        a[held] = (IN(item)){keys[i], (PLACE)(at + i)};
+        held += keys[i] < limit;
+      }
+      if (held + BLOCK < room) continue;
+    } else {
+      for (int64_t i = 0; i < n; i++) a[held++] = (IN(item)){keys[i], (PLACE)(at + i)};
+      if (held < wanted) continue;
+    }
+    if (cuts-- == 0) return 0;
+    held = IN(sort_first)(a, a + room, held, wanted);
+    limit = a[wanted - 1].key;
+    is_full = 1;
+  }
+  IN(sort_first)(a, a + room, held, wanted);
+  return 1;
+}
+
 // The first places of one row, `items` being memory for twice its length.
 static void IN(order)(const duet_sort_call *c, int64_t *to, const char *from, void *items) {
   IN(item) *a = items, *b = a + c->axis;
-  int64_t count = c->axis;
-  IN(make_keys)(a, from, c->inner * (int64_t)duet_dtype_size(c->dtype), count, c->dtype,
-                c->descending);
-  if (c->count < count) count = IN(select_first)(a, count, c->count);
-  a = count >= RADIX_FROM ? IN(radix_sort)(a, b, count) : IN(merge_sort)(a, b, count);
+  if (c->count > c->axis / 8 || c->axis < 4 * BLOCK || !IN(find_first)(c, a, from)) {
+    int64_t count = c->axis;
+    IN(make_items)(a, c, from);
+    if (c->count < count) count = IN(select_first)(a, count, c->count);
+    a = IN(sort)(a, b, count);
+  }
   for (int64_t i = 0; i < c->count; i++) to[i * c->inner] = (int64_t)a[i].index;
 }
 
