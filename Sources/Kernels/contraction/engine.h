@@ -17,6 +17,7 @@ typedef enum {
   DUET_TILE_PACKED,   // a: a panel [p][rows]; b: rows b_step apart; no segments
   DUET_TILE_ROWS_AT,  // a: one pointer per row, a_step and a_segment; b: b_step and b_segment
   DUET_TILE_TAPS,     // a: a panel [s][p][rows]; b: row p at offset[p] from b, b_segment
+  DUET_TILE_STREAMED, // as PACKED; tiles of two whole vectors also fetch what `runs` names
   DUET_TILE_MODES
 } duet_tile_mode;
 
@@ -31,6 +32,14 @@ typedef enum {
   DUET_COLUMNS_COUNT
 } duet_tile_columns;
 
+// What a tile fetches while it computes: runs of memory one after the other, as many lines as it
+// reads of b. A processor that has too much under way forgets a fetch: each is asked for twice.
+typedef struct {
+  const char *first, *again;  // the runs in which to begin, for the first time and again
+  int64_t at, run, step;      // where in them; bytes of a run and from one to the next
+  int32_t crosses_lines;      // runs end within a line of the cache
+} duet_runs_ahead;
+
 typedef struct {
   const void *a;
   const void *const *row;
@@ -42,6 +51,7 @@ typedef struct {
   void *c;
   int64_t c_step;      // between rows of c
   const char *ahead;   // NULL or memory that is wanted soon (duet_lines_ahead)
+  duet_runs_ahead runs;  // of DUET_TILE_STREAMED
   int32_t columns;     // 1 to 2 * lanes
   int32_t accumulate;  // 0: c is written only
 } duet_tile;
@@ -168,6 +178,10 @@ typedef struct {
 } duet_product;
 
 void duet_multiply(const duet_product *product);
+
+// The same where few rows meet a large right operand that lies row by row.
+int duet_streams(const duet_product *product);
+void duet_multiply_streamed(const duet_product *product);
 
 // The same for a large product, with all threads and scratch slot 0: outside of tasks, not for
 // types that are widened, rows of c contiguous.

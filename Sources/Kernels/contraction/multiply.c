@@ -13,20 +13,11 @@ typedef struct {
   int64_t storage;     // bytes of a stored one
   int64_t panel;       // columns of a panel of b
   int64_t k_block, rows;
-  int a_direct, b_direct, through_tile, streams;
+  int a_direct, b_direct, through_tile;
   char *a_block, *b_block, *tile, *wide;
   char *sums;          // NULL, or where results are kept until they are complete
-  int64_t sums_row;    // and the distance of their rows
   int64_t next_bytes[3];  // of the product that follows: yet to be fetched
 } multiplication;
-
-enum {
-  STREAMED_BYTES = 2 << 20,  // of a right operand beyond the second-level cache
-  STREAMED_ROW = 4 << 10,    // bytes of its rows that are worth it
-  STREAMED_K = 12,           // rows at a time
-  STREAMED_K_MORE = 20,      // where more than so many rows meet them
-  STREAMED_ROWS = 10
-};
 
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
@@ -118,20 +109,12 @@ static const char *next_lines(multiplication *x, duet_tile_mode mode, int64_t k)
   return NULL;
 }
 
-// Fetches the j-th panel's share of the rows of b that follow, in the order in which they lie in
-// memory: whole rows from end to end, as memory likes to be read.
-static void fetch_rows(const multiplication *x, const char *next, int64_t j, int64_t k) {
-  int64_t row = x->p.n * x->es / 64, first = j * x->es / 64 * k, lines = x->panel * x->es / 64 * k;
-  const char *from = next + first / row * x->p.b_k * x->es + first % row * 64;
-  for (int64_t i = 0; i < lines; i++) __builtin_prefetch(from + 64 * i, 0, 2);
-}
-
 // Rows m0 ..< m0 + m of the result, for the k of one block. The panels of b are packed on the way
 // when these are the first rows.
 static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0, int64_t k) {
   const duet_product *p = &x->p;
   const duet_engine *engine = p->engine;
-  int64_t es = x->es, c_row = x->sums ? x->sums_row : p->c_row;
+  int64_t es = x->es, c_row = x->sums ? p->n : p->c_row;
   int64_t c_column = x->sums ? 1 : p->c_column;
   char *c0 = (x->sums ? x->sums : p->c) + m0 * c_row * es;
   const char *a = p->a + (m0 * p->a_row + k0 * p->a_k) * x->storage;
@@ -154,7 +137,6 @@ static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0,
     int64_t columns = p->n - j < x->panel ? p->n - j : x->panel;
     t.columns = (int32_t)columns;
     t.b = panel_of_b(x, b, j, columns, k, m0 == 0, &t.b_step);
-    if (x->streams && k0 + k < p->k) fetch_rows(x, b + k * p->b_k * x->es, j, k);
     for (int64_t i = 0; i < parts.count; i++) {
       int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
       char *c = c0 + (begin * c_row + j * c_column) * es;
@@ -203,13 +185,7 @@ static void plan(multiplication *x) {
     x->panel = (int64_t)duet_round_up(p->n, step);
     x->k_block = x->k_block * full / x->panel;
   }
-  // A large right operand with long rows is read from end to end, some rows at a time.
-  x->streams = x->b_direct && p->b_k * x->es >= STREAMED_ROW && p->n * x->es >= STREAMED_ROW &&
-               p->n * p->k * x->es > STREAMED_BYTES;
-  if (x->streams) {
-    x->k_block = p->m > STREAMED_ROWS ? STREAMED_K_MORE : STREAMED_K;
-    x->through_tile = 0;
-  } else if (x->b_direct && p->n > 4 * full) {
+  if (x->b_direct && p->n > 4 * full) {
     // Rows in place touch a page each when they are long: fewer of them at a time.
     x->k_block /= 2;
   }
@@ -254,9 +230,7 @@ static void multiply(const duet_product *product) {
   int widens = p->table->widen[p->dtype] != NULL;
   size_t wide_bytes = widens ? duet_round_up(2 * p->engine->lanes * k_most * x.es, 64) : 0;
   if (widens && p->engine->rows > 2 * p->engine->lanes) wide_bytes *= 2;
-  // Rows of streamed sums are apart by what no set of the cache repeats.
-  x.sums_row = x.streams ? (int64_t)duet_round_up(p->n, 1024) + 32 : p->n;
-  size_t c_bytes = narrow || x.streams ? duet_round_up(p->m * x.sums_row * x.es, 64) : 0;
+  size_t c_bytes = narrow ? duet_round_up(p->m * p->n * x.es, 64) : 0;
   char *memory = duet_scratch(1, a_bytes + b_bytes + tile_bytes + wide_bytes + c_bytes);
   x.a_block = memory, memory += a_bytes;
   x.b_block = memory, memory += b_bytes;
@@ -271,17 +245,24 @@ static void multiply(const duet_product *product) {
       multiply_block(&x, m0, duet_part_begin(m_parts, i + 1) - m0, k0, k);
     }
   }
-  for (int64_t r = 0; x.sums && r < p->m; r++) {
-    const char *row = x.sums + r * x.sums_row * x.es;
-    if (narrow)
-      narrow(p->c + r * p->c_row * x.storage, row, p->n);
-    else
-      copy_tile(p->c + r * p->c_row * x.es, 0, p->c_column, row, 0, 1, 1, p->n, x.es);
-  }
+  for (int64_t r = 0; narrow && r < p->m; r++)
+    narrow(p->c + r * p->c_row * x.storage, x.sums + r * p->n * x.es, p->n);
 }
 
 void duet_multiply(const duet_product *p) {
   if (p->m == 0 || p->n == 0) return;
-  multiply(p);
+  duet_product rest = *p;
+  if (duet_streams(p)) {
+    // Without masks a part of a vector cannot be read in place.
+    int64_t es = p->engine->element_size;
+    duet_product whole = *p;
+    whole.n -= p->engine->masked ? 0 : p->n % p->engine->lanes;
+    duet_multiply_streamed(&whole);
+    rest.n -= whole.n;
+    rest.b += whole.n * es;
+    rest.c += whole.n * es;
+    rest.next[0] = NULL;
+  }
+  if (rest.n > 0) multiply(&rest);
   if (p->bias) duet_add_bias(p, 0, p->m, 0, p->n);
 }

@@ -5,6 +5,26 @@
 //   K_BLOCK, ROW_BLOCK      block sizes
 #define EACH_ROW _Pragma("clang loop unroll(full)") for (int i = 0; i < rows; i++)
 
+// Bytes of four rows of b, and the q-th quarter of as many bytes of the runs.
+#define FETCHED (4 * 2 * LANES * (int)sizeof(ELEMENT))
+
+DUET_INLINE void NAME(fetch_quarter)(const char *from, int q) {
+  const int begin = (q * FETCHED / 4 + 63) / 64, end = ((q + 1) * FETCHED / 4 + 63) / 64;
+#pragma clang loop unroll(full)
+  for (int line = begin; line < end; line++) __builtin_prefetch(from + 64 * line, 0, 2);
+}
+
+#define WHOLE_ROW                                                                          \
+  {                                                                                        \
+    vector b0 = *(const vector_any *)b_row, b1 = *(const vector_any *)(b_row + LANES);     \
+    EACH_ROW {                                                                             \
+      sum0[i] = MULTIPLY_ADD((vector)a[i], b0, sum0[i]);                                   \
+      sum1[i] = MULTIPLY_ADD((vector)a[i], b1, sum1[i]);                                   \
+    }                                                                                      \
+    a += rows;                                                                             \
+    b_row += b_step;                                                                       \
+  }
+
 // full: whole vectors; tail: 0 none, 1 a masked vector, 2 a masked half vector.
 DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, const int full,
                             const int tail) {
@@ -21,6 +41,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   const int64_t *offset = t->offset;
   const char *ahead = t->ahead ? t->ahead : (const char *)b;
   const int64_t ahead_step = t->ahead ? 64 : 0;
+  duet_runs_ahead runs = t->runs;
   const NAME(mask) mask = NAME(mask_of)(t->columns - full * LANES);
 
   if (mode == DUET_TILE_ROWS_AT) EACH_ROW row[i] = t->row[i];
@@ -45,20 +66,36 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   }
 
   int64_t a_at = 0;
-  for (int64_t s = 0; s < (mode == DUET_TILE_PACKED ? 1 : segments); s++) {
+  const int has_segments = mode == DUET_TILE_ROWS_AT || mode == DUET_TILE_TAPS;
+  for (int64_t s = 0; s < (has_segments ? segments : 1); s++) {
     const ELEMENT *b_row = b;
     int64_t at = a_at;
     int64_t p = 0;
     if (mode == DUET_TILE_PACKED && full == 2)
       for (; p + 4 <= k; p += 4, ahead += ahead_step) {
         __builtin_prefetch(ahead, 0, 2);
-        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++, a += rows, b_row += b_step) {
-          vector b0 = *(const vector_any *)b_row, b1 = *(const vector_any *)(b_row + LANES);
-          EACH_ROW {
-            sum0[i] = MULTIPLY_ADD((vector)a[i], b0, sum0[i]);
-            sum1[i] = MULTIPLY_ADD((vector)a[i], b1, sum1[i]);
+        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
+      }
+    if (mode == DUET_TILE_STREAMED && full == 2)
+      while (p + 4 <= k) {
+        // To the end of a run.
+        int64_t stop = p + (runs.run - runs.at) / FETCHED * 4;
+        if (stop > k - 3) stop = k - 3;
+        const char *first = runs.first + runs.at, *again = runs.again + runs.at;
+        for (; p < stop; p += 4, first += FETCHED, again += FETCHED) {
+          _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) {
+            NAME(fetch_quarter)(first, q);
+            NAME(fetch_quarter)(again, q);
+            WHOLE_ROW
           }
         }
+        if (runs.crosses_lines) {
+          __builtin_prefetch(first, 0, 2);
+          __builtin_prefetch(again, 0, 2);
+        }
+        runs.at = 0;
+        runs.first += runs.step;
+        runs.again += runs.step;
       }
     for (; p < k; p++) {
       const ELEMENT *from = mode == DUET_TILE_TAPS ? b + offset[p] : b_row;
@@ -134,6 +171,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
 TILE_MODE(PACKED)
 TILE_MODE(ROWS_AT)
 TILE_MODE(TAPS)
+TILES(TILE, STREAMED, two, 2, 0)
 #if HALF
 TILE_MODE_HALF(ROWS_AT)
 TILE_MODE_HALF(TAPS)
@@ -143,6 +181,9 @@ TILE_MODE_HALF(TAPS)
 #define TILE_TABLES(mode)                                                  \
   {TILE_TABLE(mode, two), TILE_TABLE(mode, one_and_part), TILE_TABLE(mode, one_and_part), \
    TILE_TABLE(mode, part), TILE_TABLE(mode, part)}
+#define TILE_TABLES_STREAMED                                                              \
+  {TILE_TABLE(STREAMED, two), TILE_TABLE(PACKED, one_and_part),                           \
+   TILE_TABLE(PACKED, one_and_part), TILE_TABLE(PACKED, part), TILE_TABLE(PACKED, part)}
 #define TILE_TABLES_HALF(mode)                                             \
   {TILE_TABLE(mode, two), TILE_TABLE(mode, one_and_part), TILE_TABLE(mode, one_and_half), \
    TILE_TABLE(mode, part), TILE_TABLE(mode, half)}
@@ -156,9 +197,10 @@ static const duet_engine NAME(engine) = {
   .k_block = K_BLOCK,
   .row_block = ROW_BLOCK,
 #if HALF
-  .tile = {TILE_TABLES(PACKED), TILE_TABLES_HALF(ROWS_AT), TILE_TABLES_HALF(TAPS)},
+  .tile = {TILE_TABLES(PACKED), TILE_TABLES_HALF(ROWS_AT), TILE_TABLES_HALF(TAPS),
+           TILE_TABLES_STREAMED},
 #else
-  .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS)},
+  .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS), TILE_TABLES_STREAMED},
 #endif
   .pack = PACK,
   .spread = SPREAD,
@@ -166,6 +208,8 @@ static const duet_engine NAME(engine) = {
 };
 
 #undef EACH_ROW
+#undef WHOLE_ROW
+#undef FETCHED
 #undef TILE
 #undef TILE_NAME
 #undef TILES_4
@@ -178,6 +222,7 @@ static const duet_engine NAME(engine) = {
 #undef TILE_TABLE
 #undef TILE_TABLES
 #undef TILE_TABLES_HALF
+#undef TILE_TABLES_STREAMED
 #undef ELEMENT
 #undef LANES
 #undef ROWS
