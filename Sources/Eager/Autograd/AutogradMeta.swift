@@ -11,7 +11,7 @@ package final class AutogradMeta: Sendable {
   /// A leaf: a tensor whose gradient is asked for.
   package init(leafNamed label: String) {
     function = nil
-    kept = Mutex(StateCell(label: label))
+    kept = Mutex(StateCell(label: label, isGradient: true))
   }
 
   /// The result of an operation.
@@ -31,7 +31,7 @@ package final class AutogradMeta: Sendable {
   /// From now on the gradient of this result is kept like a leaf's.
   func keepGradient() {
     kept.withLock { cell in
-      if cell == nil { cell = StateCell(label: "gradient") }
+      if cell == nil { cell = StateCell(label: "gradient", isGradient: true) }
     }
   }
 }

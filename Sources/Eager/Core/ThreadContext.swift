@@ -98,6 +98,9 @@ open class Recorder {
   /// The program is about to see all elements of a tensor that has some, or wants to of a symbolic one. The
   /// reason why it cannot, or nil.
   open func willRead(_ tensor: Tensor, for operation: String) -> String? { nil }
+  /// A callback shall see these tensors' values. Whether the recorder calls it when its time has come; if not it is
+  /// called now.
+  open func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool { false }
   /// A symbolic tensor's type is all that is known; its name in printed form.
   open func name(of tensor: Tensor) -> String? { nil }
 }

@@ -85,6 +85,9 @@ package final class CellTable: @unchecked Sendable {
   /// The number of cells that are read and not written.
   package var onlyReadCount: Int { onlyRead.count }
 
+  /// The cells that are written.
+  package var writtenCells: [StateCell] { written.map { $0.cell.takeUnretainedValue() } }
+
   // MARK: In the order of a run
 
   /// Whether all contents have the form that the program was made for.

@@ -19,11 +19,18 @@ public final class StateCell: @unchecked Sendable {
 
   private static let counter = Atomic<Int>(0)
 
-  package init(_ value: Tensor? = nil, label: String) {
+  /// Whether the content is a tensor's gradient.
+  package let isGradient: Bool
+
+  package init(_ value: Tensor? = nil, label: String, isGradient: Bool = false) {
     content = value
+    self.isGradient = isGradient
     self.label = label
     sequence = Self.counter.add(1, ordering: .relaxed).newValue
   }
+
+  /// The greatest sequence number so far.
+  package static var lastSequence: Int { counter.load(ordering: .relaxed) }
 
   /// What the cell is called in printed graphs.
   package var name: String {

@@ -15,6 +15,10 @@ final class CallFrame: @unchecked Sendable {
   /// New memory by the plan's outputs; nil where an output lies in a cell.
   @exclusivity(unchecked) var fresh: [TensorBody?] = []
   @exclusivity(unchecked) var results: [Tensor] = []
+  /// Callbacks that wait for the end of the call.
+  @exclusivity(unchecked) var effects: [(effect: HostEffect, tensors: [Tensor])] = []
+  /// What the closure did when the replayed path was recorded, if that is kept.
+  @exclusivity(unchecked) var transcript: Transcript?
   /// The results' form; a `FormBox` of the function's result type.
   @exclusivity(unchecked) var form: AnyObject?
 
@@ -90,6 +94,13 @@ final class CallFrame: @unchecked Sendable {
     used = 0
   }
 
+  /// Makes the callbacks that wait, in order.
+  func performEffects() {
+    let waiting = effects
+    effects = []
+    for (effect, tensors) in waiting { effect.run(tensors) }
+  }
+
   /// Notes an argument that is a tensor.
   @inline(__always)
   func note<Argument>(_ argument: borrowing Argument, at index: Int) {
@@ -115,6 +126,8 @@ final class CallFrame: @unchecked Sendable {
     while fresh.popLast() != nil {}
     // One at a time costs less where there is one.
     while results.popLast() != nil {}
+    if !effects.isEmpty { effects = [] }
+    transcript = nil
     form = nil
   }
 }

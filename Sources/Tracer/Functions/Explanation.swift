@@ -24,18 +24,47 @@ public struct Explanation: Sendable, CustomStringConvertible {
     public let count: Int
   }
 
+  /// A variable, or other state, that calls read or write: captured by identity, so that they see what it holds then.
+  public struct StateUse: Sendable, CustomStringConvertible {
+    public let name: String
+    /// What it held when the trace was recorded, or was given; nil if it was empty.
+    public let type: TensorType?
+    public let isRead: Bool
+    public let isWritten: Bool
+
+    public var description: String {
+      let uses = (isRead ? ["read"] : []) + (isWritten ? ["written"] : [])
+      return "\(name) \(type.map { "\($0)" } ?? "empty") (\(uses.joined(separator: ", ")))"
+    }
+  }
+
+  /// A tensor from outside of more than a mebibyte that is part of the trace, as it was.
+  public struct LargeConstant: Sendable, CustomStringConvertible {
+    public let type: TensorType
+    /// The line that used it, if the program carries line tables.
+    public let location: SourceLocation?
+
+    public var description: String {
+      "\(type), \(type.byteCount) bytes, captured\(location.map { " at \($0)" } ?? "") as it was; "
+        + "a Variable would be captured by identity, an argument not at all"
+    }
+  }
+
   /// One recorded trace.
   public struct Entry: Sendable {
     /// Path, dtype and shape of each tensor argument: `argument 0: float32[2, 3]`.
     public let arguments: [String]
     /// What made the trace necessary: the argument that differed from the closest earlier signature.
     public let reason: String
+    /// Variables and other state that calls use, on any path recorded so far.
+    public let state: [StateUse]
     /// Variables and other state that a call reads, by name.
-    public let stateRead: [String]
+    public var stateRead: [String] { state.filter(\.isRead).map(\.name) }
     /// Variables and other state that a call writes, by name.
-    public let stateWritten: [String]
-    /// How many tensors from outside became constants, and their bytes.
+    public var stateWritten: [String] { state.filter(\.isWritten).map(\.name) }
+    /// How many tensors and numbers from outside became constants, and their bytes; on the path recorded last.
     public let constants: (count: Int, bytes: Int)
+    public let largeConstants: [LargeConstant]
     public let calls: Int
     /// The values that the closure looks at, in the order of its program; those behind a branch follow it.
     public let guards: [Guard]
@@ -50,12 +79,18 @@ public struct Explanation: Sendable, CustomStringConvertible {
 
   init(_ traces: [Trace]) {
     self.traces = traces.map { trace in
-      let state = trace.stateDescription
       let plan = (try? trace.whole())?.plan ?? trace.compiled.plan
       return Entry(
         arguments: zip(trace.paths, trace.signature.leaves).map { "\($0): \($1.type)" },
-        reason: trace.reason, stateRead: state.read, stateWritten: state.written,
+        reason: trace.reason,
+        state: trace.cellUses.map {
+          StateUse(
+            name: $0.cell.name, type: $0.type, isRead: $0.isRead, isWritten: $0.isWritten)
+        },
         constants: (trace.constantCount, trace.constantBytes),
+        largeConstants: trace.largeConstants.map {
+          LargeConstant(type: $0.type, location: $0.callSite.location)
+        },
         calls: trace.callCount.load(ordering: .relaxed), guards: trace.guards,
         runsEagerlyBecause: trace.reasonForEager,
         plan: "\(plan.stepCount) steps, \(plan.fusedGroupCount) fused groups, "
@@ -70,14 +105,12 @@ public struct Explanation: Sendable, CustomStringConvertible {
       lines.append(
         "  arguments: "
           + (entry.arguments.isEmpty ? "none" : entry.arguments.joined(separator: ", ")))
-      if !entry.stateRead.isEmpty {
-        lines.append("  reads: " + entry.stateRead.joined(separator: ", "))
-      }
-      if !entry.stateWritten.isEmpty {
-        lines.append("  writes: " + entry.stateWritten.joined(separator: ", "))
+      if !entry.state.isEmpty {
+        lines.append("  state: " + entry.state.map(\.description).joined(separator: ", "))
       }
       lines += entry.guards.map { "  looks at: \($0)" }
       lines.append("  constants: \(entry.constants.count), \(entry.constants.bytes) bytes")
+      lines += entry.largeConstants.map { "  large constant: \($0)" }
       lines.append("  plan: \(entry.plan)")
       lines.append(
         entry.runsEagerlyBecause.map { "  calls: \(entry.calls), run eagerly: \($0)" }

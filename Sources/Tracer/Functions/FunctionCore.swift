@@ -20,11 +20,22 @@ final class FunctionCore: @unchecked Sendable {
   /// The address of one more frame that no call uses; 0: none. Spares most calls the lock.
   private let spare = Atomic<UInt>(0)
   private let recording = NSRecursiveLock()
+  /// Counts changes of which trace is used.
+  private let clock = Atomic<Int>(0)
+  /// The identity of the trace that was used last; 0: none.
+  private let lastUsed = Atomic<UInt>(0)
   private let history = Mutex<(recorded: Int, warned: Bool)>((0, false))
+  /// How many recordings in turn have made variables that live on; for the holder of `recording`.
+  private var recordingsWithNewState = 0
   let maximumTraces: Int
+  /// Whether replays are compared with the closure.
+  let verifies: Bool
   let forbidsRetracing = Atomic<Bool>(false)
 
-  init(maximumTraces: Int) { self.maximumTraces = max(1, maximumTraces) }
+  init(_ options: TracingOptions) {
+    maximumTraces = max(1, options.maximumTraces)
+    verifies = options.verifies
+  }
 
   deinit { _ = takeSpare() }
 
@@ -36,13 +47,20 @@ final class FunctionCore: @unchecked Sendable {
   /// A frame for one call, with the traces of this moment.
   func takeFrame() -> CallFrame {
     let frame = takeSpare() ?? state.withLock { $0.frames.popLast() } ?? CallFrame()
-    if frame.version != version.load(ordering: .acquiring) {
-      state.withLock { state in
-        frame.traces = state.traces
-        frame.version = version.load(ordering: .relaxed)
-      }
-    }
+    refresh(frame)
     return frame
+  }
+
+  /// Gives the frame the traces of this moment.
+  /// - Returns: Whether they are others.
+  @discardableResult
+  private func refresh(_ frame: CallFrame) -> Bool {
+    if frame.version == version.load(ordering: .acquiring) { return false }
+    state.withLock { state in
+      frame.traces = state.traces
+      frame.version = version.load(ordering: .relaxed)
+    }
+    return true
   }
 
   /// Ends the use of a frame.
@@ -72,6 +90,20 @@ final class FunctionCore: @unchecked Sendable {
 
   // MARK: Calls
 
+  /// Counts a call that used a trace.
+  @inline(__always)
+  private func count(_ trace: Trace) {
+    trace.callCount.add(1, ordering: .relaxed)
+    if lastUsed.load(ordering: .relaxed) != trace.identity { noteUse(of: trace) }
+  }
+
+  /// Only where another trace was used before: the next call with the same signature finds nothing to write.
+  @inline(never)
+  private func noteUse(of trace: Trace) {
+    lastUsed.store(trace.identity, ordering: .relaxed)
+    trace.lastUse.store(clock.add(1, ordering: .relaxed).newValue, ordering: .relaxed)
+  }
+
   /// What a call shall do.
   enum Decision {
     /// Take the results from the frame.
@@ -98,7 +130,7 @@ final class FunctionCore: @unchecked Sendable {
     for trace in frame.traces
     where trace.isDirect && trace.signature.matches(frame.arguments, argumentCount) {
       let result = try trace.replayDirectly(frame, argumentCount: argumentCount)
-      trace.callCount.add(1, ordering: .relaxed)
+      count(trace)
       return result
     }
     return nil
@@ -115,14 +147,14 @@ final class FunctionCore: @unchecked Sendable {
       }
       if trace.reasonForEager != nil {
         if trace.matchesState() {
-          trace.callCount.add(1, ordering: .relaxed)
+          count(trace)
           return .runEagerly
         }
         continue
       }
       do throws(OpError) {
         if try trace.replay(frame) {
-          trace.callCount.add(1, ordering: .relaxed)
+          count(trace)
           return .replayed
         }
       } catch {
@@ -140,34 +172,72 @@ final class FunctionCore: @unchecked Sendable {
       frame.held.removeAll(keepingCapacity: true)
       frame.fresh.removeAll(keepingCapacity: true)
       frame.results.removeAll(keepingCapacity: true)
-      return try trace.replay(frame, times: times)
+      let isDone = try trace.replay(frame, times: times)
+      frame.performEffects()
+      return isDone
     }
   }
 
-  /// Runs a body once while recording it, and keeps the trace.
+  /// Lets no other thread record, or compare with the closure, until `unlock`. The frame gets the traces that there
+  /// are then.
+  /// - Returns: What calls with the frame's arguments may change.
+  func lockToCompare(_ frame: CallFrame) -> [(cell: StateCell, content: Tensor?)] {
+    recording.lock()
+    refresh(frame)
+    let cells = frame.traces.flatMap { trace in
+      trace.signature.matches(frame.visitor.tensors, frame.visitor.structure)
+        ? trace.writtenCells : []
+    }
+    return cells.map { ($0, $0.read()) }
+  }
+
+  func unlock() { recording.unlock() }
+
+  /// As `lock`, for a call for which no trace was found.
+  /// - Returns: False, without a lock, if there are other traces by now, among which there may be one.
+  func lockToRecord(_ frame: CallFrame) -> Bool {
+    recording.lock()
+    if !refresh(frame) { return true }
+    recording.unlock()
+    return false
+  }
+
+  /// Runs a body once while recording it, and keeps the trace. Callbacks that the body asks for wait in the recorder.
   ///
   /// - Parameters:
   ///   - visitor: The arguments, collected with their paths.
+  ///   - recorder: New. Gets everything that the body does.
   ///   - form: The result's form without its tensors, asked for after `body`.
-  ///   - body: Calls the closure with these tensors in its arguments, and gives the tensors of its result.
-  /// - Returns: The trace, or nil after a mistake inside `checked`, which leaves nothing to keep.
+  ///   - body: Calls the closure with these tensors in its arguments, and gives the tensors of its result; nil if
+  ///     it has thrown.
+  /// - Returns: The trace, or nil where there is nothing to keep: after a throw, or after a mistake inside
+  ///   `checked`. No state has changed then.
   func record(
-    _ visitor: TensorVisitor, form: () -> AnyObject?, _ body: ([Tensor]) -> [Tensor]
+    _ visitor: TensorVisitor, _ recorder: GraphRecorder, form: () -> AnyObject?,
+    _ body: ([Tensor]) -> [Tensor]?
   ) throws(OpError) -> Trace? {
-    recording.lock()
-    defer { recording.unlock() }
     let signature = Signature(visitor)
     try checkRetracing(signature, visitor.paths)
-    let recorder = GraphRecorder(isSymbolic: false)
     let arguments = zip(visitor.tensors, visitor.paths).map { tensor, path in
       recorder.addArgument(tensor, name: path)
     }
-    let results = ThreadContext.withRecorder(recorder) { body(arguments) }
-    if results.contains(where: \.isFailed) || recorder.sawFailure { return nil }
+    let produced = ThreadContext.withRecorder(recorder) { body(arguments) }
+    guard let results = produced, !results.contains(where: \.isFailed), !recorder.sawFailure else {
+      return nil
+    }
     if let failure = recorder.failure { throw failure }
     recorder.commit()
+    let newState = recorder.cellThatOutlives
+    if newState != nil {
+      // What is made when it is first needed is there on the next call, which then does something else.
+      recordingsWithNewState += 1
+      history.withLock { $0.recorded += 1 }
+      if recordingsWithNewState < 3 { return nil }
+    } else {
+      recordingsWithNewState = 0
+    }
     let form = form()
-    if !recorder.guards.isEmpty {
+    if newState == nil, !recorder.guards.isEmpty {
       for known in traces {
         guard let known = known as? GuardedTrace, known.signature == signature,
           known.ownsGradients(of: visitor.tensors),
@@ -180,14 +250,14 @@ final class FunctionCore: @unchecked Sendable {
     }
     let reason = reason(for: signature, visitor.paths)
     let trace =
-      recorder.guards.isEmpty
+      recorder.guards.isEmpty || newState != nil
       ? try Trace(
         recorder, signature: signature, paths: visitor.paths, reason: reason, arguments: arguments,
-        results: results, form: form)
+        results: results, form: form, newState: newState)
       : try GuardedTrace(
         recorder, signature: signature, paths: visitor.paths, reason: reason, arguments: arguments,
         results: results, form: form)
-    keep(trace)
+    keep(trace, wasCounted: newState != nil)
     return trace
   }
 
@@ -213,8 +283,8 @@ final class FunctionCore: @unchecked Sendable {
   /// Traces from types alone.
   func lower(
     _ signature: Signature, _ paths: [String], form: () -> AnyObject?,
-    _ body: ([Tensor]) -> [Tensor]
-  ) throws(OpError) -> Trace {
+    _ body: ([Tensor]) -> [Tensor]?
+  ) throws(OpError) -> Trace? {
     recording.lock()
     defer { recording.unlock() }
     let recorder = GraphRecorder(isSymbolic: true)
@@ -223,10 +293,18 @@ final class FunctionCore: @unchecked Sendable {
       return recorder.addArgument(
         Tensor(TensorBody(withoutElements: leaf.type, autograd: autograd)), name: path)
     }
-    let results = ThreadContext.withRecorder(recorder) { body(arguments) }
+    guard let results = ThreadContext.withRecorder(recorder, { body(arguments) }) else {
+      return nil
+    }
     if let failure = recorder.failure { throw failure }
     if results.contains(where: \.isFailed) || recorder.sawFailure {
       throw OpError("lower", "the function made a mistake while it was traced")
+    }
+    if let cell = recorder.cellThatOutlives {
+      throw OpError(
+        "lower",
+        "the function made \(cell.name), which lives on; call it with tensors first, or make it before"
+      )
     }
     let trace = try Trace(
       recorder, signature: signature, paths: paths,
@@ -236,19 +314,20 @@ final class FunctionCore: @unchecked Sendable {
     return trace
   }
 
-  private func keep(_ trace: Trace) {
-    history.withLock { $0.recorded += 1 }
+  private func keep(_ trace: Trace, wasCounted: Bool = false) {
+    if !wasCounted { history.withLock { $0.recorded += 1 } }
+    noteUse(of: trace)
     let dropped = state.withLock { state -> Bool in
-      // The most recently made first; the one that was called least goes when there are too many.
+      // The most recently made first.
       defer { version.add(1, ordering: .releasing) }
       state.frames = []
       state.traces.insert(trace, at: 0)
       guard state.traces.count > maximumTraces else { return false }
-      let victim = state.traces.indices.dropFirst().min {
-        state.traces[$0].callCount.load(ordering: .relaxed)
-          < state.traces[$1].callCount.load(ordering: .relaxed)
+      let oldest = state.traces.indices.dropFirst().min {
+        state.traces[$0].lastUse.load(ordering: .relaxed)
+          < state.traces[$1].lastUse.load(ordering: .relaxed)
       }
-      if let victim { state.traces.remove(at: victim) }
+      if let oldest { state.traces.remove(at: oldest) }
       return true
     }
     guard dropped else { return }
@@ -258,8 +337,8 @@ final class FunctionCore: @unchecked Sendable {
     }
     if warn {
       self.warn(
-        "a traced function was traced for more than \(maximumTraces) signatures and drops the least used one; its "
-          + "explain() says what keeps changing")
+        "a traced function was traced for more than \(maximumTraces) signatures and drops the least recently used "
+          + "one; its explain() says what keeps changing")
     }
   }
 

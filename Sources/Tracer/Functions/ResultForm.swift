@@ -48,6 +48,12 @@ func rebuild<Tree: TensorTree>(_ tree: Tree, with tensors: ArraySlice<Tensor>) -
   return copy
 }
 
+/// The tree's form alone, which keeps none of its tensors alive.
+func emptied<Tree: TensorTree>(_ tree: Tree) -> Tree {
+  let placeholder = Tensor(TensorBody(withoutElements: TensorType(.float32, [])))
+  return rebuild(tree, with: Array(repeating: placeholder, count: collectTensors(tree).count)[...])
+}
+
 /// Splits tensors among parts of a result.
 struct Splitter {
   var rest: ArraySlice<Tensor>

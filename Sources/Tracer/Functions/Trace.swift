@@ -8,7 +8,7 @@ import Synchronization
 
 /// One recorded run of a closure, compiled: what a call with the same signature does instead of running it.
 class Trace: @unchecked Sendable {
-  // Sendable: constant after init but for `callCount`, which is atomic.
+  // Sendable: constant after init but for `callCount` and `lastUse`, which are atomic.
 
   let signature: Signature
   let paths: [String]
@@ -17,13 +17,19 @@ class Trace: @unchecked Sendable {
   let compiled: CompiledGraph
   let unoptimized: Graph
   /// Why calls run the closure itself; nil: they replay the plan.
-  var reasonForEager: String? { reasonOfGradients }
-  private let reasonOfGradients: String?
+  var reasonForEager: String? { reasonOfProgram }
+  private let reasonOfProgram: String?
   let constantCount: Int
   let constantBytes: Int
   /// The result's form, which replays fill with their tensors; a `FormBox` of the function's result type.
   let form: AnyObject?
   let callCount = Atomic<Int>(0)
+  /// When it was last used; compares with other traces of the function.
+  let lastUse = Atomic<Int>(0)
+  /// Callbacks that a replay asks for, and where their tensors come from.
+  private let effects: [(effect: HostEffect, sources: [Source])]
+  /// What the closure did, if it is to be compared with what it does later.
+  private let transcript: Transcript?
 
   /// Where a result, or a cell's new content, comes from.
   private enum Source {
@@ -31,6 +37,14 @@ class Trace: @unchecked Sendable {
     case argument(Int)
     case constant(Tensor)
     case nothing
+  }
+
+  /// How a cell is used.
+  struct CellUse {
+    let cell: StateCell
+    let type: TensorType?
+    var isRead: Bool
+    var isWritten: Bool
   }
 
   private struct CellWrite {
@@ -50,18 +64,25 @@ class Trace: @unchecked Sendable {
   private let onlyResult: Int
   /// Whether a replay is one run of the plan from the arguments, all of which are tensors, to the only result.
   let isDirect: Bool
-  /// The names of the cells that the trace reads, writes, or both.
-  let stateDescription: (read: [String], written: [String])
+  /// The cells that the trace reads, writes, or both, in the order of their first use.
+  let cellUses: [CellUse]
+  /// Constants large enough to be worth a word, and where they were captured.
+  let largeConstants: [(type: TensorType, callSite: CallSite)]
   private let outputTypes: [TensorType]
+  /// The outputs that get memory of their own.
+  private let freshOutputs: [Int]
 
   /// Compiles what a recorder has seen.
   /// - Parameters:
   ///   - arguments: The tensors that the closure was given.
   ///   - results: The tensors that the closure returned.
   ///   - isCompiled: Whether calls replay the whole graph as one plan.
+  ///   - earlierUses: Cells that other paths use.
+  ///   - newState: What the closure makes and somebody keeps, on every call.
   init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
-    arguments: [Tensor], results: [Tensor], form: AnyObject?, isCompiled: Bool = true
+    arguments: [Tensor], results: [Tensor], form: AnyObject?, isCompiled: Bool = true,
+    earlierUses: [CellUse] = [], newState: StateCell? = nil
   ) throws(OpError) {
     self.form = form
     self.signature = signature
@@ -87,6 +108,11 @@ class Trace: @unchecked Sendable {
     self.results = results.enumerated().map { i, tensor in
       source(tensor, results.count == 1 ? "result" : "result \(i)")
     }
+    effects = recorder.effects.map { effect in
+      (effect.effect, effect.tensors.map { source($0, "callback") })
+    }
+    freshOutputs = Array(outputs.indices)
+    transcript = recorder.notesCallSites ? Transcript(recorder, results: results) : nil
     if self.results.count == 1, case .output(let j) = self.results[0] {
       onlyResult = j
     } else {
@@ -136,10 +162,19 @@ class Trace: @unchecked Sendable {
     otherWrites = writes.compactMap { use, source in
       if case .output = source { nil } else { CellWrite(cell: use.cell, source: source) }
     }
-    stateDescription = (
-      recorder.cells.filter { $0.wasRead && $0.initial != nil }.map(\.cell.name),
-      writes.map(\.use.cell.name)
-    )
+    cellUses = recorder.cells.reduce(into: earlierUses) { uses, use in
+      let isRead = use.wasRead && use.initial != nil
+      if let known = uses.firstIndex(where: { $0.cell === use.cell }) {
+        uses[known].isRead = uses[known].isRead || isRead
+        uses[known].isWritten = uses[known].isWritten || use.isChanged
+      } else if isRead || use.isChanged {
+        uses.append(
+          CellUse(
+            cell: use.cell, type: (use.initial ?? use.current)?.type, isRead: isRead,
+            isWritten: use.isChanged))
+      }
+    }
+    largeConstants = recorder.largeConstants
     let used = Set(recorder.cells.map { ObjectIdentifier($0.cell) })
     ownGradients = arguments.enumerated().compactMap { i, argument in
       argument.body.autograd?.gradientCell.flatMap {
@@ -147,17 +182,21 @@ class Trace: @unchecked Sendable {
       }
     }
     if results.contains(where: { $0.body.autograd?.leadsToSavedValues ?? false }) {
-      reasonOfGradients =
+      reasonOfProgram =
         "a result can still be differentiated outside (call backward inside, or wrap the call in noGrad)"
     } else if recorder.wentOutside {
-      reasonOfGradients =
+      reasonOfProgram =
         "backward went into operations outside, through an argument or a tensor that the closure "
         + "captured (detach it, or do those operations inside)"
+    } else if let newState {
+      reasonOfProgram =
+        "it makes a new \(newState.name) on every call, which lives on (make it once, outside)"
     } else {
-      reasonOfGradients = nil
+      reasonOfProgram = nil
     }
     isDirect =
-      isCompiled && reasonOfGradients == nil && recorder.cells.isEmpty && onlyResult >= 0
+      isCompiled && reasonOfProgram == nil && recorder.cells.isEmpty && effects.isEmpty
+      && transcript == nil && onlyResult >= 0
       && outputTypes.count == 1
       && argumentInputs.count == inputCount && arguments.count == inputCount
       && inputCount <= CallFrame.mostArguments
@@ -178,8 +217,15 @@ class Trace: @unchecked Sendable {
     return true
   }
 
+  /// Tells the trace from others that are alive.
+  @inline(__always)
+  final var identity: UInt { UInt(bitPattern: Unmanaged.passUnretained(self).toOpaque()) }
+
   /// The values that the closure looks at.
   var guards: [Explanation.Guard] { [] }
+
+  /// The cells that calls may write.
+  var writtenCells: [StateCell] { cells.writtenCells }
 
   /// The whole graph, compiled: what there is to look at.
   func whole() throws(OpError) -> CompiledGraph { compiled }
@@ -210,8 +256,7 @@ class Trace: @unchecked Sendable {
     }
     for _ in outputTypes { frame.fresh.append(nil) }
     cells.place(outputs: outputs, &frame.fresh)
-    for source in results {
-      guard case .output(let j) = source else { continue }
+    for j in freshOutputs {
       let body = TensorBody(allocating: outputTypes[j])
       outputs[j] = body.pointer
       frame.fresh[j] = body
@@ -227,6 +272,12 @@ class Trace: @unchecked Sendable {
     } else {
       for source in results { frame.results.append(tensor(source, frame)!) }
     }
+    if !effects.isEmpty {
+      for (effect, sources) in effects {
+        frame.effects.append((effect, sources.map { tensor($0, frame)! }))
+      }
+    }
+    frame.transcript = transcript
     return true
   }
 

@@ -6,28 +6,37 @@ import DuetRuntime
 import Synchronization
 
 /// A closure that is recorded as a graph on its first call with a new signature and replayed as a compiled plan
-/// on later ones. Made by ``traced(maximumTraces:_:)``.
+/// on later ones. Made by ``traced(maximumTraces:verify:_:)``.
 ///
 /// The signature is the arguments' structure, each tensor's dtype and shape, the values of ``Static`` arguments
 /// and whether gradients are recorded. Variables, gradients, optimiser slots and random generators that the
 /// closure touches are found while it runs and updated by every replay as the closure would have done. Anything
 /// else that it reads from outside is a constant of the trace.
-public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked Sendable {
+///
+/// A closure that throws leaves no state changed, and nothing recorded: what it did before it threw is taken back,
+/// where the same closure without `traced` would leave it done. Paths that do not throw are replayed as always.
+///
+/// Calls may come from many threads and tasks at once, the first one included: one of them records, and the others
+/// wait and replay.
+public final class TracedFunction<Result, Failure: Error, each Argument: TensorTree>:
+  @unchecked Sendable
+{
   // Sendable: the core locks its own state; the closure is shared as the user's program shares it.
 
-  private let body: (repeat each Argument) -> Result
-  private let form: ResultForm<Result>
-  private let core: FunctionCore
+  let body: (repeat each Argument) throws(Failure) -> Result
+  let form: ResultForm<Result>
+  let core: FunctionCore
   /// How many arguments there are, if all of them and the result are tensors; -1 otherwise.
   private let directArgumentCount: Int
 
   init(
-    maximumTraces: Int, form: ResultForm<Result>, body: @escaping (repeat each Argument) -> Result
+    _ options: TracingOptions, form: ResultForm<Result>,
+    body: @escaping (repeat each Argument) throws(Failure) -> Result
   ) {
-    core = FunctionCore(maximumTraces: maximumTraces)
+    core = FunctionCore(options)
     self.form = form
     self.body = body
-    var count = Result.self == Tensor.self ? 0 : -1
+    var count = Result.self == Tensor.self && !options.verifies ? 0 : -1
     func look<Part>(at type: Part.Type) {
       count = count >= 0 && type == Tensor.self ? count + 1 : -1
     }
@@ -36,10 +45,11 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
   }
 
   /// Replays the trace of these arguments' signature, or records the closure while it runs.
-  public func callAsFunction(_ argument: repeat each Argument) -> Result {
+  /// - Throws: What the closure throws. No state has changed then.
+  public func callAsFunction(_ argument: repeat each Argument) throws(Failure) -> Result {
     // Inside another recording, and where tracing is off, the closure is simply run.
     if ThreadContext.recorder != nil || ThreadContext.isTracingDisabled {
-      return body(repeat each argument)
+      return try body(repeat each argument)
     }
     let frame = core.takeFrame()
     if directArgumentCount >= 0 {
@@ -60,49 +70,95 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
     }
     defer { core.giveBack(frame) }
     Self.visit(&frame.visitor, repeat each argument)
-    if frame.visitor.tensors.contains(where: \.isFailed) { return body(repeat each argument) }
-    do throws(OpError) {
+    if frame.visitor.tensors.contains(where: \.isFailed) { return try body(repeat each argument) }
+    if core.verifies { return try verified(frame, repeat each argument) }
+    while true {
       switch core.attempt(frame) {
-      case .replayed: return result(frame.results, frame.form)
-      case .failed(let trace, let error):
-        let failed = fail(error)
-        return result(Array(repeating: failed, count: trace.resultCount), trace.form)
-      case .runEagerly: return body(repeat each argument)
-      case .record: return try record(repeat each argument)
+      case .replayed:
+        let result = result(frame.results, frame.form)
+        if !frame.effects.isEmpty { frame.performEffects() }
+        return result
+      case .failed(let trace, let error): return failed(trace, error)
+      case .runEagerly: return try runEagerly(repeat each argument)
+      case .record:
+        if core.lockToRecord(frame) { return try record(repeat each argument) }
       }
-    } catch {
-      note(error)
-      return body(repeat each argument)
     }
   }
 
-  private func result(_ tensors: [Tensor], _ box: AnyObject?) -> Result {
+  /// Runs the closure as it is. One that throws changes no state, as everywhere.
+  func runEagerly(_ argument: repeat each Argument) throws(Failure) -> Result {
+    if Failure.self == Never.self { return try body(repeat each argument) }
+    let holder = HoldingRecorder(isSymbolic: false)
+    let result = try ThreadContext.withRecorder(holder) { () throws(Failure) in
+      try body(repeat each argument)
+    }
+    holder.commit()
+    return result
+  }
+
+  func failed(_ trace: Trace, _ error: OpError) -> Result {
+    let failed = fail(error)
+    return result(Array(repeating: failed, count: trace.resultCount), trace.form)
+  }
+
+  func result(_ tensors: [Tensor], _ box: AnyObject?) -> Result {
     if let ofTensor = form.ofTensor { return ofTensor(tensors[0]) }
     return form.rebuilt((box as! FormBox<Result>).form, tensors[...])
   }
 
-  private func record(_ argument: repeat each Argument) throws(OpError) -> Result {
-    var produced: Result?
+  /// Runs the closure while it is recorded. The core is locked, and unlocked in the end.
+  func record(_ argument: repeat each Argument) throws(Failure) -> Result {
+    var run = Run()
     var visitor = TensorVisitor(recordingPaths: true)
     Self.visit(&visitor, repeat each argument)
-    let trace: Trace?
+    let recorder = GraphRecorder(isSymbolic: false)
+    recorder.notesCallSites = core.verifies
+    var trace: Trace?
     do throws(OpError) {
+      defer { core.unlock() }
       trace = try core.record(
-        visitor, form: { self.emptied(produced!) },
-        { tensors in
-          produced = self.run(with: tensors, repeat each argument)
-          return self.form.tensors(produced!)
-        })
+        visitor, recorder, form: { self.emptied(run.result!) },
+        { tensors in self.tensors(of: &run, with: tensors, repeat each argument) })
     } catch {
-      guard let produced else { throw error }
       note(error)
-      return produced
+      guard run.result != nil || run.error != nil else {
+        // Inside `checked` the program goes on, with a result that has changed nothing.
+        return try ThreadContext.withRecorder(HoldingRecorder(isSymbolic: false)) {
+          () throws(Failure) in
+          try body(repeat each argument)
+        }
+      }
     }
-    guard let trace, trace.reasonForEager == nil else { return produced! }
+    if let error = run.error { throw error }
+    let result = run.result!
+    recorder.performEffects()
+    guard let trace, trace.reasonForEager == nil else { return result }
     // As replays give them: without a place in an autograd graph that is used up.
-    let results = form.tensors(produced!)
-    guard results.contains(where: \.requiresGrad) else { return produced! }
-    return form.rebuilt(produced!, results.map { $0.detached() }[...])
+    let results = form.tensors(result)
+    guard results.contains(where: \.requiresGrad) else { return result }
+    return form.rebuilt(result, results.map { $0.detached() }[...])
+  }
+
+  /// How one run of the closure ended.
+  struct Run {
+    var result: Result?
+    var error: Failure?
+  }
+
+  /// Runs the closure with other tensors in its arguments.
+  /// - Returns: The tensors of its result; nil if it has thrown.
+  func tensors(
+    of run: inout Run, with tensors: [Tensor], _ argument: repeat each Argument
+  ) -> [Tensor]? {
+    do throws(Failure) {
+      let result = try self.run(with: tensors, repeat each argument)
+      run.result = result
+      return form.tensors(result)
+    } catch {
+      run.error = error
+      return nil
+    }
   }
 
   /// The result's form alone, so that a trace does not keep its first results alive.
@@ -113,17 +169,19 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
   }
 
   /// Runs the closure with other tensors in its arguments.
-  private func run(with tensors: [Tensor], _ argument: repeat each Argument) -> Result {
+  private func run(
+    with tensors: [Tensor], _ argument: repeat each Argument
+  ) throws(Failure) -> Result {
     var visitor = TensorVisitor(replacingWith: tensors[...])
     func replaced<Part: TensorTree>(_ part: Part) -> Part {
       var copy = part
       copy.visit(&visitor)
       return copy
     }
-    return body(repeat replaced(each argument))
+    return try body(repeat replaced(each argument))
   }
 
-  private static func visit(_ visitor: inout TensorVisitor, _ argument: repeat each Argument) {
+  static func visit(_ visitor: inout TensorVisitor, _ argument: repeat each Argument) {
     var index = 0
     func visitOne<Part: TensorTree>(_ part: Part) {
       visitor.begin(argument: index)
@@ -169,10 +227,15 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
 
   /// Calls the function and times the steps of its plan. The calls have the effects that calls have.
   /// - Parameter runs: How many calls are timed, after one to warm up.
-  /// - Returns: Nil if these arguments' calls run the closure instead of a plan; `explain()` says why.
+  /// - Returns: Nil if these arguments' calls run the closure instead of a plan; `explain()` says why. Also if the
+  ///   closure throws.
   public func profile(_ argument: repeat each Argument, runs: Int = 10) -> PlanProfile? {
-    _ = self(repeat each argument)
-    _ = self(repeat each argument)
+    do {
+      _ = try self(repeat each argument)
+      _ = try self(repeat each argument)
+    } catch {
+      return nil
+    }
     let frame = core.takeFrame()
     defer { core.giveBack(frame) }
     Self.visit(&frame.visitor, repeat each argument)
@@ -188,14 +251,13 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
     var visitor = TensorVisitor(recordingPaths: true)
     Self.visit(&visitor, repeat each argument)
     if let found = core.trace(for: visitor) { return found }
-    var produced: Result?
+    var run = Run()
     do throws(OpError) {
-      return try core.lower(
-        Signature(visitor), visitor.paths, form: { self.emptied(produced!) },
-        { tensors in
-          produced = self.run(with: tensors, repeat each argument)
-          return self.form.tensors(produced!)
-        })
+      let trace = try core.lower(
+        Signature(visitor), visitor.paths, form: { self.emptied(run.result!) },
+        { tensors in self.tensors(of: &run, with: tensors, repeat each argument) })
+      if let trace { return trace }
+      throw OpError("traced", "the closure threw while it was traced: \(run.error!)")
     } catch {
       // Inside `checked` the program goes on, with a graph in which nothing happens.
       note(error)
@@ -205,10 +267,10 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
 
   /// Traces and compiles the closure for tensors of these types, without data and without touching any state.
   /// - Parameter specs: One per argument; every argument must be a tensor.
-  /// - Throws: `TensorError` if the closure needs values, or its operations do not fit the types.
+  /// - Throws: `TensorError` if the closure needs values, or its operations do not fit the types; what the closure
+  ///   throws.
   @discardableResult
   public func lower(_ specs: TensorSpec...) throws -> LoweredFunction {
-    var produced: Result?
     var count = 0
     var takesTensors = true
     func look<Part: TensorTree>(at type: Part.Type) {
@@ -222,82 +284,26 @@ public final class TracedFunction<Result, each Argument: TensorTree>: @unchecked
           OpError("lower", "takes one TensorSpec per argument, and tensors as arguments"),
           location: .ofCaller())
       }
+      var run = Run()
       let trace = try core.lower(
         Signature(specs: specs), specs.indices.map { "argument \($0)" },
-        form: { self.emptied(produced!) },
+        form: { self.emptied(run.result!) },
         { tensors in
           var rest = tensors[...]
           func taken<Part: TensorTree>(_ type: Part.Type) -> Part { rest.removeFirst() as! Part }
-          produced = self.body(repeat taken((each Argument).self))
-          return self.form.tensors(produced!)
+          do throws(Failure) {
+            let result = try self.body(repeat taken((each Argument).self))
+            run.result = result
+            return self.form.tensors(result)
+          } catch {
+            run.error = error
+            return nil
+          }
         })
+      guard let trace else { throw run.error! }
       return LoweredFunction(trace)
     }
   }
-}
-
-/// Records the closure on its first call with a new signature, and replays a compiled plan on later ones.
-///
-///     let f = traced { (x: Tensor, y: Tensor) in (x * y).sum() }
-///
-/// - Parameters:
-///   - maximumTraces: How many signatures are kept; the least used one goes first.
-///   - body: Takes trees of tensors; gives a tree, a tuple of up to four trees, or nothing. State that it
-///     reads and writes is captured by identity.
-public func traced<Result: TensorTree, each Argument: TensorTree>(
-  maximumTraces: Int = 64, _ body: @escaping (repeat each Argument) -> Result
-) -> TracedFunction<Result, repeat each Argument> {
-  TracedFunction(maximumTraces: maximumTraces, form: .tree, body: body)
-}
-
-/// As the first form, for a closure that gives nothing and is called for its effects on state.
-public func traced<each Argument: TensorTree>(
-  maximumTraces: Int = 64, _ body: @escaping (repeat each Argument) -> Void
-) -> TracedFunction<Void, repeat each Argument> {
-  TracedFunction(maximumTraces: maximumTraces, form: .nothing, body: body)
-}
-
-/// As the first form, for a closure that gives two trees.
-public func traced<A: TensorTree, B: TensorTree, each Argument: TensorTree>(
-  maximumTraces: Int = 64, _ body: @escaping (repeat each Argument) -> (A, B)
-) -> TracedFunction<(A, B), repeat each Argument> {
-  let form = ResultForm<(A, B)>(
-    tensors: { collectTensors($0.0) + collectTensors($0.1) },
-    rebuilt: { form, tensors in
-      var parts = Splitter(rest: tensors)
-      return (parts.next(form.0), parts.next(form.1))
-    })
-  return TracedFunction(maximumTraces: maximumTraces, form: form, body: body)
-}
-
-/// As the first form, for a closure that gives three trees.
-public func traced<A: TensorTree, B: TensorTree, C: TensorTree, each Argument: TensorTree>(
-  maximumTraces: Int = 64, _ body: @escaping (repeat each Argument) -> (A, B, C)
-) -> TracedFunction<(A, B, C), repeat each Argument> {
-  let form = ResultForm<(A, B, C)>(
-    tensors: { collectTensors($0.0) + collectTensors($0.1) + collectTensors($0.2) },
-    rebuilt: { form, tensors in
-      var parts = Splitter(rest: tensors)
-      return (parts.next(form.0), parts.next(form.1), parts.next(form.2))
-    })
-  return TracedFunction(maximumTraces: maximumTraces, form: form, body: body)
-}
-
-/// As the first form, for a closure that gives four trees.
-public func traced<
-  A: TensorTree, B: TensorTree, C: TensorTree, D: TensorTree, each Argument: TensorTree
->(
-  maximumTraces: Int = 64, _ body: @escaping (repeat each Argument) -> (A, B, C, D)
-) -> TracedFunction<(A, B, C, D), repeat each Argument> {
-  let form = ResultForm<(A, B, C, D)>(
-    tensors: {
-      collectTensors($0.0) + collectTensors($0.1) + collectTensors($0.2) + collectTensors($0.3)
-    },
-    rebuilt: { form, tensors in
-      var parts = Splitter(rest: tensors)
-      return (parts.next(form.0), parts.next(form.1), parts.next(form.2), parts.next(form.3))
-    })
-  return TracedFunction(maximumTraces: maximumTraces, form: form, body: body)
 }
 
 /// Runs the body with traced functions running their closures as they are: for a debugger, or for print.

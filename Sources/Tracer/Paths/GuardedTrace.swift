@@ -43,7 +43,8 @@ final class GuardedTrace: Trace, @unchecked Sendable {
 
   private init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
-    arguments: [Tensor], results: [Tensor], form: AnyObject?, root: Segment, contradictions: Int
+    arguments: [Tensor], results: [Tensor], form: AnyObject?, root: Segment, contradictions: Int,
+    earlierUses: [CellUse] = []
   ) throws(OpError) {
     self.root = root
     self.contradictions = contradictions
@@ -55,12 +56,14 @@ final class GuardedTrace: Trace, @unchecked Sendable {
       : root.reasonToGiveUp(branches: Limit.branches, paths: Limit.paths)
     try super.init(
       recorder, signature: signature, paths: paths, reason: reason, arguments: arguments,
-      results: results, form: form, isCompiled: false)
+      results: results, form: form, isCompiled: false, earlierUses: earlierUses)
   }
 
   override var reasonForEager: String? { super.reasonForEager ?? reasonToGiveUp }
 
   override var guards: [Explanation.Guard] { root.guards }
+
+  override var writtenCells: [StateCell] { root.writtenCells }
 
   /// The path that was recorded last.
   override func whole() throws(OpError) -> CompiledGraph { try compile(unoptimized) }
@@ -81,8 +84,10 @@ final class GuardedTrace: Trace, @unchecked Sendable {
     }
     let trace = try GuardedTrace(
       recorder, signature: signature, paths: paths, reason: reason, arguments: arguments,
-      results: results, form: form, root: tree, contradictions: contradictions)
+      results: results, form: form, root: tree, contradictions: contradictions,
+      earlierUses: cellUses)
     trace.callCount.store(callCount.load(ordering: .relaxed), ordering: .relaxed)
+    trace.lastUse.store(lastUse.load(ordering: .relaxed), ordering: .relaxed)
     return trace
   }
 
@@ -203,6 +208,12 @@ final class GuardedTrace: Trace, @unchecked Sendable {
       for write in end.writes { write.cell.lockedContent = tensor(write.source, write.autograd) }
     }
     for source in end.results { frame.results.append(tensor(source, nil)!) }
+    if !end.effects.isEmpty {
+      for (effect, sources) in end.effects {
+        frame.effects.append((effect, sources.map { tensor($0, nil)! }))
+      }
+    }
+    frame.transcript = end.transcript
     frame.form = end.form
     return true
   }
@@ -211,6 +222,11 @@ final class GuardedTrace: Trace, @unchecked Sendable {
 extension Segment {
   /// One more than the largest number of a value on any path.
   var valueCount: Int { branches.reduce(range.upperBound) { max($0, $1.next.valueCount) } }
+
+  /// The cells that calls may write, whichever way they go.
+  var writtenCells: [StateCell] {
+    (end?.writes.map(\.cell) ?? []) + branches.flatMap(\.next.writtenCells)
+  }
 
   var pathCount: Int {
     lookedAt == nil ? 1 : branches.reduce(0) { $0 + $1.next.pathCount }

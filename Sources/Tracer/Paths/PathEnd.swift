@@ -22,6 +22,10 @@ final class PathEnd: @unchecked Sendable {
   }
 
   let results: [Source]
+  /// Callbacks, and what their tensors are.
+  let effects: [(effect: HostEffect, sources: [Source])]
+  /// What the closure did, if it is to be compared with what it does later.
+  let transcript: Transcript?
   /// In the order of the cells' locks.
   let writes: [Write]
   /// The results' form, which replays fill; a `FormBox` of the function's result type.
@@ -35,6 +39,8 @@ final class PathEnd: @unchecked Sendable {
       return .value(id.index)
     }
     self.results = results.map(source)
+    effects = recorder.effects.map { ($0.effect, $0.tensors.map(source)) }
+    transcript = recorder.notesCallSites ? Transcript(recorder, results: results) : nil
     self.form = form
     writes =
       recorder.cells.filter(\.isChanged).sorted { $0.cell.sequence < $1.cell.sequence }.map { use in
@@ -47,6 +53,8 @@ final class PathEnd: @unchecked Sendable {
 
   /// The values that are needed here.
   var values: [Int] {
-    (results + writes.map(\.source)).compactMap { if case .value(let id) = $0 { id } else { nil } }
+    (results + writes.map(\.source) + effects.flatMap(\.sources)).compactMap {
+      if case .value(let id) = $0 { id } else { nil }
+    }
   }
 }

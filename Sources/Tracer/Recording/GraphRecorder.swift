@@ -12,7 +12,7 @@ final class GraphRecorder: Recorder {
 
   /// What a closure did with a state cell.
   final class CellUse {
-    let cell: StateCell
+    private(set) var cell: StateCell
     /// The content before the function, if it was read before being written.
     var wasRead = false
     /// How many values the program had looked at before it first read the cell.
@@ -33,6 +33,9 @@ final class GraphRecorder: Recorder {
       guard let current, let initialAlias else { return true }
       return initialAlias.body !== current.body
     }
+
+    /// Whether nobody else refers to the cell.
+    func isLastOwner() -> Bool { isKnownUniquelyReferenced(&cell) }
   }
 
   /// A value that the program has looked at, and what it saw.
@@ -47,11 +50,22 @@ final class GraphRecorder: Recorder {
     let callSite: CallSite
   }
 
+  /// A callback that the program wants made with these tensors' values.
+  struct Effect {
+    let effect: HostEffect
+    let tensors: [Tensor]
+  }
+
   private(set) var builder = GraphBuilder()
   private(set) var inputs: [InputSource] = []
   private(set) var cells: [CellUse] = []
   /// In the order of the program. No value is there twice.
   private(set) var guards: [Guard] = []
+  /// In the order of the program.
+  private(set) var effects: [Effect] = []
+  /// Where operations were done and constants captured, by node; only large constants if not asked for.
+  private(set) var callSites: [ValueID: CallSite] = [:]
+  private(set) var largeConstants: [(type: TensorType, callSite: CallSite)] = []
   private(set) var constantBytes = 0
   private(set) var constantCount = 0
   /// The first thing that could not be recorded.
@@ -62,6 +76,12 @@ final class GraphRecorder: Recorder {
   /// Whether `backward` went through operations that were not recorded.
   private(set) var wentOutside = false
 
+  /// Whether the place of every operation is noted, which takes time.
+  var notesCallSites = false
+  /// Contents of cells that the program sees instead of what is there.
+  var contents: [ObjectIdentifier: Tensor?] = [:]
+  private let lastCellBefore = StateCell.lastSequence
+  private var isCommitted = false
   private var values: [ObjectIdentifier: ValueID] = [:]
   private var cellIndex: [ObjectIdentifier: Int] = [:]
   private var guarded: Set<ValueID> = []
@@ -86,9 +106,18 @@ final class GraphRecorder: Recorder {
     let id = builder.addConstant(tensor.constant)
     constantBytes += tensor.type.byteCount
     constantCount += 1
+    let isLarge = tensor.type.byteCount > Self.largeConstant
+    if notesCallSites || isLarge {
+      let callSite = CallSite()
+      callSites[id] = callSite
+      if isLarge { largeConstants.append((tensor.type, callSite)) }
+    }
     assign(id, to: tensor)
     return id
   }
+
+  /// Constants of more bytes are named by `explain()`.
+  static let largeConstant = 1 << 20
 
   func knownValue(of tensor: Tensor) -> ValueID? { values[ObjectIdentifier(tensor.body)] }
 
@@ -121,7 +150,9 @@ final class GraphRecorder: Recorder {
   override func record(_ op: Op, _ inputs: [Tensor], _ result: Tensor) {
     guard failure == nil else { return }
     do throws(OpError) {
-      assign(try builder.add(op, inputs.map(value(of:))), to: result)
+      let id = try builder.add(op, inputs.map(value(of:)))
+      if notesCallSites { callSites[id] = CallSite() }
+      assign(id, to: result)
     } catch {
       failure = error
     }
@@ -134,6 +165,7 @@ final class GraphRecorder: Recorder {
   override func read(_ cell: StateCell, _ value: Tensor?) -> Tensor? {
     let use = use(of: cell)
     if use.wasRead || use.wasWritten { return use.current }
+    let value = contents[ObjectIdentifier(cell)] ?? value
     use.wasRead = true
     use.guardsBeforeRead = guards.count
     use.initial = value
@@ -152,14 +184,40 @@ final class GraphRecorder: Recorder {
 
   override func write(_ cell: StateCell, _ value: Tensor?) -> Bool {
     let use = use(of: cell)
+    let isFirst = !use.wasWritten && !use.wasRead
     use.wasWritten = true
     use.current = value
-    return false
+    // What a new variable starts with is no change of state: it has to be there whatever becomes of the recording.
+    return isFirst && cell.sequence > lastCellBefore
   }
 
   /// Gives the cells the contents that the program has written.
   func commit() {
     for use in cells where use.isChanged { use.cell.write(use.current) }
+    isCommitted = true
+  }
+
+  override func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool {
+    effects.append(Effect(effect: effect, tensors: tensors))
+    return true
+  }
+
+  /// Makes the callbacks that the program has asked for, if what it did counts.
+  func performEffects() {
+    guard isCommitted, !isSymbolic else { return }
+    for effect in effects { effect.effect.run(effect.tensors) }
+  }
+
+  /// A variable or generator that the program has made and that lives on without it. For the end of the recording.
+  var cellThatOutlives: StateCell? {
+    cells.first {
+      $0.cell.sequence > lastCellBefore && !$0.cell.isGradient && !$0.isLastOwner()
+    }?.cell
+  }
+
+  /// The cells that the program has made itself, in order.
+  var ownCells: [StateCell] {
+    cells.map(\.cell).filter { $0.sequence > lastCellBefore }.sorted { $0.sequence < $1.sequence }
   }
 
   override func didFail() { sawFailure = true }

@@ -2,16 +2,8 @@ import DuetEager
 
 /// A value made of tensors: what a traced function takes and returns.
 ///
-/// Tensors, numbers of `Static`, and arrays, optionals and dictionaries of trees are trees. A struct becomes one by
-/// naming its parts:
-///
-///     struct Batch: TensorTree {
-///       var images: Tensor, labels: Tensor
-///       mutating func visit(_ visitor: inout TensorVisitor) {
-///         visitor.visit(&images, "images")
-///         visitor.visit(&labels, "labels")
-///       }
-///     }
+/// Tensors, values of `Static`, and arrays, optionals and dictionaries of trees are trees. A struct becomes one by
+/// naming its parts, most briefly as a ``TensorStruct``.
 public protocol TensorTree {
   /// Shows every part to the visitor, always in the same order.
   mutating func visit(_ visitor: inout TensorVisitor)

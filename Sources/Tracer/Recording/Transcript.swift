@@ -1,0 +1,87 @@
+import DuetCompiler
+import DuetEager
+
+/// What a closure did on one path, with its places in the program: kept where `verify` wants to know later what has
+/// become different.
+final class Transcript: @unchecked Sendable {
+  // Sendable: constant after init.
+
+  let nodes: [Graph.Node]
+  /// The cells that the closure has made, in order.
+  let ownCells: [StateCell]
+  private let callSites: [ValueID: CallSite]
+  /// For each result whether it is a tensor from outside of the closure.
+  private let isFromOutside: [Bool]
+
+  init(_ recorder: GraphRecorder, results: [Tensor]) {
+    nodes = recorder.builder.finish(outputs: []).nodes
+    callSites = recorder.callSites
+    ownCells = recorder.ownCells
+    isFromOutside = results.map {
+      recorder.knownValue(of: $0).map { recorder.builder.isConstant($0) } ?? true
+    }
+  }
+
+  /// What another run of the closure did otherwise, in words.
+  func difference(from other: Transcript) -> String {
+    for (i, (old, new)) in zip(nodes, other.nodes).enumerated() {
+      // Finding a line takes milliseconds: only for the node that differs.
+      var place: String { callSites[ValueID(i)]?.location.map { " at \($0)" } ?? "" }
+      switch (old.kind, new.kind) {
+      case (.constant(let before), .constant(let now)):
+        let (before, now) = (Tensor(before), Tensor(now))
+        guard let difference = before.firstDifference(from: now, "now it") else { continue }
+        let what = before.size == 1 && before.type == now.type ? "number" : "tensor"
+        return
+          "a \(what) captured\(place) is remembered as it was: it \(difference); pass it as an argument, or "
+          + "keep it in a Variable"
+      case (.operation(let a, let x), .operation(let b, let y)):
+        if a == b && x == y { continue }
+        return a.name == b.name
+          ? "\(a.name)\(place) has other attributes or operands now; what decides them is no argument and no state"
+          : "\(a.name)\(place) is \(b.name) now; what decides it is no argument and no state"
+      case (.input(_, let a), .input(_, let b)):
+        if a == b { continue }
+        return "it reads \(b) where it read \(a)"
+      default:
+        return "it does something else\(place) than when it was recorded"
+      }
+    }
+    if nodes.count != other.nodes.count {
+      return
+        "it does \(other.nodes.count) things instead of \(nodes.count); what decides that is no argument and "
+        + "no state"
+    }
+    if isFromOutside.contains(true) {
+      return "a result is a tensor from outside, remembered as it was; pass it as an argument"
+    }
+    return
+      "the closure did the same operations: the plan is wrong, which is a mistake of this framework"
+  }
+}
+
+extension Tensor {
+  /// The first difference from what should be there, in words: `is 3.0 at [1] where the closure gives 4.0`. Nil for
+  /// equal bits; one NaN is as good as another.
+  func firstDifference(from expected: Tensor, _ source: String = "the closure") -> String? {
+    guard type == expected.type else {
+      return "is of type \(type) where \(source) gives \(expected.type)"
+    }
+    if bytes == expected.bytes { return nil }
+    let (own, other) = (detached().constant.elements, expected.detached().constant.elements)
+    func differ(_ i: Int) -> Bool {
+      own[i] != other[i] && !(own[i].value(dtype).isNaN && other[i].value(dtype).isNaN)
+    }
+    guard let first = own.indices.first(where: differ) else { return nil }
+    var rest = first
+    let place = shape.reversed().map { size in
+      defer { rest /= size }
+      return rest % size
+    }
+    func show(_ element: Element) -> String {
+      dtype.isFloatingPoint ? "\(element.value(dtype))" : "\(Int(element.value(dtype)))"
+    }
+    return "is \(show(own[first]))" + (ndim == 0 ? "" : " at \(Array(place.reversed()))")
+      + " where \(source) gives \(show(other[first]))"
+  }
+}
