@@ -7,6 +7,7 @@ let package = Package(
   products: [
     .library(name: "Duet", targets: ["Duet"]),
     .executable(name: "duet-bench", targets: ["duet-bench"]),
+    .executable(name: "duet-fuzz", targets: ["duet-fuzz"]),
     .executable(name: "mnist", targets: ["mnist"]),
   ],
   targets: [
@@ -20,12 +21,18 @@ let package = Package(
     .target(name: "Duet", dependencies: ["DuetNN"], path: "Sources/Duet"),
     .executableTarget(
       name: "duet-bench", dependencies: ["Duet", "DuetKernels"], path: "Benchmarks"),
+    .target(
+      name: "DuetPrograms", dependencies: ["Duet", "DuetKernels"], path: "Fuzz/Programs"),
+    .executableTarget(
+      name: "duet-fuzz", dependencies: ["DuetPrograms"], path: "Fuzz/Command"),
     .executableTarget(name: "mnist", dependencies: ["Duet"], path: "Examples/mnist"),
     .testTarget(
       name: "CompilerTests", dependencies: ["DuetCompiler", "DuetKernels"],
       path: "Tests/CompilerTests"),
     .testTarget(name: "EagerTests", dependencies: ["DuetEager"], path: "Tests/EagerTests"),
-    .target(name: "DuetTestSupport", dependencies: ["Duet", "DuetKernels"], path: "Tests/Support"),
+    .target(
+      name: "DuetTestSupport", dependencies: ["Duet", "DuetKernels", "DuetPrograms"],
+      path: "Tests/Support"),
     .testTarget(
       name: "RuntimeTests", dependencies: ["Duet", "DuetKernels", "DuetTestSupport"],
       path: "Tests/RuntimeTests", exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),

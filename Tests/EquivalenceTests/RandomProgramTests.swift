@@ -2,31 +2,61 @@ import Duet
 import DuetTestSupport
 import Testing
 
-/// Programs of many operations, with state, gradients and random numbers.
+/// Programs of many statements, with state, gradients, random numbers and control flow on values. `duet-fuzz` runs
+/// as many of them as one likes.
 @Suite struct RandomProgramTests {
+  // Tests run side by side, so that the instruction set stays what it is for all of them.
+  private static func checker(_ coverage: Coverage? = nil) -> Checker {
+    var checker = Checker(coverage: coverage)
+    checker.variesReference = false
+    return checker
+  }
+
   @Test(
-    "a random program gives the same bits eagerly and traced, in results and in state",
-    arguments: 0..<300)
-  func tracedEqualsEager(_ seed: Int) {
-    let program = RandomProgram(seed: seed)
-    let (eager, recorded) = (RandomProgram.State(seed: seed), RandomProgram.State(seed: seed))
-    let function = traced { (arguments: [Tensor]) in program.run(arguments, recorded) }
-    for call in 0..<5 {
-      let arguments = RandomProgram.arguments(seed: seed, call: call)
-      // Values read before a call keep their elements, whatever the call does in place.
-      let held = recorded.counters.map(\.value) + recorded.weights.map(\.value)
-      let before = held.map(Bits.init)
-      expectSame(
-        function(arguments), program.run(arguments, eager),
-        "results of program \(seed), call \(call)")
-      expectSame(recorded.contents, eager.contents, "state of program \(seed), call \(call)")
-      for (tensor, bits) in zip(held, before) {
-        expectSame(Bits(tensor), bits, "a value read before call \(call) of program \(seed)")
+    "a random program gives the same bits in every mode, in results, state and gradients",
+    arguments: 0..<40)
+  func equalBits(_ part: Int) {
+    for number in 0..<5 {
+      let program = Program.drawn(seed: 40, number: part * 5 + number)
+      if let difference = Self.checker().difference(in: program) {
+        Issue.record("\(difference)\n\(program.text)")
       }
     }
-    // Gradients that appear and disappear may take a trace each; the other calls replay.
-    let traces = function.explain().traces
-    #expect(traces.allSatisfy { $0.runsEagerlyBecause == nil }, "\(function.explain())")
-    #expect(traces.reduce(0) { $0 + $1.calls } >= 2, "\(function.explain())")
+  }
+
+  @Test func randomProgramsMeetWhatTheyAreFor() {
+    let coverage = Coverage()
+    let checker = Self.checker(coverage)
+    for number in 0..<150 {
+      #expect(checker.difference(in: .drawn(seed: 41, number: number)) == nil, "program \(number)")
+    }
+    for name in [
+      "replays", "values looked at", "programs with guards that went several ways",
+      "programs traced for several signatures", "gradients taken",
+      "programs that gave up because a value keeps changing",
+      "programs run eagerly because of gradients outside",
+      "programs with nested traced functions called", "programs that make a mistake",
+    ] {
+      #expect(coverage.count(of: name) > 0, "\(name)\n\(coverage.report)")
+    }
+  }
+
+  @Test func aSeedAndANumberNameAProgram() {
+    for number in 0..<20 {
+      #expect(
+        Program.drawn(seed: 3, number: number).text == Program.drawn(seed: 3, number: number).text)
+    }
+    #expect(Program.drawn(seed: 3, number: 0).text != Program.drawn(seed: 4, number: 0).text)
+  }
+
+  @Test func aProgramShrinksToWhatMakesItFail() throws {
+    let program = try #require(
+      (0..<100).lazy.map { Program.drawn(seed: 5, number: $0) }
+        .first { $0.statementCount > 12 && $0.text.contains("matmul(") && $0.callCount > 3 })
+    let (smallest, without) = program.shrunk { $0.text.contains("matmul(") }
+    #expect(smallest.text.contains("matmul("))
+    #expect(smallest.callCount == 1)
+    #expect(smallest.statementCount == 1)
+    #expect(program.calling(first: 1).without(without).text == smallest.text)
   }
 }

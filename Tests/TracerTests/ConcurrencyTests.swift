@@ -48,6 +48,44 @@ import Testing
     expectSame(v.value, full([300], 250 * (1 + 2 + 3 + 4)))
   }
 
+  @Test func noUpdateIsLostWhileAnotherThreadRecords() {
+    for _ in 0..<50 {
+      let v = Variable(zeros([300], dtype: .int64), name: "v")
+      let f = traced { (x: Tensor) in
+        let sum = v.value + x
+        // Every thread finds other values here, and records a way of its own while others replay theirs.
+        v.value = (x[0] .> 2).item() ? sum + x : sum
+      }
+      concurrently(4) { thread in
+        for i in 0..<8 { f(full([300], (thread + i) % 4 + 1)) }
+      }
+      // 8 times each of 1, 2, 3 and 4, of which the last two are added twice.
+      expectSame(v.value, full([300], 8 * (1 + 2 + 6 + 8)))
+    }
+  }
+
+  @Test func mistakesOnSeveralThreadsAtOnceNameTheirLines() {
+    let wrong = Mutex<[String]>([])
+    concurrently(4) { thread in
+      for i in 0..<20 {
+        let f = traced { (x: Tensor) in (x.sum() .> 1).item() ? x : -x }
+        _ = f(ones([thread + 2]))
+        let found = f.explain().traces[0].guards[0].location
+        do {
+          try checked { zeros([2, 3]) + zeros([4]) }
+          wrong.withLock { $0.append("thread \(thread), \(i): no error") }
+        } catch let error as TensorError {
+          for file in [error.location?.file, found?.file] where file != "ConcurrencyTests.swift" {
+            wrong.withLock { $0.append("thread \(thread), \(i): \(file ?? "no place")") }
+          }
+        } catch {
+          wrong.withLock { $0.append("\(error)") }
+        }
+      }
+    }
+    #expect(wrong.withLock { $0 } == [])
+  }
+
   @Test func readersSeeVariablesBeforeOrAfterAReplayNeverInBetween() {
     let v = Variable(zeros([5000]), name: "v")
     let f = traced { v.value = v.value + 1 }

@@ -48,15 +48,12 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
       // asked for because the last one stands for those left out.
       let step = 4
       for offset in stride(from: 2, to: 60, by: step) {
-        guard let trace = try? Backtrace.capture(limit: step + 1, offset: offset, top: 0),
-          let symbolicated = trace.symbolicated(options: [.showInlineFrames, .showSourceLocations])
+        guard
+          let trace = try? Backtrace.capture(
+            limit: step + 1, offset: offset, top: 0, images: LoadedImages.all)
         else { return nil }
-        var count = 0
-        for frame in symbolicated.frames {
-          count += 1
-          if let location = SourceLocation(ofUser: frame) { return location }
-        }
-        if count < step { return nil }
+        if let location = LoadedImages.location(in: trace) { return location }
+        if trace.frames.reduce(0, { count, _ in count + 1 }) < step { return nil }
       }
     #endif
     return nil
@@ -64,7 +61,7 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
 
   #if canImport(Runtime)
     /// The source line of a frame, if it is known and not the framework's own.
-    fileprivate init?(ofUser frame: SymbolicatedBacktrace.Frame) {
+    init?(ofUser frame: SymbolicatedBacktrace.Frame) {
       guard let symbol = frame.symbol, let source = symbol.sourceLocation, source.line > 0,
         source.path.hasSuffix(".swift"), !Self.isOwn(symbol.rawName)
       else { return nil }
@@ -92,22 +89,26 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
 /// A point in the program's run, whose source line is looked up only when it is asked for.
 package final class CallSite: Sendable {
   #if canImport(Runtime)
-    private let stack: Backtrace?
+    /// The innermost calls, those around them, and so on: to look up a frame's line takes milliseconds, and the
+    /// user's is usually close.
+    private let stack: [Backtrace]
   #endif
 
   /// The call that is under way.
   package init() {
     #if canImport(Runtime)
-      stack = try? Backtrace.capture(limit: 48, offset: 1, top: 0)
+      let images = LoadedImages.all
+      // One more than wanted is asked for, because the last one stands for those left out.
+      stack = [(1, 6), (7, 6), (13, 36)].compactMap { offset, count in
+        try? Backtrace.capture(limit: count + 1, offset: offset + 1, top: 0, images: images)
+      }
     #endif
   }
 
   /// The innermost line that is not the framework's own. Slow, as ``SourceLocation/ofCaller()``.
   package var location: SourceLocation? {
     #if canImport(Runtime)
-      stack?.symbolicated(options: [.showInlineFrames, .showSourceLocations]).flatMap {
-        $0.frames.lazy.compactMap(SourceLocation.init(ofUser:)).first
-      }
+      stack.lazy.compactMap(LoadedImages.location).first
     #else
       nil
     #endif

@@ -9,8 +9,11 @@ public struct Explanation: Sendable, CustomStringConvertible {
     /// What looks: `item`, `asArray`.
     public let operation: String
     /// The line of the program, if the program carries line tables.
-    public let location: SourceLocation?
+    public var location: SourceLocation? { callSite.location }
     public let outcomes: [Outcome]
+
+    // Lines are looked up when somebody asks for them.
+    let callSite: CallSite
 
     public var description: String {
       "\(operation)\(location.map { " at \($0)" } ?? ""): "

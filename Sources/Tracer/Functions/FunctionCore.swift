@@ -202,31 +202,45 @@ final class FunctionCore: @unchecked Sendable {
     return false
   }
 
-  /// Runs a body once while recording it, and keeps the trace. Callbacks that the body asks for wait in the recorder.
+  private static let mostAttempts = 100
+
+  /// Runs a body while recording it, and keeps the trace. It is run once, unless another thread changes a variable
+  /// under its hands. Callbacks that the body asks for wait in the recorder.
   ///
   /// - Parameters:
   ///   - visitor: The arguments, collected with their paths.
-  ///   - recorder: New. Gets everything that the body does.
+  ///   - recorder: New, and replaced by another one for another attempt. Gets everything that the body does.
   ///   - form: The result's form without its tensors, asked for after `body`.
   ///   - body: Calls the closure with these tensors in its arguments, and gives the tensors of its result; nil if
   ///     it has thrown.
   /// - Returns: The trace, or nil where there is nothing to keep: after a throw, or after a mistake inside
   ///   `checked`. No state has changed then.
   func record(
-    _ visitor: TensorVisitor, _ recorder: GraphRecorder, form: () -> AnyObject?,
+    _ visitor: TensorVisitor, _ recorder: inout GraphRecorder, form: () -> AnyObject?,
     _ body: ([Tensor]) -> [Tensor]?
   ) throws(OpError) -> Trace? {
     let signature = Signature(visitor)
     try checkRetracing(signature, visitor.paths)
-    let arguments = zip(visitor.tensors, visitor.paths).map { tensor, path in
-      recorder.addArgument(tensor, name: path)
+    var arguments: [Tensor] = []
+    var results: [Tensor] = []
+    for attempt in 1... {
+      arguments = zip(visitor.tensors, visitor.paths).map { tensor, path in
+        recorder.addArgument(tensor, name: path)
+      }
+      let produced = ThreadContext.withRecorder(recorder) { body(arguments) }
+      guard let produced, !produced.contains(where: \.isFailed), !recorder.sawFailure else {
+        return nil
+      }
+      results = produced
+      if let failure = recorder.failure { throw failure }
+      if recorder.commit() { break }
+      // Another thread has changed what the closure had read and was about to change: nothing has happened yet.
+      if attempt == Self.mostAttempts {
+        throw OpError(
+          "traced", "other threads kept changing the variables that a call was about to change")
+      }
+      recorder = recorder.another()
     }
-    let produced = ThreadContext.withRecorder(recorder) { body(arguments) }
-    guard let results = produced, !results.contains(where: \.isFailed), !recorder.sawFailure else {
-      return nil
-    }
-    if let failure = recorder.failure { throw failure }
-    recorder.commit()
     let newState = recorder.cellThatOutlives
     if newState != nil {
       // What is made when it is first needed is there on the next call, which then does something else.

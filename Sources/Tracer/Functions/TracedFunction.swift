@@ -112,13 +112,13 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     var run = Run()
     var visitor = TensorVisitor(recordingPaths: true)
     Self.visit(&visitor, repeat each argument)
-    let recorder = GraphRecorder(isSymbolic: false)
+    var recorder = GraphRecorder(isSymbolic: false)
     recorder.notesCallSites = core.verifies
     var trace: Trace?
     do throws(OpError) {
       defer { core.unlock() }
       trace = try core.record(
-        visitor, recorder, form: { self.emptied(run.result!) },
+        visitor, &recorder, form: { self.emptied(run.result!) },
         { tensors in self.tensors(of: &run, with: tensors, repeat each argument) })
     } catch {
       note(error)

@@ -281,7 +281,7 @@ extension Segment {
         count: branch.uses.value)
     }
     let own = Explanation.Guard(
-      operation: lookedAt.operation, location: lookedAt.callSite.location, outcomes: outcomes)
+      operation: lookedAt.operation, outcomes: outcomes, callSite: lookedAt.callSite)
     return [own] + branches.flatMap(\.next.guards)
   }
 }

@@ -90,6 +90,14 @@ final class GraphRecorder: Recorder {
   /// The bytes of `alive` after those that nobody else knows were let go of, and those that came since.
   private var (keptBytes, newBytes) = (0, 0)
 
+  /// One that has seen nothing yet and notes the same.
+  func another() -> GraphRecorder {
+    let other = GraphRecorder(isSymbolic: isSymbolic)
+    other.notesCallSites = notesCallSites
+    other.contents = contents
+    return other
+  }
+
   // MARK: Values
 
   /// A stand-in for an argument: the same elements under an identity of its own.
@@ -191,10 +199,26 @@ final class GraphRecorder: Recorder {
     return isFirst && cell.sequence > lastCellBefore
   }
 
-  /// Gives the cells the contents that the program has written.
-  func commit() {
-    for use in cells where use.isChanged { use.cell.write(use.current) }
+  /// Gives the cells the contents that the program has written, all at once.
+  /// - Returns: False, with nothing changed, if another thread has changed one of them that the program had read.
+  func commit() -> Bool {
+    let changed = cells.filter(\.isChanged).sorted { $0.cell.sequence < $1.cell.sequence }
+    for use in changed { use.cell.lock() }
+    // Old contents are released outside the locks.
+    var old: [Tensor?] = []
+    defer {
+      for use in changed { use.cell.unlock() }
+      withExtendedLifetime(old) {}
+    }
+    for use in changed
+    where use.wasRead && use.cell.lockedContent?.body !== use.initial?.body { return false }
+    for use in changed {
+      if let current = use.current, current.isFailed { continue }
+      old.append(use.cell.lockedContent)
+      use.cell.lockedContent = use.current
+    }
     isCommitted = true
+    return true
   }
 
   override func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool {

@@ -1,7 +1,6 @@
 // Unsafe: reads elements one by one through a layout, while the tensor keeps its storage alive.
 
 import Duet
-import Testing
 
 /// What the contract of equal bits compares: dtype, shape and the bytes of every element in row-major order.
 public struct Bits: Sendable, Hashable, CustomStringConvertible {
@@ -23,15 +22,14 @@ public struct Bits: Sendable, Hashable, CustomStringConvertible {
     return withExtendedLifetime(tensor) {
       [UInt64](unsafeUninitializedCapacity: count) { buffer, initialized in
         initialized = count
+        if body.isContiguous {
+          for i in 0..<count { buffer[i] = bits(body.pointer + i * size, size) }
+          return
+        }
         var index = Shape(repeating: 0, rank: layout.shape.rank)
         var offset = 0
         for i in 0..<count {
-          var bits: UInt64 = 0
-          withUnsafeMutableBytes(of: &bits) {
-            $0.copyMemory(
-              from: UnsafeRawBufferPointer(start: body.pointer + offset * size, count: size))
-          }
-          buffer[i] = bits
+          buffer[i] = bits(body.pointer + offset * size, size)
           var axis = layout.shape.rank - 1
           while axis >= 0 {
             index[axis] += 1
@@ -43,6 +41,16 @@ public struct Bits: Sendable, Hashable, CustomStringConvertible {
           }
         }
       }
+    }
+  }
+
+  @inline(__always)
+  private static func bits(_ element: UnsafeMutableRawPointer, _ size: Int) -> UInt64 {
+    switch size {
+    case 1: UInt64(element.load(as: UInt8.self))
+    case 2: UInt64(element.load(as: UInt16.self))
+    case 4: UInt64(element.load(as: UInt32.self))
+    default: element.load(as: UInt64.self)
     }
   }
 
@@ -86,37 +94,4 @@ public struct Bits: Sendable, Hashable, CustomStringConvertible {
   }
 
   public var description: String { "\(type) of \(elements.count) elements" }
-}
-
-/// Expects equal bits, and says where the first difference is.
-public func expectSame(
-  _ actual: Tensor, _ expected: Tensor, _ what: @autoclosure () -> String = "",
-  sourceLocation: Testing.SourceLocation = #_sourceLocation
-) {
-  expectSame(Bits(actual), Bits(expected), what(), sourceLocation: sourceLocation)
-}
-
-/// Expects equal bits, and says where the first difference is.
-public func expectSame(
-  _ actual: Bits, _ expected: Bits, _ what: @autoclosure () -> String = "",
-  sourceLocation: Testing.SourceLocation = #_sourceLocation
-) {
-  guard let difference = actual.difference(from: expected) else { return }
-  Issue.record("\(what()): \(difference)", sourceLocation: sourceLocation)
-}
-
-/// Expects the same number of tensors with equal bits.
-public func expectSame(
-  _ actual: [Tensor], _ expected: [Tensor], _ what: @autoclosure () -> String = "",
-  sourceLocation: Testing.SourceLocation = #_sourceLocation
-) {
-  guard actual.count == expected.count else {
-    Issue.record(
-      "\(what()): \(actual.count) tensors instead of \(expected.count)",
-      sourceLocation: sourceLocation)
-    return
-  }
-  for i in actual.indices {
-    expectSame(actual[i], expected[i], "\(what()), tensor \(i)", sourceLocation: sourceLocation)
-  }
 }

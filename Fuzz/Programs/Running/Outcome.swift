@@ -1,0 +1,70 @@
+import Duet
+
+/// What a call of a program leaves behind: its mistake, or results, state and gradients.
+struct Outcome: Sendable {
+  var error: String?
+  var results: [Bits] = []
+  var state: [(name: String, bits: Bits?)] = []
+  /// Of arguments that require them.
+  var gradients: [(name: String, bits: Bits?)] = []
+
+  /// Calls a subject once and looks at everything.
+  init(
+    _ subject: Subject, _ program: Program, _ call: Int, _ arguments: [Tensor], _ state: State
+  ) {
+    let options = program.calls[call]
+    do {
+      try checked {
+        let found =
+          options.isInsideNoGrad
+          ? noGrad { subject.call(arguments, options) } : subject.call(arguments, options)
+        // What can still be differentiated outside is.
+        if !program.detachesResults, let last = found.last(where: { $0.gradFn != nil }) {
+          last.square().sum().backward(retainGraph: true)
+        }
+        results = found.map(Bits.init)
+      }
+    } catch let error as TensorError {
+      self.error = "\(error.operation): \(error.reason)"
+      return
+    } catch {
+      self.error = "\(error)"
+      return
+    }
+    self.state = state.contents.map { ($0.name, $0.content.map(Bits.init)) }
+    for (i, argument) in arguments.enumerated() where argument.requiresGrad {
+      gradients.append(("argument \(i).grad", argument.grad.map(Bits.init)))
+    }
+  }
+
+  /// The first difference in words, or nil.
+  func difference(from expected: Outcome, comparingState: Bool = true) -> String? {
+    if error != expected.error {
+      return "the error is \(error ?? "none") instead of \(expected.error ?? "none")"
+    }
+    if results.count != expected.results.count {
+      return "\(results.count) results instead of \(expected.results.count)"
+    }
+    for i in results.indices {
+      if let difference = results[i].difference(from: expected.results[i]) {
+        return "result \(i): \(difference)"
+      }
+    }
+    if !comparingState { return nil }
+    for (own, other) in zip(state + gradients, expected.state + expected.gradients) {
+      if let difference = Outcome.difference(own.bits, other.bits) {
+        return "\(own.name): \(difference)"
+      }
+    }
+    return nil
+  }
+
+  private static func difference(_ own: Bits?, _ other: Bits?) -> String? {
+    switch (own, other) {
+    case (nil, nil): nil
+    case (let own?, let other?): own.difference(from: other)
+    case (nil, _): "nothing instead of \(other!)"
+    case (_, nil): "\(own!) instead of nothing"
+    }
+  }
+}
