@@ -7,7 +7,7 @@ func firstCallCases() -> Family {
     cases: [
       Case(
         "trace_compile_mlp_train", "the first call of mlp_train_b128", kind: .firstCall,
-        cost: perceptronTrainingCost, prepare: trainPerceptron),
+        cost: perceptronTrainingCost(), prepare: trainPerceptron),
       Case(
         "trace_compile_lenet_train_b8", "the first call of lenet_train_b8", kind: .firstCall,
         cost: leNetCost(batch: 8)

@@ -13,7 +13,7 @@ func modelCases() -> Family {
       ) { inferPerceptron(batch: 128, $0) },
       Case(
         "mlp_train_b128", "the same: forward, backward, SGD with momentum",
-        cost: perceptronTrainingCost, prepare: trainPerceptron),
+        cost: perceptronTrainingCost(), prepare: trainPerceptron),
       Case(
         "lenet_train_b8", "LeNet: forward, backward, SGD, 8 images", cost: leNetCost(batch: 8)
       ) { trainLeNet(batch: 8, $0) },
@@ -34,9 +34,11 @@ private func perceptronInferenceCost(batch: Int) -> Cost {
     writing: batch * 10)
 }
 
-let perceptronTrainingCost = Cost.training(
-  flops: 2 * 128 * (3 * perceptronWeights - 784 * 256), parameters: perceptronParameters, slots: 1,
-  batch: 128 * 784)
+func perceptronTrainingCost(batch: Int = 128) -> Cost {
+  .training(
+    flops: 2 * batch * (3 * perceptronWeights - 784 * 256), parameters: perceptronParameters,
+    slots: 1, batch: batch * 784)
+}
 
 /// LeNet's training step; the convolutions' outputs are 6 × 24 × 24 and 16 × 8 × 8.
 func leNetCost(batch: Int) -> Cost {

@@ -3,7 +3,6 @@
 func allFamilies() -> [Family] {
   [
     dispatchCases(), elementwiseCases(), reductionCases(), productCases(), convolutionCases(),
-    modelCases(), blockCases(), sequenceCases(), firstCallCases(),
-    processCases(),
+    modelCases(), decisionCases(), blockCases(), sequenceCases(), firstCallCases(), processCases(),
   ]
 }
