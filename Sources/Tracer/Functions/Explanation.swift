@@ -79,8 +79,12 @@ public struct Explanation: Sendable, CustomStringConvertible {
 
   /// In the order of recording.
   public let traces: [Entry]
+  /// The arguments of unknown sizes that the function was lowered for: `argument 0: float32[n, 784]`. Sizes with the
+  /// same letter are the same. Calls that fit share one recording, and have an entry for each size among the traces.
+  public let lowered: [String]
 
-  init(_ traces: [Trace]) {
+  init(_ traces: [Trace], lowered: [String]) {
+    self.lowered = lowered
     self.traces = traces.map { trace in
       let plan = (try? trace.whole())?.plan ?? trace.compiled.plan
       return Entry(
@@ -102,8 +106,9 @@ public struct Explanation: Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    if traces.isEmpty { return "not traced yet" }
-    return traces.enumerated().map { i, entry in
+    if traces.isEmpty && lowered.isEmpty { return "not traced yet" }
+    let sized = lowered.map { "lowered for all sizes of \($0)" }
+    let entries = traces.enumerated().map { i, entry in
       var lines = ["trace \(i + 1) (\(entry.reason))"]
       lines.append(
         "  arguments: "
@@ -119,7 +124,8 @@ public struct Explanation: Sendable, CustomStringConvertible {
         entry.runsEagerlyBecause.map { "  calls: \(entry.calls), run eagerly: \($0)" }
           ?? "  replays: \(entry.calls)")
       return lines.joined(separator: "\n")
-    }.joined(separator: "\n")
+    }
+    return (sized + entries).joined(separator: "\n")
   }
 }
 

@@ -10,6 +10,8 @@ final class FunctionCore: @unchecked Sendable {
 
   private struct State {
     var traces: [Trace] = []
+    /// What was lowered for unknown sizes, the latest first.
+    var sized: [SizedFunction] = []
     /// Frames that no call uses.
     var frames: [CallFrame] = []
   }
@@ -193,14 +195,53 @@ final class FunctionCore: @unchecked Sendable {
 
   func unlock() { recording.unlock() }
 
-  /// As `lock`, for a call for which no trace was found.
+  /// As `lockToCompare`, for a call for which no trace was found.
   /// - Returns: False, without a lock, if there are other traces by now, among which there may be one.
   func lockToRecord(_ frame: CallFrame) -> Bool {
     recording.lock()
-    if !refresh(frame) { return true }
+    if !refresh(frame) && !addTraceForSizes(frame) { return true }
     recording.unlock()
     return false
   }
+
+  /// Makes the trace for a call's sizes from what was lowered for unknown ones, if that covers them. For the holder of
+  /// the lock.
+  /// - Returns: Whether the frame has a new trace.
+  func addTraceForSizes(_ frame: CallFrame) -> Bool {
+    for function in state.withLock({ $0.sized }) {
+      guard let sizes = function.sizes(of: frame.visitor) else { continue }
+      // A trace that is there and did not serve would not serve the second time.
+      let isThere = frame.traces.contains {
+        $0.lowered === function && $0.signature.matches(frame.visitor.tensors, [])
+      }
+      // Where operations do not take such sizes the recording says so.
+      if !isThere, let trace = try? function.trace(at: sizes, keepsTranscript: verifies) {
+        trace.lowered = function
+        keep(trace, isRecorded: false)
+        refresh(frame)
+        return true
+      }
+    }
+    return false
+  }
+
+  /// Keeps what was lowered for unknown sizes.
+  /// - Returns: A trace for some sizes, to look at.
+  func lower(_ make: () throws -> SizedFunction) throws -> Trace {
+    recording.lock()
+    defer { recording.unlock() }
+    let function = try make()
+    let sizes = SizedFunction.firstSizes(function.symbols.count)
+    guard let trace = try function.trace(at: sizes, keepsTranscript: false) else {
+      throw OpError("lower", "another thread changed the state meanwhile")
+    }
+    history.withLock { $0.recorded += 1 }
+    state.withLock { $0.sized.insert(function, at: 0) }
+    return trace
+  }
+
+  /// What functions were lowered for whose sizes are unknown.
+  var sizedSignatures: [String] { state.withLock { $0.sized.map(\.symbols.description) } }
 
   private static let mostAttempts = 100
 
@@ -271,7 +312,7 @@ final class FunctionCore: @unchecked Sendable {
       : try GuardedTrace(
         recorder, signature: signature, paths: visitor.paths, reason: reason, arguments: arguments,
         results: results, form: form)
-    keep(trace, wasCounted: newState != nil)
+    keep(trace, isRecorded: newState == nil)
     return trace
   }
 
@@ -328,8 +369,9 @@ final class FunctionCore: @unchecked Sendable {
     return trace
   }
 
-  private func keep(_ trace: Trace, wasCounted: Bool = false) {
-    if !wasCounted { history.withLock { $0.recorded += 1 } }
+  /// - Parameter isRecorded: Whether it counts as another recording of the closure.
+  private func keep(_ trace: Trace, isRecorded: Bool = true) {
+    if isRecorded { history.withLock { $0.recorded += 1 } }
     noteUse(of: trace)
     let dropped = state.withLock { state -> Bool in
       // The most recently made first.
@@ -344,7 +386,7 @@ final class FunctionCore: @unchecked Sendable {
       if let oldest { state.traces.remove(at: oldest) }
       return true
     }
-    guard dropped else { return }
+    guard dropped, trace.lowered == nil else { return }
     let warn = history.withLock { history in
       defer { history.warned = true }
       return !history.warned

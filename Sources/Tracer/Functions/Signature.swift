@@ -19,10 +19,11 @@ struct Signature: Hashable {
     isGradEnabled = DuetEager.isGradEnabled
   }
 
-  init(specs: [TensorSpec]) {
-    leaves = specs.map { Leaf(type: $0.type, requiresGrad: false) }
+  /// Of arguments each of which is a tensor of that type, without gradients.
+  init(types: [TensorType], isGradEnabled: Bool = DuetEager.isGradEnabled) {
+    leaves = types.map { Leaf(type: $0, requiresGrad: false) }
     structure = []
-    isGradEnabled = DuetEager.isGradEnabled
+    self.isGradEnabled = isGradEnabled
   }
 
   /// Whether a call with these arguments has this signature. Allocates nothing.
@@ -107,19 +108,30 @@ struct Signature: Hashable {
   }
 }
 
-/// A tensor's type without a tensor: what a function can be traced with.
+/// A tensor's type without a tensor: what a function can be traced with. Sizes may be left open:
+/// `TensorSpec([nil, 784], .float32)`.
 public struct TensorSpec: Sendable, Hashable {
-  public let type: TensorType
+  /// The size of each axis; nil where it is unknown.
+  public let shape: [Int?]
+  public let dtype: DType
 
-  /// - Parameter shape: Sizes of the axes, at most eight.
-  public init(_ shape: [Int], _ dtype: DType = .float32) {
-    let isShape = shape.count <= Shape.maximumRank && shape.allSatisfy { $0 >= 0 }
+  /// - Parameter shape: Sizes of the axes, at most eight; nil for a size that is to be whatever a call's is.
+  public init(_ shape: [Int?], _ dtype: DType = .float32) {
+    let isShape =
+      shape.count <= Shape.maximumRank && shape.allSatisfy { $0 ?? 0 >= 0 }
     if !isShape {
+      let text = shape.map { $0.map(String.init) ?? "nil" }.joined(separator: ", ")
       note(
         OpError(
           "TensorSpec",
-          "\(shape) is not a shape: at most \(Shape.maximumRank) axes, sizes from 0 up"))
+          "[\(text)] is not a shape: at most \(Shape.maximumRank) axes, sizes from 0 up"))
     }
-    type = TensorType(dtype, isShape ? Shape(shape) : [])
+    self.shape = isShape ? shape : []
+    self.dtype = dtype
+  }
+
+  /// The type, if all sizes are known.
+  public var type: TensorType? {
+    shape.contains(nil) ? nil : TensorType(dtype, Shape(shape.compactMap { $0 }))
   }
 }

@@ -8,7 +8,7 @@ import Synchronization
 
 /// One recorded run of a closure, compiled: what a call with the same signature does instead of running it.
 class Trace: @unchecked Sendable {
-  // Sendable: constant after init but for `callCount` and `lastUse`, which are atomic.
+  // Sendable: constant once calls see it but for `callCount` and `lastUse`, which are atomic.
 
   let signature: Signature
   let paths: [String]
@@ -26,6 +26,8 @@ class Trace: @unchecked Sendable {
   let callCount = Atomic<Int>(0)
   /// When it was last used; compares with other traces of the function.
   let lastUse = Atomic<Int>(0)
+  /// What the trace was made from, if it is one for certain sizes of many. Set before calls see the trace.
+  var lowered: SizedFunction?
   /// Callbacks that a replay asks for, and where their tensors come from.
   private let effects: [(effect: HostEffect, sources: [Source])]
   /// What the closure did, if it is to be compared with what it does later.
@@ -112,7 +114,7 @@ class Trace: @unchecked Sendable {
       (effect.effect, effect.tensors.map { source($0, "callback") })
     }
     freshOutputs = Array(outputs.indices)
-    transcript = recorder.notesCallSites ? Transcript(recorder, results: results) : nil
+    transcript = recorder.keepsTranscript ? Transcript(recorder, results: results) : nil
     if self.results.count == 1, case .output(let j) = self.results[0] {
       onlyResult = j
     } else {
@@ -206,7 +208,7 @@ class Trace: @unchecked Sendable {
   static var empty: Trace {
     // Nothing in an empty graph can fail to compile.
     try! Trace(
-      GraphRecorder(isSymbolic: true), signature: Signature(specs: []), paths: [], reason: "",
+      GraphRecorder(isSymbolic: true), signature: Signature(types: []), paths: [], reason: "",
       arguments: [], results: [], form: nil)
   }
 

@@ -8,7 +8,10 @@ extension TracedFunction {
     // The contents are held, so that the replay puts new ones elsewhere.
     let before = core.lockToCompare(frame)
     switch core.attempt(frame) {
-    case .record: return try record(repeat each argument)
+    case .record:
+      guard core.addTraceForSizes(frame) else { return try record(repeat each argument) }
+      core.unlock()
+      return try verified(frame, repeat each argument)
     case .runEagerly:
       core.unlock()
       return try runEagerly(repeat each argument)

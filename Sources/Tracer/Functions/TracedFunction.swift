@@ -114,6 +114,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     Self.visit(&visitor, repeat each argument)
     var recorder = GraphRecorder(isSymbolic: false)
     recorder.notesCallSites = core.verifies
+    recorder.keepsTranscript = core.verifies
     var trace: Trace?
     do throws(OpError) {
       defer { core.unlock() }
@@ -162,7 +163,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
   }
 
   /// The result's form alone, so that a trace does not keep its first results alive.
-  private func emptied(_ result: Result) -> AnyObject? {
+  func emptied(_ result: Result) -> AnyObject? {
     let placeholder = Tensor(TensorBody(withoutElements: TensorType(.float32, [])))
     let count = form.tensors(result).count
     return FormBox(form.rebuilt(result, Array(repeating: placeholder, count: count)[...]))
@@ -212,7 +213,9 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
 
   /// What was traced and why: per trace its signature, what made it necessary, what it captured and how often
   /// it was called.
-  public func explain() -> Explanation { Explanation(core.traces.reversed()) }
+  public func explain() -> Explanation {
+    Explanation(core.traces.reversed(), lowered: core.sizedSignatures)
+  }
 
   /// The graph that a call with these arguments runs. Traces from their types if no call has yet.
   public func graph(for argument: repeat each Argument) -> TracedGraph {
@@ -262,46 +265,6 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
       // Inside `checked` the program goes on, with a graph in which nothing happens.
       note(error)
       return Trace.empty
-    }
-  }
-
-  /// Traces and compiles the closure for tensors of these types, without data and without touching any state.
-  /// - Parameter specs: One per argument; every argument must be a tensor.
-  /// - Throws: `TensorError` if the closure needs values, or its operations do not fit the types; what the closure
-  ///   throws.
-  @discardableResult
-  public func lower(_ specs: TensorSpec...) throws -> LoweredFunction {
-    var count = 0
-    var takesTensors = true
-    func look<Part: TensorTree>(at type: Part.Type) {
-      count += 1
-      if type != Tensor.self { takesTensors = false }
-    }
-    repeat look(at: (each Argument).self)
-    return try checked {
-      guard takesTensors, count == specs.count else {
-        throw TensorError(
-          OpError("lower", "takes one TensorSpec per argument, and tensors as arguments"),
-          location: .ofCaller())
-      }
-      var run = Run()
-      let trace = try core.lower(
-        Signature(specs: specs), specs.indices.map { "argument \($0)" },
-        form: { self.emptied(run.result!) },
-        { tensors in
-          var rest = tensors[...]
-          func taken<Part: TensorTree>(_ type: Part.Type) -> Part { rest.removeFirst() as! Part }
-          do throws(Failure) {
-            let result = try self.body(repeat taken((each Argument).self))
-            run.result = result
-            return self.form.tensors(result)
-          } catch {
-            run.error = error
-            return nil
-          }
-        })
-      guard let trace else { throw run.error! }
-      return LoweredFunction(trace)
     }
   }
 }

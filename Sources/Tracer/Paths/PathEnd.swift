@@ -40,7 +40,7 @@ final class PathEnd: @unchecked Sendable {
     }
     self.results = results.map(source)
     effects = recorder.effects.map { ($0.effect, $0.tensors.map(source)) }
-    transcript = recorder.notesCallSites ? Transcript(recorder, results: results) : nil
+    transcript = recorder.keepsTranscript ? Transcript(recorder, results: results) : nil
     self.form = form
     writes =
       recorder.cells.filter(\.isChanged).sorted { $0.cell.sequence < $1.cell.sequence }.map { use in

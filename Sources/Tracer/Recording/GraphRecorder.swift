@@ -78,6 +78,8 @@ final class GraphRecorder: Recorder {
 
   /// Whether the place of every operation is noted, which takes time.
   var notesCallSites = false
+  /// Whether what was recorded is kept, to be compared with what the program does later.
+  var keepsTranscript = false
   /// Contents of cells that the program sees instead of what is there.
   var contents: [ObjectIdentifier: Tensor?] = [:]
   private let lastCellBefore = StateCell.lastSequence
@@ -94,6 +96,7 @@ final class GraphRecorder: Recorder {
   func another() -> GraphRecorder {
     let other = GraphRecorder(isSymbolic: isSymbolic)
     other.notesCallSites = notesCallSites
+    other.keepsTranscript = keepsTranscript
     other.contents = contents
     return other
   }
