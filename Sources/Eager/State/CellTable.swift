@@ -97,7 +97,7 @@ package final class CellTable: @unchecked Sendable {
         let fits = read.cell._withUnsafeGuaranteedRef { cell in
           cell.lock()
           defer { cell.unlock() }
-          return read.matches(cell)
+          return withUnsafePointer(to: read) { cell.matchesLocked($0) }
         }
         if !fits { return false }
       }
@@ -109,53 +109,74 @@ package final class CellTable: @unchecked Sendable {
   ///
   /// These cells are locked for a moment each and before any other, so that programs cannot wait for each other
   /// in a circle.
-  /// - Parameter held: Gets what has to stay alive during the run.
+  /// - Parameter held: Where to put, counted, what has to stay alive during the run; moves on.
   /// - Returns: Whether the contents have the form that the program was made for.
   package func readOthers(
-    into inputs: UnsafeMutablePointer<UnsafeMutableRawPointer>, _ held: inout [Tensor]
+    into inputs: UnsafeMutablePointer<UnsafeMutableRawPointer>, _ held: inout HeldBodies
   ) -> Bool {
-    for read in onlyRead {
-      let fits = read.cell._withUnsafeGuaranteedRef { cell in
-        cell.lock()
-        guard read.matches(cell) else {
-          cell.unlock()
-          return false
-        }
-        if read.input >= 0, let content = cell.lockedContent {
-          cell.unlock()
-          read.hold(content, inputs, &held)
-        } else {
-          cell.unlock()
-        }
-        return true
-      }
-      if !fits { return false }
+    for i in onlyRead.indices {
+      guard let body = Self.content(onlyRead.baseAddress! + i, &held) else { return false }
+      let input = onlyRead[i].input
+      if input >= 0 { inputs[input] = body.address }
     }
     return true
   }
 
+  /// As `readOthers(into:_:)`, for a program that also wants to know the tensors.
+  package func readOthers(
+    into values: UnsafeMutablePointer<HeldValue>, _ held: inout HeldBodies
+  ) -> Bool {
+    for i in onlyRead.indices {
+      guard let value = Self.content(onlyRead.baseAddress! + i, &held) else { return false }
+      let input = onlyRead[i].input
+      if input >= 0 { values[input] = value }
+    }
+    return true
+  }
+
+  /// The content of a cell, held; of no address where its form alone matters. Nil if it has another form.
+  @inline(__always)
+  private static func content(
+    _ read: UnsafePointer<Read>, _ held: inout HeldBodies
+  ) -> HeldValue? {
+    read.pointee.cell._withUnsafeGuaranteedRef { cell in
+      cell.lock()
+      guard cell.matchesLocked(read) else {
+        cell.unlock()
+        return nil
+      }
+      guard read.pointee.input >= 0, let content = cell.unretainedContent else {
+        cell.unlock()
+        return HeldValue(address: UnsafeMutableRawPointer(bitPattern: 64)!, body: nil)
+      }
+      held.hold(content)
+      cell.unlock()
+      return HeldValue(
+        address: content._withUnsafeGuaranteedRef { $0.contiguousAddress(&held) }, body: content)
+    }
+  }
+
   /// Locks the cells that are written.
   package func lock() {
-    for write in written { write.cell._withUnsafeGuaranteedRef { $0.lock() } }
+    for i in written.indices { written[i].cell._withUnsafeGuaranteedRef { $0.lock() } }
   }
 
   package func unlock() {
-    for write in written { write.cell._withUnsafeGuaranteedRef { $0.unlock() } }
+    for i in written.indices { written[i].cell._withUnsafeGuaranteedRef { $0.unlock() } }
   }
 
   /// Puts the addresses of the locked contents among a program's inputs.
   /// - Returns: Whether the contents have the form that the program was made for.
   package func readLocked(
-    into inputs: UnsafeMutablePointer<UnsafeMutableRawPointer>, _ held: inout [Tensor]
+    into inputs: UnsafeMutablePointer<UnsafeMutableRawPointer>, _ held: inout HeldBodies
   ) -> Bool {
-    for read in readAndWritten {
-      let fits = read.cell._withUnsafeGuaranteedRef { cell in
-        guard read.matches(cell) else { return false }
-        guard read.input >= 0 else { return true }
-        if let address = cell.addressIfContiguous {
-          inputs[read.input] = address
-        } else if let content = cell.lockedContent {
-          read.hold(content, inputs, &held)
+    for i in readAndWritten.indices {
+      let read = readAndWritten.baseAddress! + i
+      let fits = read.pointee.cell._withUnsafeGuaranteedRef { cell in
+        guard cell.matchesLocked(read) else { return false }
+        guard read.pointee.input >= 0, let content = cell.unretainedContent else { return true }
+        inputs[read.pointee.input] = content._withUnsafeGuaranteedRef {
+          $0.contiguousAddress(&held)
         }
         return true
       }
@@ -166,51 +187,134 @@ package final class CellTable: @unchecked Sendable {
 
   /// Puts the addresses of new contents among a program's outputs: the old content's where that may be
   /// overwritten, fresh memory elsewhere.
+  /// - Parameter fresh: By output; nil where the memory is the old content's.
   package func place(
-    outputs: UnsafeMutablePointer<UnsafeMutableRawPointer>, _ fresh: inout [TensorBody?]
+    outputs: UnsafeMutablePointer<UnsafeMutableRawPointer>,
+    _ fresh: UnsafeMutablePointer<Unmanaged<TensorBody>?>
   ) {
-    for write in written where write.output >= 0 {
-      let address: UnsafeMutableRawPointer? = write.cell._withUnsafeGuaranteedRef { cell in
-        guard write.replacesInPlace, cell.hasAutograd(write.autograd?.toOpaque()) else {
-          return nil
-        }
-        return cell.addressIfOwned(write.type)
+    for i in written.indices {
+      let write = written.baseAddress! + i
+      let output = write.pointee.output
+      if output < 0 { continue }
+      let address: UnsafeMutableRawPointer? = write.pointee.cell._withUnsafeGuaranteedRef { cell in
+        guard write.pointee.replacesInPlace, cell.hasForm(of: write) else { return nil }
+        return cell.addressIfOwned
       }
       if let address {
-        outputs[write.output] = address
+        outputs[output] = address
       } else {
         let body = TensorBody(
-          allocating: write.type, autograd: write.autograd?.takeUnretainedValue())
-        fresh[write.output] = body
-        outputs[write.output] = body.pointer
+          allocating: write.pointee.type, autograd: write.pointee.autograd?.takeUnretainedValue())
+        fresh[output] = .passRetained(body)
+        outputs[output] = body.pointer
       }
     }
   }
 
-  /// Gives the locked cells their new contents, where those are in fresh memory.
-  package func commit(_ fresh: [TensorBody?]) {
-    for write in written where write.output >= 0 {
-      if let body = fresh[write.output] {
-        write.cell._withUnsafeGuaranteedRef { $0.lockedContent = Tensor(body) }
+  /// Gives the locked cells their new contents, where those are in fresh memory, and forgets that memory.
+  package func commit(_ fresh: UnsafeMutablePointer<Unmanaged<TensorBody>?>) {
+    for i in written.indices where written[i].output >= 0 {
+      let output = written[i].output
+      guard let body = fresh[output] else { continue }
+      fresh[output] = nil
+      written[i].cell._withUnsafeGuaranteedRef {
+        $0.lockedContent = Tensor(body.takeRetainedValue())
       }
     }
   }
 }
 
-extension CellTable.Read {
-  /// Whether the content of the locked cell has the form that a program was made for.
-  @inline(__always)
-  fileprivate func matches(_ cell: StateCell) -> Bool {
-    cell.matchesLocked(hasContent, dtype, shape, requiresGrad)
-  }
+/// What a running program knows of one of its values.
+package struct HeldValue {
+  package let address: UnsafeMutableRawPointer
+  /// The tensor, unless the value only exists within the call.
+  package let body: Unmanaged<TensorBody>?
 
   @inline(__always)
-  fileprivate func hold(
-    _ content: Tensor, _ inputs: UnsafeMutablePointer<UnsafeMutableRawPointer>,
-    _ held: inout [Tensor]
-  ) {
-    let tensor = content.body.isContiguous ? content : noGrad { apply(.copy, content) }
-    inputs[input] = tensor.body.pointer
-    held.append(tensor)
+  package init(address: UnsafeMutableRawPointer, body: Unmanaged<TensorBody>?) {
+    self.address = address
+    self.body = body
+  }
+}
+
+/// Tensors that have to stay alive during a run, counted, in memory that is kept from run to run.
+package struct HeldBodies {
+  private var bodies: UnsafeMutablePointer<Unmanaged<TensorBody>>
+  private var count = 0
+  private var capacity = 64
+
+  package init() { bodies = .allocate(capacity: capacity) }
+
+  @inline(__always)
+  package mutating func hold(_ body: Unmanaged<TensorBody>) {
+    if count == capacity { grow() }
+    bodies[count] = body.retain()
+    count += 1
+  }
+
+  /// As `hold`, for one that is counted already.
+  @inline(__always)
+  package mutating func keep(_ body: consuming TensorBody) {
+    if count == capacity { grow() }
+    bodies[count] = .passRetained(body)
+    count += 1
+  }
+
+  @inline(never)
+  private mutating func grow() {
+    let more = UnsafeMutablePointer<Unmanaged<TensorBody>>.allocate(capacity: 2 * capacity)
+    more.moveInitialize(from: bodies, count: count)
+    bodies.deallocate()
+    (bodies, capacity) = (more, 2 * capacity)
+  }
+
+  /// Lets go of them.
+  @inline(__always)
+  package mutating func releaseAll() {
+    for i in 0..<count { bodies[i].release() }
+    count = 0
+  }
+
+  /// Ends the use of the memory. Nothing is held any more.
+  package func deallocate() { bodies.deallocate() }
+}
+
+extension TensorBody {
+  /// The address of the elements, one behind the other; of a copy if they do not lie so.
+  @inline(__always)
+  package func contiguousAddress(_ held: inout HeldBodies) -> UnsafeMutableRawPointer {
+    isContiguous ? pointer : copiedAddress(&held)
+  }
+
+  @inline(never)
+  private func copiedAddress(_ held: inout HeldBodies) -> UnsafeMutableRawPointer {
+    let copy = noGrad { apply(.copy, Tensor(self)) }
+    held.hold(.passUnretained(copy.body))
+    return copy.body.pointer
+  }
+}
+
+extension StateCell {
+  /// Whether the content of the locked cell has the form that a program was made for.
+  @inline(__always)
+  fileprivate func matchesLocked(_ read: UnsafePointer<CellTable.Read>) -> Bool {
+    guard let content = unretainedContent else { return !read.pointee.hasContent }
+    return content._withUnsafeGuaranteedRef { body in
+      read.pointee.hasContent && body.dtype == read.pointee.dtype
+        && body.layout.shape == read.pointee.shape
+        && (body.autograd != nil) == read.pointee.requiresGrad
+    }
+  }
+
+  /// Whether the content of the locked cell has the type and the place in the autograd graph of what is written.
+  @inline(__always)
+  fileprivate func hasForm(of write: UnsafePointer<CellTable.Write>) -> Bool {
+    guard let content = unretainedContent else { return false }
+    return content._withUnsafeGuaranteedRef { body in
+      guard body.dtype == write.pointee.type.dtype, body.layout.shape == write.pointee.type.shape
+      else { return false }
+      guard let own = body.autograd else { return write.pointee.autograd == nil }
+      return Unmanaged.passUnretained(own).toOpaque() == write.pointee.autograd?.toOpaque()
+    }
   }
 }

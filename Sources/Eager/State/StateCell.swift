@@ -100,50 +100,22 @@ public final class StateCell: @unchecked Sendable {
     @inline(__always) set { content = newValue }
   }
 
-  /// The content, if it is of that type, or if there shall be none and is none; nil if it is of another form.
-  package func content(ifOf type: TensorType?, requiresGrad: Bool) -> Tensor?? {
-    lock()
-    defer { unlock() }
-    let fits = matchesLocked(
-      type != nil, type?.dtype ?? .float32, type?.shape ?? [], requiresGrad)
-    return fits ? .some(content) : nil
-  }
-
-  /// Whether the content is of that form. For the holder of the lock.
+  /// The address of the content if the cell is the only owner of a contiguous value with elements of its own, so that
+  /// it may be overwritten; nil otherwise. For the holder of the lock.
   @inline(__always)
-  func matchesLocked(
-    _ hasContent: Bool, _ dtype: DType, _ shape: Shape, _ requiresGrad: Bool
-  ) -> Bool {
-    switch content {
-    case nil: !hasContent
-    case .some(let tensor):
-      hasContent && tensor.body.dtype == dtype && tensor.body.layout.shape == shape
-        && (tensor.body.autograd != nil) == requiresGrad
+  var addressIfOwned: UnsafeMutableRawPointer? {
+    guard content != nil, isKnownUniquelyReferenced(&content!.body) else { return nil }
+    return Unmanaged.passUnretained(content!.body)._withUnsafeGuaranteedRef { body in
+      guard body.isContiguous, body.storage != nil, isKnownUniquelyReferenced(&body.storage!),
+        body.storage!.isWritable
+      else { return nil }
+      return body.pointer
     }
   }
 
-  /// Whether the content has that place in the autograd graph. For the holder of the lock.
+  /// The content, uncounted. For the holder of the lock, as long as it is.
   @inline(__always)
-  func hasAutograd(_ autograd: UnsafeMutableRawPointer?) -> Bool {
-    guard let own = content?.body.autograd else { return content != nil && autograd == nil }
-    return Unmanaged.passUnretained(own).toOpaque() == autograd
-  }
-
-  /// The address of the content if its elements lie one behind the other. For the holder of the lock.
-  @inline(__always)
-  var addressIfContiguous: UnsafeMutableRawPointer? {
-    guard let body = content?.body, body.isContiguous else { return nil }
-    return body.pointer
-  }
-
-  /// The address of the content if the cell is the only owner of a contiguous value of that type, so that it
-  /// may be overwritten; nil otherwise. For the holder of the lock.
-  package func addressIfOwned(_ type: TensorType) -> UnsafeMutableRawPointer? {
-    guard content != nil, isKnownUniquelyReferenced(&content!.body) else { return nil }
-    let body = content!.body
-    guard body.isContiguous, body.dtype == type.dtype, body.layout.shape == type.shape,
-      body.storage != nil, isKnownUniquelyReferenced(&body.storage!), body.storage!.isWritable
-    else { return nil }
-    return body.pointer
+  package var unretainedContent: Unmanaged<TensorBody>? {
+    content.map { .passUnretained($0.body) }
   }
 }

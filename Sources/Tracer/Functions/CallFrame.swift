@@ -11,9 +11,7 @@ final class CallFrame: @unchecked Sendable {
   /// The arguments, as trees seen in order.
   @exclusivity(unchecked) var visitor = TensorVisitor()
   /// What has to stay alive while the plan runs.
-  @exclusivity(unchecked) var held: [Tensor] = []
-  /// New memory by the plan's outputs; nil where an output lies in a cell.
-  @exclusivity(unchecked) var fresh: [TensorBody?] = []
+  @exclusivity(unchecked) var held = HeldBodies()
   @exclusivity(unchecked) var results: [Tensor] = []
   /// Callbacks that wait for the end of the call.
   @exclusivity(unchecked) var effects: [(effect: HostEffect, tensors: [Tensor])] = []
@@ -26,34 +24,40 @@ final class CallFrame: @unchecked Sendable {
   @exclusivity(unchecked) var traces: [Trace] = []
   @exclusivity(unchecked) var version = -1
 
-  /// The arguments of a call all of whose arguments are tensors.
-  let arguments = UnsafeMutablePointer<Unmanaged<TensorBody>>.allocate(
+  /// The arguments' tensors in order.
+  var arguments: UnsafeMutablePointer<Unmanaged<TensorBody>> { argumentRoom.baseAddress! }
+  @exclusivity(unchecked)
+  private var argumentRoom = UnsafeMutableBufferPointer<Unmanaged<TensorBody>>.allocate(
     capacity: CallFrame.mostArguments)
+  /// The most arguments, each a tensor, that `note` takes.
   static let mostArguments = 8
 
+  @exclusivity(unchecked)
   private var room = UnsafeMutableBufferPointer<UnsafeMutableRawPointer>.allocate(capacity: 16)
-
-  /// What a call that looks at values knows of one of them.
-  struct Value {
-    let address: UnsafeMutableRawPointer
-    /// The tensor, unless the value only exists within the call.
-    let body: Unmanaged<TensorBody>?
-  }
-
-  private var known = UnsafeMutableBufferPointer<Value>.allocate(capacity: 0)
+  @exclusivity(unchecked)
+  private var freshRoom = UnsafeMutableBufferPointer<Unmanaged<TensorBody>?>.allocate(capacity: 16)
+  @exclusivity(unchecked) private var freshCount = 0
+  @exclusivity(unchecked)
+  private var known = UnsafeMutableBufferPointer<HeldValue>.allocate(capacity: 0)
   /// Memory for values that only exist within the call; the last chunk has room.
-  private var chunks: [UnsafeMutableRawBufferPointer] = []
-  private var used = 0
+  @exclusivity(unchecked) private var chunks: [UnsafeMutableRawBufferPointer] = []
+  /// The free part of the last chunk.
+  @exclusivity(unchecked) private var free = UnsafeMutableRawPointer(bitPattern: 64)!
+  @exclusivity(unchecked) private var freeCount = 0
 
   deinit {
+    letGo()
+    held.deallocate()
     room.deallocate()
-    arguments.deallocate()
+    freshRoom.deallocate()
+    argumentRoom.deallocate()
     known.deallocate()
     for chunk in chunks { chunk.deallocate() }
   }
 
   /// Room for that many values. Earlier ones are forgotten.
-  func values(_ count: Int) -> UnsafeMutablePointer<Value> {
+  @inline(__always)
+  func values(_ count: Int) -> UnsafeMutablePointer<HeldValue> {
     if known.count < count {
       known.deallocate()
       known = .allocate(capacity: count)
@@ -61,37 +65,74 @@ final class CallFrame: @unchecked Sendable {
     return known.baseAddress!
   }
 
+  /// New memory by output, none so far. What is put there, counted, lives until the frame lets go.
+  @inline(__always)
+  func fresh(_ count: Int) -> UnsafeMutablePointer<Unmanaged<TensorBody>?> {
+    if freshRoom.count < count {
+      freshRoom.deallocate()
+      freshRoom = .allocate(capacity: count)
+    }
+    freshRoom.baseAddress!.initialize(repeating: nil, count: count)
+    freshCount = count
+    return freshRoom.baseAddress!
+  }
+
   /// Memory for a value that only exists within the call.
   @inline(__always)
   func room(_ byteCount: Int) -> UnsafeMutableRawPointer {
     let size = (byteCount + 63) & ~63
-    if let last = chunks.last, used + size <= last.count {
-      defer { used += size }
-      return last.baseAddress! + used
+    if size > freeCount { addChunk(size) }
+    defer {
+      free += size
+      freeCount -= size
     }
-    return roomInNewChunk(size)
+    return free
   }
 
   @inline(never)
-  private func roomInNewChunk(_ size: Int) -> UnsafeMutableRawPointer {
+  private func addChunk(_ size: Int) {
     let total = chunks.reduce(0) { $0 + $1.count }
-    chunks.append(.allocate(byteCount: max(size, total, 4096), alignment: 64))
-    used = size
-    return chunks[chunks.count - 1].baseAddress!
+    use(.allocate(byteCount: max(size, total, 4096), alignment: 64))
+  }
+
+  private func use(_ chunk: UnsafeMutableRawBufferPointer) {
+    chunks.append(chunk)
+    (free, freeCount) = (chunk.baseAddress!, chunk.count)
   }
 
   /// Forgets an attempt to replay, but not the arguments.
+  @inline(__always)
   func restart() {
-    if !held.isEmpty { held.removeAll(keepingCapacity: true) }
-    while fresh.popLast() != nil {}
+    letGo()
     while results.popLast() != nil {}
-    if chunks.count > 1 {
-      // The next call finds one chunk that is large enough for everything.
-      let total = chunks.reduce(0) { $0 + $1.count }
-      for chunk in chunks { chunk.deallocate() }
-      chunks = [.allocate(byteCount: total, alignment: 64)]
+    if freeCount < usedChunk || chunks.count > 1 { reuseChunks() }
+  }
+
+  /// The size of the only chunk.
+  @inline(__always)
+  private var usedChunk: Int { chunks.isEmpty ? 0 : chunks[0].count }
+
+  /// The next call finds one chunk that is large enough for everything.
+  @inline(never)
+  private func reuseChunks() {
+    if chunks.count == 1 {
+      (free, freeCount) = (chunks[0].baseAddress!, chunks[0].count)
+      return
     }
-    used = 0
+    let total = chunks.reduce(0) { $0 + $1.count }
+    for chunk in chunks { chunk.deallocate() }
+    chunks = []
+    use(.allocate(byteCount: total, alignment: 64))
+  }
+
+  /// Lets go of what was held for a run.
+  @inline(__always)
+  private func letGo() {
+    held.releaseAll()
+    for i in 0..<freshCount {
+      if let body = freshRoom[i] { body.release() }
+    }
+    freshCount = 0
   }
 
   /// Makes the callbacks that wait, in order.
@@ -110,7 +151,19 @@ final class CallFrame: @unchecked Sendable {
     }
   }
 
+  /// Notes the tensors that the visitor has collected.
+  func noteCollected() {
+    if argumentRoom.count < visitor.tensors.count {
+      argumentRoom.deallocate()
+      argumentRoom = .allocate(capacity: visitor.tensors.count)
+    }
+    for i in visitor.tensors.indices {
+      argumentRoom[i] = .passUnretained(visitor.tensors[i].body)
+    }
+  }
+
   /// Room for that many addresses.
+  @inline(__always)
   func addresses(_ count: Int) -> UnsafeMutablePointer<UnsafeMutableRawPointer> {
     if room.count < count {
       room.deallocate()
@@ -122,8 +175,7 @@ final class CallFrame: @unchecked Sendable {
   /// Lets go of the call's tensors.
   func clear() {
     visitor.clear()
-    if !held.isEmpty { held.removeAll(keepingCapacity: true) }
-    while fresh.popLast() != nil {}
+    letGo()
     // One at a time costs less where there is one.
     while results.popLast() != nil {}
     if !effects.isEmpty { effects = [] }

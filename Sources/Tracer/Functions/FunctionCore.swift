@@ -120,34 +120,63 @@ final class FunctionCore: @unchecked Sendable {
   func trace(for visitor: borrowing TensorVisitor) -> Trace? {
     traces.first {
       $0.signature.matches(visitor.tensors, visitor.structure)
-        && $0.ownsGradients(of: visitor.tensors) && $0.matchesState()
+        && visitor.owns(gradientsOf: $0) && $0.matchesState()
     }
   }
 
-  /// Replays the trace of a call whose arguments, noted in the frame, and result are tensors, if it touches
-  /// no state and takes the arguments as they are.
-  /// - Returns: The result; nil where the call has to go the long way.
+  /// How a call went all of whose arguments are tensors.
+  enum DirectOutcome {
+    /// There is only this result, and the frame holds nothing.
+    case tensor(TensorBody)
+    /// The results are in the frame.
+    case replayed
+    /// Only the values told that it cannot be done; nothing has changed.
+    case failed(Trace, OpError)
+    /// The call has to go the long way.
+    case unknown
+  }
+
+  /// Replays the trace of a call whose arguments, noted in the frame, are tensors and can be taken as they are.
+  /// - Parameter givesTensor: Whether the result is one tensor and nothing else.
   @inline(__always)
-  func attemptDirectly(_ frame: CallFrame, argumentCount: Int) throws(OpError) -> TensorBody? {
-    for trace in frame.traces
-    where trace.isDirect && trace.signature.matches(frame.arguments, argumentCount) {
-      let result = try trace.replayDirectly(frame, argumentCount: argumentCount)
-      count(trace)
-      return result
+  func attemptDirectly(
+    _ frame: CallFrame, argumentCount: Int, givesTensor: Bool
+  ) -> DirectOutcome {
+    var hasTried = false
+    for trace in frame.traces where trace.signature.matches(frame.arguments, argumentCount) {
+      do throws(OpError) {
+        if trace.isDirect && givesTensor {
+          if hasTried { frame.restart() }
+          let result = try trace.replayDirectly(frame, argumentCount: argumentCount)
+          count(trace)
+          return .tensor(result)
+        }
+        if trace.runsEagerly { return .unknown }
+        if trace.ownsGradients(of: frame.arguments) {
+          hasTried = true
+          if try trace.replay(frame) {
+            count(trace)
+            return .replayed
+          }
+        }
+      } catch {
+        return .failed(trace, error)
+      }
     }
-    return nil
+    return .unknown
   }
 
   /// Looks for a trace of this signature and replays it.
   func attempt(_ frame: CallFrame) -> Decision {
+    frame.noteCollected()
     var forOtherGradients = 0
     for trace in frame.traces
     where trace.signature.matches(frame.visitor.tensors, frame.visitor.structure) {
-      guard trace.ownsGradients(of: frame.visitor.tensors) else {
+      guard trace.ownsGradients(of: frame.arguments) else {
         forOtherGradients += 1
         continue
       }
-      if trace.reasonForEager != nil {
+      if trace.runsEagerly {
         if trace.matchesState() {
           count(trace)
           return .runEagerly
@@ -169,11 +198,10 @@ final class FunctionCore: @unchecked Sendable {
 
   /// Replays the trace of this signature and times its steps; nil if it cannot be replayed.
   func profile(_ frame: CallFrame, runs: Int) throws(OpError) -> PlanProfile? {
-    guard let trace = trace(for: frame.visitor), trace.reasonForEager == nil else { return nil }
+    guard let trace = trace(for: frame.visitor), !trace.runsEagerly else { return nil }
+    frame.noteCollected()
     return try trace.compiled.plan.profile(runs: runs) { times throws(OpError) in
-      frame.held.removeAll(keepingCapacity: true)
-      frame.fresh.removeAll(keepingCapacity: true)
-      frame.results.removeAll(keepingCapacity: true)
+      frame.restart()
       let isDone = try trace.replay(frame, times: times)
       frame.performEffects()
       return isDone
@@ -295,7 +323,7 @@ final class FunctionCore: @unchecked Sendable {
     if newState == nil, !recorder.guards.isEmpty {
       for known in traces {
         guard let known = known as? GuardedTrace, known.signature == signature,
-          known.ownsGradients(of: visitor.tensors),
+          visitor.owns(gradientsOf: known),
           let trace = try known.adding(
             recorder, arguments: arguments, results: results, form: form)
         else { continue }
@@ -413,5 +441,15 @@ final class FunctionCore: @unchecked Sendable {
       ? "the state that the function reads changed its form (dtype, shape, or whether it was there), "
         + "gradients go to other arguments, or a value that it looks at led where no call went before"
       : closest.joined(separator: "; ")
+  }
+}
+
+extension TensorVisitor {
+  /// Whether the collected tensors are those whose gradients the trace reads and writes.
+  fileprivate func owns(gradientsOf trace: Trace) -> Bool {
+    let bodies = tensors.map { Unmanaged.passUnretained($0.body) }
+    return bodies.withUnsafeBufferPointer { bodies in
+      bodies.baseAddress.map { trace.ownsGradients(of: $0) } ?? true
+    }
   }
 }

@@ -16,6 +16,8 @@ class Trace: @unchecked Sendable {
   /// The plan that calls replay; of nothing, if they replay several plans.
   let compiled: CompiledGraph
   let unoptimized: Graph
+  /// Whether calls run the closure itself.
+  let runsEagerly: Bool
   /// Why calls run the closure itself; nil: they replay the plan.
   var reasonForEager: String? { reasonOfProgram }
   private let reasonOfProgram: String?
@@ -36,7 +38,6 @@ class Trace: @unchecked Sendable {
   /// Where a result, or a cell's new content, comes from.
   private enum Source {
     case output(Int)
-    case argument(Int)
     case constant(Tensor)
     case nothing
   }
@@ -80,11 +81,12 @@ class Trace: @unchecked Sendable {
   ///   - results: The tensors that the closure returned.
   ///   - isCompiled: Whether calls replay the whole graph as one plan.
   ///   - earlierUses: Cells that other paths use.
+  ///   - givesUp: Whether calls run the closure because of the values that it looks at.
   ///   - newState: What the closure makes and somebody keeps, on every call.
   init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
     arguments: [Tensor], results: [Tensor], form: AnyObject?, isCompiled: Bool = true,
-    earlierUses: [CellUse] = [], newState: StateCell? = nil
+    earlierUses: [CellUse] = [], newState: StateCell? = nil, givesUp: Bool = false
   ) throws(OpError) {
     self.form = form
     self.signature = signature
@@ -196,6 +198,7 @@ class Trace: @unchecked Sendable {
     } else {
       reasonOfProgram = nil
     }
+    runsEagerly = reasonOfProgram != nil || givesUp
     isDirect =
       isCompiled && reasonOfProgram == nil && recorder.cells.isEmpty && effects.isEmpty
       && transcript == nil && onlyResult >= 0
@@ -213,10 +216,16 @@ class Trace: @unchecked Sendable {
   }
 
   /// Whether these are the arguments whose gradients the trace reads and writes.
-  func ownsGradients(of arguments: [Tensor]) -> Bool {
-    for (argument, cell) in ownGradients
-    where arguments[argument].body.autograd?.gradientCell !== cell { return false }
-    return true
+  @inline(__always)
+  final func ownsGradients(of arguments: UnsafePointer<Unmanaged<TensorBody>>) -> Bool {
+    ownGradients.isEmpty || ownsSomeGradients(of: arguments)
+  }
+
+  @inline(never)
+  private func ownsSomeGradients(of arguments: UnsafePointer<Unmanaged<TensorBody>>) -> Bool {
+    ownGradients.allSatisfy { argument, cell in
+      arguments[argument].takeUnretainedValue().autograd?.gradientCell === cell
+    }
   }
 
   /// Tells the trace from others that are alive.
@@ -253,30 +262,33 @@ class Trace: @unchecked Sendable {
     cells.lock()
     defer { cells.unlock() }
     guard cells.readLocked(into: inputs, &frame.held) else { return false }
-    for (input, argument) in argumentInputs {
-      inputs[input] = address(of: frame.visitor.tensors[argument], frame)
+    for i in argumentInputs.indices {
+      let (input, argument) = argumentInputs[i]
+      inputs[input] = frame.arguments[argument]._withUnsafeGuaranteedRef {
+        $0.contiguousAddress(&frame.held)
+      }
     }
-    for _ in outputTypes { frame.fresh.append(nil) }
-    cells.place(outputs: outputs, &frame.fresh)
+    let fresh = frame.fresh(outputTypes.count)
+    cells.place(outputs: outputs, fresh)
     for j in freshOutputs {
       let body = TensorBody(allocating: outputTypes[j])
       outputs[j] = body.pointer
-      frame.fresh[j] = body
+      fresh[j] = .passRetained(body)
     }
 
     try compiled.plan.run(inputs: inputs, outputs: outputs, times: times)
 
     frame.form = form
-    cells.commit(frame.fresh)
-    for write in otherWrites { write.cell.lockedContent = tensor(write.source, frame) }
+    cells.commit(fresh)
+    for write in otherWrites { write.cell.lockedContent = tensor(write.source, fresh) }
     if onlyResult >= 0 {
-      frame.results.append(Tensor(frame.fresh[onlyResult]!))
+      frame.results.append(Tensor(fresh[onlyResult]!.takeUnretainedValue()))
     } else {
-      for source in results { frame.results.append(tensor(source, frame)!) }
+      for source in results { frame.results.append(tensor(source, fresh)!) }
     }
     if !effects.isEmpty {
       for (effect, sources) in effects {
-        frame.effects.append((effect, sources.map { tensor($0, frame)! }))
+        frame.effects.append((effect, sources.map { tensor($0, fresh)! }))
       }
     }
     frame.transcript = transcript
@@ -297,21 +309,13 @@ class Trace: @unchecked Sendable {
     return result
   }
 
-  private func tensor(_ source: Source, _ frame: CallFrame) -> Tensor? {
+  private func tensor(
+    _ source: Source, _ fresh: UnsafeMutablePointer<Unmanaged<TensorBody>?>
+  ) -> Tensor? {
     switch source {
-    case .output(let j): Tensor(frame.fresh[j]!)
-    case .argument(let i): frame.visitor.tensors[i]
+    case .output(let j): Tensor(fresh[j]!.takeUnretainedValue())
     case .constant(let tensor): tensor
     case .nothing: nil
     }
-  }
-
-  /// The address of a tensor's elements, one behind the other.
-  @inline(__always)
-  final func address(of tensor: Tensor, _ frame: CallFrame) -> UnsafeMutableRawPointer {
-    if tensor.body.isContiguous { return tensor.body.pointer }
-    let copy = noGrad { apply(.copy, tensor) }
-    frame.held.append(copy)
-    return copy.body.pointer
   }
 }

@@ -42,11 +42,7 @@ extension TracedFunction {
       _ = check.commit()
     }
     core.unlock()
-    guard let difference else {
-      let result = result(frame.results, frame.form)
-      frame.performEffects()
-      return result
-    }
+    guard let difference else { return replayed(frame) }
     note(OpError("traced", "verify: " + difference))
     check.performEffects()
     return run.result!

@@ -26,7 +26,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
   let body: (repeat each Argument) throws(Failure) -> Result
   let form: ResultForm<Result>
   let core: FunctionCore
-  /// How many arguments there are, if all of them and the result are tensors; -1 otherwise.
+  /// How many arguments there are, if all of them are tensors; -1 otherwise.
   private let directArgumentCount: Int
 
   init(
@@ -36,7 +36,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     core = FunctionCore(options)
     self.form = form
     self.body = body
-    var count = Result.self == Tensor.self && !options.verifies ? 0 : -1
+    var count = options.verifies ? -1 : 0
     func look<Part>(at type: Part.Type) {
       count = count >= 0 && type == Tensor.self ? count + 1 : -1
     }
@@ -58,14 +58,19 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
         frame.note(argument, at: index)
         index += 1
       }
-      do throws(OpError) {
-        if let result = try core.attemptDirectly(frame, argumentCount: directArgumentCount) {
-          core.giveBackUnused(frame)
-          return unsafeBitCast(Tensor(result), to: Result.self)
-        }
-      } catch {
+      let outcome = core.attemptDirectly(
+        frame, argumentCount: directArgumentCount, givesTensor: Result.self == Tensor.self)
+      switch outcome {
+      case .tensor(let result):
         core.giveBackUnused(frame)
-        return unsafeBitCast(fail(error), to: Result.self)
+        return unsafeBitCast(Tensor(result), to: Result.self)
+      case .replayed:
+        defer { core.giveBack(frame) }
+        return replayed(frame)
+      case .failed(let trace, let error):
+        core.giveBack(frame)
+        return failed(trace, error)
+      case .unknown: break
       }
     }
     defer { core.giveBack(frame) }
@@ -74,16 +79,20 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     if core.verifies { return try verified(frame, repeat each argument) }
     while true {
       switch core.attempt(frame) {
-      case .replayed:
-        let result = result(frame.results, frame.form)
-        if !frame.effects.isEmpty { frame.performEffects() }
-        return result
+      case .replayed: return replayed(frame)
       case .failed(let trace, let error): return failed(trace, error)
       case .runEagerly: return try runEagerly(repeat each argument)
       case .record:
         if core.lockToRecord(frame) { return try record(repeat each argument) }
       }
     }
+  }
+
+  /// The results of a replay, whose callbacks are made.
+  func replayed(_ frame: CallFrame) -> Result {
+    let result = result(frame.results, frame.form)
+    if !frame.effects.isEmpty { frame.performEffects() }
+    return result
   }
 
   /// Runs the closure as it is. One that throws changes no state, as everywhere.

@@ -4,7 +4,6 @@
 import DuetCompiler
 import DuetEager
 import DuetRuntime
-import Foundation
 
 /// A trace of a closure that looks at values: the paths that calls have taken so far, as a tree.
 ///
@@ -56,7 +55,8 @@ final class GuardedTrace: Trace, @unchecked Sendable {
       : root.reasonToGiveUp(branches: Limit.branches, paths: Limit.paths)
     try super.init(
       recorder, signature: signature, paths: paths, reason: reason, arguments: arguments,
-      results: results, form: form, isCompiled: false, earlierUses: earlierUses)
+      results: results, form: form, isCompiled: false, earlierUses: earlierUses,
+      givesUp: reasonToGiveUp != nil)
   }
 
   override var reasonForEager: String? { super.reasonForEager ?? reasonToGiveUp }
@@ -120,59 +120,41 @@ final class GuardedTrace: Trace, @unchecked Sendable {
     let values = frame.values(valueCount)
     var segment = root
     while true {
-      guard read(segment, values, frame) else { return .unknown }
+      guard segment.cells.readOthers(into: values, &frame.held) else { return .unknown }
+      for i in segment.arguments.indices {
+        let (value, argument) = segment.arguments[i]
+        let body = frame.arguments[argument]
+        values[value] = HeldValue(
+          address: body._withUnsafeGuaranteedRef { $0.contiguousAddress(&frame.held) }, body: body)
+      }
       try compute(segment, values, frame)
-      guard let lookedAt = segment.lookedAt else { break }
-      let address = values[lookedAt.value].address
-      guard let branch = segment.branch(address) else { return .unknown }
-      branch.uses.add()
-      segment = branch.next
+      guard let lookedAt = segment.lookedAtValue else { break }
+      guard let next = segment.next(values[lookedAt].address) else { return .unknown }
+      segment = next
     }
     return finish(segment.end!, values, frame) ? .done : .disturbed
   }
 
-  /// Finds the arguments and cells that the segment begins to use.
-  @inline(__always)
-  private func read(
-    _ segment: Segment, _ values: UnsafeMutablePointer<CallFrame.Value>, _ frame: CallFrame
-  ) -> Bool {
-    for read in segment.reads {
-      guard let content = read.cell.content(ifOf: read.type, requiresGrad: read.requiresGrad) else {
-        return false
-      }
-      if let value = read.value, let tensor = content {
-        frame.held.append(tensor)
-        values[value] = CallFrame.Value(
-          address: address(of: tensor, frame), body: .passUnretained(tensor.body))
-      }
-    }
-    for input in segment.inputs {
-      guard case .argument(let index) = input.source else { continue }
-      let tensor = frame.visitor.tensors[index]
-      values[input.value] = CallFrame.Value(
-        address: address(of: tensor, frame), body: .passUnretained(tensor.body))
-    }
-    return true
-  }
-
   @inline(__always)
   private func compute(
-    _ segment: Segment, _ values: UnsafeMutablePointer<CallFrame.Value>, _ frame: CallFrame
+    _ segment: Segment, _ values: UnsafeMutablePointer<HeldValue>, _ frame: CallFrame
   ) throws(OpError) {
     let program = try segment.program.compiled()
     guard let plan = program.plan else { return }
-    let inputs = frame.addresses(program.inputs.count + segment.kept.count)
-    let outputs = inputs + program.inputs.count
-    for (i, value) in program.inputs.enumerated() { inputs[i] = values[value].address }
-    for (i, kept) in segment.kept.enumerated() {
+    let inputCount = program.inputs.count
+    let inputs = frame.addresses(inputCount + segment.kept.count)
+    let outputs = inputs + inputCount
+    for i in 0..<inputCount { inputs[i] = values[program.inputs[i]].address }
+    for i in segment.kept.indices {
+      let kept = segment.kept[i]
       if kept.isForEnd {
         let body = TensorBody(allocating: program.types[i])
-        frame.fresh.append(body)
-        values[kept.value] = CallFrame.Value(address: body.pointer, body: .passUnretained(body))
+        values[kept.value] = HeldValue(address: body.pointer, body: .passUnretained(body))
         outputs[i] = body.pointer
+        frame.held.keep(body)
       } else {
-        let address = frame.room(program.types[i].byteCount)
-        values[kept.value] = CallFrame.Value(address: address, body: nil)
+        let address = frame.room(program.byteCounts[i])
+        values[kept.value] = HeldValue(address: address, body: nil)
         outputs[i] = address
       }
     }
@@ -181,41 +163,67 @@ final class GuardedTrace: Trace, @unchecked Sendable {
 
   /// Changes the cells and takes the results.
   /// - Returns: False, with nothing changed, if another thread was faster.
+  @inline(__always)
   private func finish(
-    _ end: PathEnd, _ values: UnsafeMutablePointer<CallFrame.Value>, _ frame: CallFrame
+    _ end: PathEnd, _ values: UnsafeMutablePointer<HeldValue>, _ frame: CallFrame
   ) -> Bool {
-    func tensor(_ source: PathEnd.Source, _ autograd: AutogradMeta?) -> Tensor? {
-      switch source {
-      case .value(let value):
-        let body = values[value].body!.takeUnretainedValue()
-        if body.autograd === autograd { return Tensor(body) }
-        return Tensor(TensorBody(body, autograd: autograd))
-      case .constant(let tensor):
-        return autograd == nil ? tensor : Tensor(TensorBody(tensor.body, autograd: autograd))
-      case .nothing: return nil
-      }
+    if !end.plainWrites.isEmpty, !write(end, values) { return false }
+    if end.onlyResult >= 0 {
+      frame.results.append(Self.tensor(values[end.onlyResult].body!, nil))
+    } else {
+      for source in end.results { frame.results.append(Self.tensor(source, nil, values)!) }
     }
-    if !end.writes.isEmpty {
-      for write in end.writes { write.cell.lock() }
-      defer { for write in end.writes { write.cell.unlock() } }
-      for write in end.writes where write.read.wasRead {
-        let content = write.cell.lockedContent?.body
-        guard
-          write.read.value.map({ values[$0].body?.takeUnretainedValue() === content })
-            ?? (content == nil)
-        else { return false }
-      }
-      for write in end.writes { write.cell.lockedContent = tensor(write.source, write.autograd) }
-    }
-    for source in end.results { frame.results.append(tensor(source, nil)!) }
     if !end.effects.isEmpty {
       for (effect, sources) in end.effects {
-        frame.effects.append((effect, sources.map { tensor($0, nil)! }))
+        frame.effects.append((effect, sources.map { Self.tensor($0, nil, values)! }))
       }
     }
     frame.transcript = end.transcript
     frame.form = end.form
     return true
+  }
+
+  /// Changes the cells, all at once.
+  private func write(_ end: PathEnd, _ values: UnsafeMutablePointer<HeldValue>) -> Bool {
+    let writes = end.plainWrites
+    for i in writes.indices { writes[i].cell._withUnsafeGuaranteedRef { $0.lock() } }
+    defer { for i in writes.indices { writes[i].cell._withUnsafeGuaranteedRef { $0.unlock() } } }
+    for i in writes.indices where writes[i].wasRead {
+      let content = writes[i].cell._withUnsafeGuaranteedRef { $0.unretainedContent?.toOpaque() }
+      let read = writes[i].readValue
+      guard content == (read < 0 ? nil : values[read].body?.toOpaque()) else { return false }
+    }
+    for i in writes.indices {
+      let write = writes[i]
+      let content =
+        write.value >= 0
+        ? Self.tensor(values[write.value].body!, write.autograd)
+        : Self.tensor(end.writes[i].source, end.writes[i].autograd, values)
+      write.cell._withUnsafeGuaranteedRef { $0.lockedContent = content }
+    }
+    return true
+  }
+
+  private static func tensor(
+    _ source: PathEnd.Source, _ autograd: AutogradMeta?, _ values: UnsafeMutablePointer<HeldValue>
+  ) -> Tensor? {
+    switch source {
+    case .value(let value): tensor(values[value].body!, autograd.map { .passUnretained($0) })
+    case .constant(let tensor):
+      autograd == nil ? tensor : Tensor(TensorBody(tensor.body, autograd: autograd))
+    case .nothing: nil
+    }
+  }
+
+  /// The tensor with that place in the autograd graph.
+  @inline(__always)
+  private static func tensor(
+    _ body: Unmanaged<TensorBody>, _ autograd: Unmanaged<AutogradMeta>?
+  ) -> Tensor {
+    let body = body.takeUnretainedValue()
+    let own = body.autograd.map { Unmanaged.passUnretained($0).toOpaque() }
+    if own == autograd?.toOpaque() { return Tensor(body) }
+    return Tensor(TensorBody(body, autograd: autograd?.takeUnretainedValue()))
   }
 }
 
@@ -230,18 +238,6 @@ extension Segment {
 
   var pathCount: Int {
     lookedAt == nil ? 1 : branches.reduce(0) { $0 + $1.next.pathCount }
-  }
-
-  /// The way on for what the value is now.
-  @inline(__always)
-  func branch(_ address: UnsafeMutableRawPointer) -> Branch? {
-    for branch in branches {
-      let isSame = branch.bytes.withUnsafeBytes {
-        $0.isEmpty || memcmp($0.baseAddress!, address, $0.count) == 0
-      }
-      if isSame { return branch }
-    }
-    return nil
   }
 
   /// Why recording more paths will not help: a value that keeps changing, or too many ways.

@@ -17,17 +17,31 @@ final class PathEnd: @unchecked Sendable {
     let cell: StateCell
     let source: Source
     let autograd: AutogradMeta?
-    /// Whether the path has read the cell, and as which of its values.
-    let read: (wasRead: Bool, value: Int?)
+  }
+
+  /// What of a write is plain data, so that replays count no references. The writes hold what it refers to.
+  struct PlainWrite: @unchecked Sendable {
+    // Sendable: refers to cells, which are.
+    let cell: Unmanaged<StateCell>
+    /// The value that the cell gets; -1: something else.
+    let value: Int
+    let autograd: Unmanaged<AutogradMeta>?
+    /// Whether the path has read the cell, and as which of its values; -1: it was empty.
+    let wasRead: Bool
+    let readValue: Int
   }
 
   let results: [Source]
+  /// The only result, if it is a value of the path; -1 otherwise.
+  let onlyResult: Int
   /// Callbacks, and what their tensors are.
   let effects: [(effect: HostEffect, sources: [Source])]
   /// What the closure did, if it is to be compared with what it does later.
   let transcript: Transcript?
   /// In the order of the cells' locks.
   let writes: [Write]
+  /// By write.
+  let plainWrites: [PlainWrite]
   /// The results' form, which replays fill; a `FormBox` of the function's result type.
   let form: AnyObject?
 
@@ -39,16 +53,28 @@ final class PathEnd: @unchecked Sendable {
       return .value(id.index)
     }
     self.results = results.map(source)
+    if self.results.count == 1, case .value(let value) = self.results[0] {
+      onlyResult = value
+    } else {
+      onlyResult = -1
+    }
     effects = recorder.effects.map { ($0.effect, $0.tensors.map(source)) }
     transcript = recorder.keepsTranscript ? Transcript(recorder, results: results) : nil
     self.form = form
-    writes =
-      recorder.cells.filter(\.isChanged).sorted { $0.cell.sequence < $1.cell.sequence }.map { use in
-        Write(
-          cell: use.cell, source: use.current.map(source) ?? .nothing,
-          autograd: use.current?.body.autograd.flatMap { $0.function == nil ? $0 : nil },
-          read: (use.wasRead, use.inputIndex.map { inputValues[$0] }))
-      }
+    let uses = recorder.cells.filter(\.isChanged).sorted { $0.cell.sequence < $1.cell.sequence }
+    writes = uses.map { use in
+      Write(
+        cell: use.cell, source: use.current.map(source) ?? .nothing,
+        autograd: use.current?.body.autograd.flatMap { $0.function == nil ? $0 : nil })
+    }
+    plainWrites = zip(uses, writes).map { use, write in
+      var value = -1
+      if case .value(let id) = write.source { value = id }
+      return PlainWrite(
+        cell: .passUnretained(write.cell), value: value,
+        autograd: write.autograd.map { .passUnretained($0) }, wasRead: use.wasRead,
+        readValue: use.inputIndex.map { inputValues[$0] } ?? -1)
+    }
   }
 
   /// The values that are needed here.

@@ -1,6 +1,7 @@
 import DuetCompiler
 import DuetEager
 import DuetRuntime
+import Foundation
 import Synchronization
 
 /// The part of a recorded path between two values that the program looked at. What follows depends on the second:
@@ -55,7 +56,16 @@ final class Segment: Sendable {
   let kept: [Kept]
   let program: SegmentProgram
   let lookedAt: Guard?
+  let lookedAtValue: Int?
   let branches: [Branch]
+  /// What replays need, as plain data. By place: arguments among the inputs; contents that lead to the branches, if
+  /// they are of at most eight bytes.
+  let arguments: [(value: Int, argument: Int)]
+  let cells: CellTable
+  private let keys: [UInt64]
+  private let keySize: Int
+  private let nexts: [Segment]
+  private let counters: [Counter]
   /// Where a path ends that has nothing more to look at.
   let end: PathEnd?
 
@@ -70,8 +80,55 @@ final class Segment: Sendable {
     self.kept = kept
     self.program = program ?? SegmentProgram(nodes: nodes, range: range, kept: kept.map(\.value))
     self.lookedAt = lookedAt
+    lookedAtValue = lookedAt?.value
     self.branches = branches
     self.end = end
+    arguments = inputs.compactMap { input in
+      if case .argument(let index) = input.source { (input.value, index) } else { nil }
+    }
+    cells = CellTable(
+      onlyRead: reads.map {
+        CellTable.Read($0.cell, type: $0.type, requiresGrad: $0.requiresGrad, input: $0.value)
+      },
+      readAndWritten: [], written: [])
+    let byteCount = lookedAt?.type.byteCount ?? 0
+    keySize = [1, 2, 4, 8].contains(byteCount) ? byteCount : 0
+    keys = keySize > 0 ? branches.map { $0.bytes.withUnsafeBytes(Self.key) } : []
+    nexts = branches.map(\.next)
+    counters = branches.map(\.uses)
+  }
+
+  /// Up to eight bytes as a number.
+  private static func key(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    switch bytes.count {
+    case 1: UInt64(bytes.load(as: UInt8.self))
+    case 2: UInt64(bytes.loadUnaligned(as: UInt16.self))
+    case 4: UInt64(bytes.loadUnaligned(as: UInt32.self))
+    default: bytes.loadUnaligned(as: UInt64.self)
+    }
+  }
+
+  /// The way on for what the value is now, counted; nil if no call has found it so.
+  @inline(__always)
+  func next(_ address: UnsafeMutableRawPointer) -> Segment? {
+    if keySize == 0 { return nextOfMany(address) }
+    let key = Self.key(UnsafeRawBufferPointer(start: address, count: keySize))
+    for i in keys.indices where keys[i] == key {
+      counters[i].add()
+      return nexts[i]
+    }
+    return nil
+  }
+
+  @inline(never)
+  private func nextOfMany(_ address: UnsafeMutableRawPointer) -> Segment? {
+    let branch = branches.first { branch in
+      branch.bytes.withUnsafeBytes {
+        $0.isEmpty || memcmp($0.baseAddress!, address, $0.count) == 0
+      }
+    }
+    branch?.uses.add()
+    return branch?.next
   }
 
   // MARK: Joining paths

@@ -11,11 +11,13 @@ final class SegmentProgram: Sendable {
     let inputs: [Int]
     /// The types of the kept values.
     let types: [TensorType]
+    let byteCounts: [Int]
 
     init(plan: Plan?, inputs: [Int], types: [TensorType]) {
       self.plan = plan
       self.inputs = inputs
       self.types = types
+      byteCounts = types.map(\.byteCount)
     }
   }
 
