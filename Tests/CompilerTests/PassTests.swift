@@ -30,6 +30,26 @@ import Testing
         """)
   }
 
+  @Test func deadCodeKeepsChecks() throws {
+    try expect(
+      .deadCode,
+      """
+      graph (x: float32[2], y: int64[2]) -> (%4) {
+        %2 = add(%1, %1) : int64[2]
+        %3 = take(%0, %2, axis: 0) : float32[2]
+        %4 = sin(%0) : float32[2]
+        %5 = exp(%3) : float32[2]
+      }
+      """,
+      gives: """
+        graph (x: float32[2], y: int64[2]) -> (%4) {
+          %2 = add(%1, %1) : int64[2]
+          %3 = take(%0, %2, axis: 0) : float32[2]
+          %4 = sin(%0) : float32[2]
+        }
+        """)
+  }
+
   @Test func equalOperationsMerge() throws {
     try expect(
       .commonSubexpressions,

@@ -79,4 +79,51 @@ import Testing
     expectSame(first.value, full([500], Float(16)))
     expectSame(second.value, full([500], Float(8)))
   }
+
+  @Test func aMistakeIsOneWhetherOrNotItsResultIsUsed() throws {
+    let count = Variable(zeros([400]), name: "count")
+    let plain = traced { (x: Tensor, indices: Tensor) -> Tensor in
+      count.value = count.value + 1
+      _ = x.take(indices, axis: 0)
+      return x * 2
+    }
+    let guarded = traced { (x: Tensor, indices: Tensor) -> Tensor in
+      let before = indices + 0
+      if (x.sum() .> 0).item() { _ = x.take(before, axis: 0) }
+      return x * 2
+    }
+    let x = ones([5])
+    for f in [plain, guarded] {
+      for _ in 0..<3 { expectSame(f(x, Tensor([1, 4])), x * 2) }
+      #expect(f.traceCount == 1)
+      for _ in 0..<2 {
+        let error = #expect(throws: TensorError.self) { try checked { f(x, Tensor([1, 5])) } }
+        #expect(error?.description.contains("index 5 is out of range") == true)
+      }
+      expectSame(f(x, Tensor([0, 0])), x * 2)
+    }
+    expectSame(count.value, full([400], Float(4)))
+  }
+
+  @Test func aLabelOutOfRangeChangesNothing() throws {
+    let seen = Variable(zeros([300]), name: "seen")
+    let w = Parameter(ones([4, 3]), name: "w")
+    let f = traced { (x: Tensor, labels: Tensor) in
+      seen.value = seen.value + 1
+      w.grad = nil
+      crossEntropy(matmul(x, w.value), labels).backward()
+    }
+    let g = traced { (x: Tensor, labels: Tensor) -> Tensor in
+      seen.value = seen.value + 1
+      return noGrad { crossEntropy(matmul(x, w.value), labels) }
+    }
+    let x = ones([2, 4])
+    f(x, Tensor([0, 2]))
+    _ = g(x, Tensor([0, 2]))
+    for _ in 0..<2 {
+      #expect(throws: TensorError.self) { try checked { f(x, Tensor([0, 3])) } }
+      #expect(throws: TensorError.self) { try checked { _ = g(x, Tensor([0, 3])) } }
+    }
+    expectSame(seen.value, full([300], Float(2)))
+  }
 }

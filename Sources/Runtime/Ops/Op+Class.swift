@@ -27,8 +27,13 @@ extension Op {
     }
   }
 
-  /// Whether values decide if the operation can be done: an index may be out of range.
-  package var canFail: Bool { opClass == .indexing }
+  /// Whether values decide if the operation can be done: an index, or a label, may be out of range.
+  package var canFail: Bool {
+    switch self {
+    case .crossEntropy, .crossEntropyGradient: true
+    default: opClass == .indexing
+    }
+  }
 
   /// Whether the kernel takes inputs of any strides. Others need contiguous ones.
   public var takesStridedInputs: Bool {

@@ -13,6 +13,7 @@ extension Segment {
     let bounds = [0] + guards.map(\.position) + [nodes.count]
 
     let forEnd = Set(end.values)
+    let checks = Set(graph.checks.map(\.index))
     var needed = forEnd
     var next: Segment?
     for part in (0...guards.count).reversed() {
@@ -28,13 +29,14 @@ extension Segment {
         branches = [Branch(bytes: recorded.bytes, next: next, uses: Counter(1))]
       }
       let kept = range.filter { needed.contains($0) && nodes[$0].operation != nil }
-      for id in range.reversed() where needed.contains(id) {
+      for id in range.reversed() where needed.contains(id) || checks.contains(id) {
         needed.formUnion(nodes[id].operands.map(\.index))
       }
       next = Segment(
         nodes: nodes, range: range, inputs: inputs(in: range, recorder, inputValues),
         reads: reads(after: part, recorder, inputValues),
-        kept: kept.map { Kept(value: $0, isForEnd: forEnd.contains($0)) }, lookedAt: lookedAt,
+        kept: kept.map { Kept(value: $0, isForEnd: forEnd.contains($0)) },
+        checks: range.filter(checks.contains), lookedAt: lookedAt,
         branches: branches, end: lookedAt == nil ? end : nil)
     }
     return next!

@@ -54,6 +54,8 @@ final class Segment: Sendable {
   let reads: [CellRead]
   /// What the segment computes for those that follow, for its guard and for the ends, in ascending order.
   let kept: [Kept]
+  /// What it does besides for the sake of its errors, in ascending order.
+  let checks: [Int]
   let program: SegmentProgram
   let lookedAt: Guard?
   let lookedAtValue: Int?
@@ -71,14 +73,18 @@ final class Segment: Sendable {
 
   init(
     nodes: [Graph.Node], range: Range<Int>, inputs: [Input], reads: [CellRead], kept: [Kept],
-    program: SegmentProgram? = nil, lookedAt: Guard?, branches: [Branch], end: PathEnd?
+    checks: [Int], program: SegmentProgram? = nil, lookedAt: Guard?, branches: [Branch],
+    end: PathEnd?
   ) {
     self.nodes = nodes
     self.range = range
     self.inputs = inputs
     self.reads = reads
     self.kept = kept
-    self.program = program ?? SegmentProgram(nodes: nodes, range: range, kept: kept.map(\.value))
+    self.checks = checks
+    self.program =
+      program
+      ?? SegmentProgram(nodes: nodes, range: range, kept: kept.map(\.value), checks: checks)
     self.lookedAt = lookedAt
     lookedAtValue = lookedAt?.value
     self.branches = branches
@@ -163,11 +169,12 @@ final class Segment: Sendable {
       branches.append(branch)
     }
     let all = kept(with: path)
+    let allChecks = Set(checks + path.checks).sorted()
     return .tree(
       Segment(
-        nodes: nodes, range: range, inputs: inputs, reads: reads, kept: all,
-        program: all.count == kept.count ? program : nil, lookedAt: lookedAt, branches: branches,
-        end: nil))
+        nodes: nodes, range: range, inputs: inputs, reads: reads, kept: all, checks: allChecks,
+        program: all.count == kept.count && allChecks == checks ? program : nil,
+        lookedAt: lookedAt, branches: branches, end: nil))
   }
 
   private func kept(with path: Segment) -> [Kept] {

@@ -24,12 +24,15 @@ final class SegmentProgram: Sendable {
   private let nodes: [Graph.Node]
   private let range: Range<Int>
   private let kept: [Int]
+  /// What has to be done for the sake of its errors.
+  private let checks: [Int]
   private let known = AtomicLazyReference<Compiled>()
 
-  init(nodes: [Graph.Node], range: Range<Int>, kept: [Int]) {
+  init(nodes: [Graph.Node], range: Range<Int>, kept: [Int], checks: [Int]) {
     self.nodes = nodes
     self.range = range
     self.kept = kept
+    self.checks = checks
   }
 
   /// - Throws: `OpError` if a constant part of the graph has no value: an index out of range.
@@ -39,8 +42,8 @@ final class SegmentProgram: Sendable {
   }
 
   private func compiledAnew() throws(OpError) -> Compiled {
-    if kept.isEmpty { return Compiled(plan: nil, inputs: [], types: []) }
-    var needed = Set(kept)
+    if kept.isEmpty && checks.isEmpty { return Compiled(plan: nil, inputs: [], types: []) }
+    var needed = Set(kept + checks)
     for id in range.reversed() where needed.contains(id) {
       needed.formUnion(nodes[id].operands.map(\.index))
     }
