@@ -31,6 +31,15 @@
 #define HALVES 0
 #endif
 
+// Tall tiles of whole cache lines leave time to read rows that lie apart.
+#if defined(DUET_ISA_AVX512)
+#define IN_PLACE INT64_MAX
+#elif defined(DUET_ISA_AVX2)
+#define IN_PLACE (1 << 20)
+#else
+#define IN_PLACE (32 << 10)
+#endif
+
 #define FUSED(a, b, c) __builtin_elementwise_fma(a, b, c)
 #define WRAPPING(a, b, c) ((a) * (b) + (c))
 

@@ -88,6 +88,7 @@ typedef struct {
   int32_t element_size;
   int32_t k_block;     // k of a block: a panel of b and one of a stay in the first-level cache
   int32_t row_block;   // rows of a block: k_block of them stay in the second-level cache
+  int64_t in_place;    // bytes of a right operand that small products read where it lies
   duet_tile_fn tile[DUET_TILE_MODES][DUET_COLUMNS_COUNT][DUET_TILE_ROWS];  // [rows - 1]
   duet_pack_fn pack;
   duet_spread_fn spread;

@@ -174,7 +174,7 @@ static void plan(multiplication *x) {
   x->k_block = engine->k_block;
   x->through_tile = p->c_column != 1 && is_wide;
   x->b_direct = is_wide && p->b_column == 1 &&
-                (p->m <= 2 * engine->rows || magnitude(p->k * p->b_k * x->es) <= 32 << 10);
+                (p->m <= 2 * engine->rows || magnitude(p->k * p->b_k * x->es) <= engine->in_place);
   x->a_direct = is_wide && p->n <= 4 * full;
   if (x->a_direct && p->a_k == 1 && p->k >= 64 && aliases(p->a_row * x->es)) {
     if (p->n <= full && x->rows > 6) x->rows = 6;

@@ -3,6 +3,7 @@
 //   MULTIPLY_ADD(a, b, c)   a * b + c with one rounding
 //   PACK, MATVEC            entries of the engine
 //   K_BLOCK, ROW_BLOCK      block sizes
+//   IN_PLACE                of right operands that are not packed
 #define EACH_ROW _Pragma("clang loop unroll(full)") for (int i = 0; i < rows; i++)
 
 // Bytes of four rows of b, and the q-th quarter of as many bytes of the runs.
@@ -196,6 +197,7 @@ static const duet_engine NAME(engine) = {
   .element_size = sizeof(ELEMENT),
   .k_block = K_BLOCK,
   .row_block = ROW_BLOCK,
+  .in_place = IN_PLACE,
 #if HALF
   .tile = {TILE_TABLES(PACKED), TILE_TABLES_HALF(ROWS_AT), TILE_TABLES_HALF(TAPS),
            TILE_TABLES_STREAMED},
