@@ -7,6 +7,7 @@ enum {
   TASK_WORK = 2 << 20,   // multiply-adds that are worth a task
   LARGE_WORK = 32 << 20, // multiply-adds from which packed operands are shared by the tasks
   LARGE_SIDE = 128,      // and the least m, n and k for that
+  IN_PLACE_WORK = 144 << 20,  // up to which right operands that can be read in place are
   TASKS = 12,            // beyond this a product is split only to bound its parts
   PART_ROWS = 1024,      // bounds of a part: its packed operands stay in the last-level cache
   PART_COLUMNS = 1024,
@@ -118,7 +119,9 @@ static duet_status multiply_matrices(matmul_work *w) {
   if (w->batches == 0 || w->m == 0 || call->n == 0) return DUET_OK;
 
   double each = (double)w->m * call->n * call->k;
-  if (each >= LARGE_WORK && w->m >= LARGE_SIDE && call->n >= LARGE_SIDE && call->k >= LARGE_SIDE &&
+  int is_in_place = each < IN_PLACE_WORK && call->right_stride[1] == 1 &&
+                    call->k * call->n * w->es <= w->engine->in_place;
+  if (each >= LARGE_WORK && !is_in_place && w->m >= LARGE_SIDE && call->n >= LARGE_SIDE && call->k >= LARGE_SIDE &&
       !w->table->widen[call->dtype]) {
     for (int64_t batch = 0; batch < w->batches; batch++) {
       duet_product p = product_of(w);

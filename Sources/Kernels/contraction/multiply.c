@@ -19,6 +19,8 @@ typedef struct {
   int64_t next_bytes[3];  // of the product that follows: yet to be fetched
 } multiplication;
 
+enum { LONG_ROW = 4 << 10 };  // bytes
+
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
 // Rows this far apart compete for the same sets of the first-level cache.
@@ -185,10 +187,8 @@ static void plan(multiplication *x) {
     x->panel = (int64_t)duet_round_up(p->n, step);
     x->k_block = x->k_block * full / x->panel;
   }
-  if (x->b_direct && p->n > 4 * full) {
-    // Rows in place touch a page each when they are long: fewer of them at a time.
-    x->k_block /= 2;
-  }
+  // Rows in place touch a page each when they are long: fewer of them at a time.
+  if (x->b_direct && p->b_k * x->es >= LONG_ROW && p->n > 4 * full) x->k_block /= 2;
 }
 
 void duet_add_bias(const duet_product *p, int64_t m0, int64_t m, int64_t n0, int64_t n) {

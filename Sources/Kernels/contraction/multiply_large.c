@@ -10,6 +10,7 @@ enum {
   PANELS_PER_TASK = 8,   // packed
   LEAST_TASKS = 8,       // below this tasks are split by columns, too
   TASK_COLUMNS = 256,    // and these are the least of them
+  BLOCKS = 4,            // of rows: a multiple of this
   ROOM = 16              // elements behind a panel, which packing may overwrite
 };
 
@@ -24,6 +25,10 @@ typedef struct {
   duet_parts column_parts;  // of panels of b
 } large_product;
 
+static char *panel_at(const large_product *x, int64_t i) {
+  return x->b_panels + i * (x->panel * x->k + ROOM) * x->es;
+}
+
 static void pack_task(void *context, int64_t index) {
   const large_product *x = context;
   const duet_product *p = x->p;
@@ -31,7 +36,7 @@ static void pack_task(void *context, int64_t index) {
   int64_t first = index * PANELS_PER_TASK;
   for (int64_t i = first; i < first + PANELS_PER_TASK && i < x->b_count; i++) {
     int64_t j = i * x->panel, columns = x->n - j < x->panel ? x->n - j : x->panel;
-    p->engine->pack(x->b_panels + (j * x->k + i * ROOM) * x->es, x->panel,
+    p->engine->pack(panel_at(x, i), x->panel,
                     b + j * p->b_column * x->es, columns, x->k, p->b_column, p->b_k);
   }
 }
@@ -73,33 +78,38 @@ static void multiply_task(void *context, int64_t index) {
                  p->a_row, p->a_k);
   }
 
+  // The next block is fetched where the second-level cache has room for it beside this one.
   lines_ahead next = {0};
-  if (p->a_k == 1 && m1 < p->m)
+  if (p->a_k == 1 && m1 < p->m && x->k <= engine->k_block * 5 / 4)
     next = (lines_ahead){.row = a + (m1 - m0) * p->a_row * es, .row_bytes = p->a_row * es,
                          .bytes = x->k * es,
                          .rows = p->m - m1 < m1 - m0 ? p->m - m1 : m1 - m0};
-  int64_t tiles = (last - first) * ((j1 - j0 + x->panel - 1) / x->panel);
-  int64_t lines = next.rows * (next.bytes / 64 + 1) / tiles + 1;
-
+  // Two panels of b take turns: tiles that follow each other in a column of the result would find
+  // their rows at the same places of pages where rows are a power of two long, and processors then
+  // take the loads of one for what the stores of the other have yet to write.
+  int64_t tiles = last - first, panels = (j1 - j0 + x->panel - 1) / x->panel;
+  int64_t lines = next.rows * (next.bytes / 64 + 1) / (tiles * panels) + 1;
   duet_tile t = {.b_step = x->panel, .k = x->k, .c_step = p->c_row, .accumulate = x->k0 > 0};
-  for (int64_t j = j0; j < j1; j += x->panel) {
-    t.columns = (int32_t)(j1 - j < x->panel ? j1 - j : x->panel);
-    t.b = x->b_panels + (j * x->k + j / x->panel * ROOM) * es;
-    const char *next_panel = j + x->panel < j1 ? (const char *)t.b + (x->k * x->panel + ROOM) * es
-                             : x->b_panels + (j0 * x->k + j0 / x->panel * ROOM) * es;
-    for (int64_t i = first; i < last; i++) {
+  for (int64_t q = 0; q < panels; q += 2) {
+    int64_t turns = panels - q < 2 ? 1 : 2;
+    for (int64_t u = 0; u < turns * tiles; u++) {
+      int64_t panel = q + u % turns, i = first + u / turns, j = j0 + panel * x->panel;
+      int64_t after = panel + 2 < panels ? panel + 2 : (panel + 2) % 2;
       int64_t begin = duet_part_begin(x->rows, i) - m0;
       int64_t rows = duet_part_begin(x->rows, i + 1) - m0 - begin;
       char *c = p->c + ((m0 + begin) * p->c_row + x->n0 + j) * es;
+      t.columns = (int32_t)(j1 - j < x->panel ? j1 - j : x->panel);
       t.a = a_panels + begin * x->k * es;
+      t.b = panel_at(x, j0 / x->panel + panel);
       t.c = c;
-      // The tile below is wanted next.
+      // The tile below is wanted soon.
       if (i + 1 < last)
         for (int64_t r = 0; r < rows; r++)
           for (int64_t at = 0; at < t.columns * es; at += 64)
             __builtin_prefetch(c + (rows + r) * p->c_row * es + at, 1);
       fetch_lines(&next, lines);
-      t.ahead = next_panel + (i - first) * duet_lines_ahead(DUET_TILE_PACKED, x->k) * 64;
+      t.ahead = panel_at(x, j0 / x->panel + after) +
+                (i - first) * duet_lines_ahead(DUET_TILE_PACKED, x->k) * 64;
       duet_choose_tile(engine, DUET_TILE_PACKED, rows, t.columns)(&t);
     }
   }
@@ -115,7 +125,11 @@ void duet_multiply_large(const duet_product *p) {
   if (k_blocks < 1) k_blocks = 1;
   duet_parts k_parts = duet_split(p->k, (p->k + k_blocks - 1) / k_blocks);
   x.rows = duet_split(p->m, engine->rows);
-  x.blocks = duet_split(x.rows.count, engine->row_block / 2 / engine->rows);
+  int64_t most_tiles = engine->row_block / 2 / engine->rows;
+  // As many blocks as two or four threads can share evenly.
+  int64_t blocks = (x.rows.count + most_tiles - 1) / most_tiles;
+  blocks = (int64_t)duet_round_up(blocks, BLOCKS);
+  x.blocks = (duet_parts){blocks, x.rows.count / blocks, x.rows.count % blocks};
   for (x.n0 = 0; x.n0 < p->n; x.n0 += PART_COLUMNS)
     for (int64_t q = 0; q < k_parts.count; q++) {
       x.n = p->n - x.n0 < PART_COLUMNS ? p->n - x.n0 : PART_COLUMNS;
