@@ -26,6 +26,8 @@ struct Outcome: Sendable {
       }
     } catch let error as TensorError {
       self.error = "\(error.operation): \(error.reason)"
+      // Which results a call gives that has failed is not promised.
+      results = []
       return
     } catch {
       self.error = "\(error)"
