@@ -2,6 +2,7 @@
 // are only used during a call, whose caller keeps the arguments alive.
 
 import DuetEager
+import DuetRuntime
 
 /// What one call of a traced function fills: kept from call to call, so that a replay allocates nothing but its
 /// results. A frame belongs to one running call at a time.
@@ -17,6 +18,8 @@ final class CallFrame: @unchecked Sendable {
   @exclusivity(unchecked) var effects: [(effect: HostEffect, tensors: [Tensor])] = []
   /// What the closure did when the replayed path was recorded, if that is kept.
   @exclusivity(unchecked) var transcript: Transcript?
+  /// Why the last attempt failed, if it did.
+  @exclusivity(unchecked) var failure: OpError?
   /// The results' form; a `FormBox` of the function's result type.
   @exclusivity(unchecked) var form: AnyObject?
 
@@ -179,7 +182,8 @@ final class CallFrame: @unchecked Sendable {
     // One at a time costs less where there is one.
     while results.popLast() != nil {}
     if !effects.isEmpty { effects = [] }
-    transcript = nil
+    if transcript != nil { transcript = nil }
+    if failure != nil { failure = nil }
     form = nil
   }
 }

@@ -118,47 +118,84 @@ final class GuardedTrace: Trace, @unchecked Sendable {
 
   private func run(_ frame: CallFrame) throws(OpError) -> Outcome {
     let values = frame.values(valueCount)
-    var segment = root
+    var segment = Unmanaged.passUnretained(root)
     while true {
-      guard segment.cells.readOthers(into: values, &frame.held) else { return .unknown }
-      for i in segment.arguments.indices {
-        let (value, argument) = segment.arguments[i]
-        let body = frame.arguments[argument]
-        values[value] = HeldValue(
-          address: body._withUnsafeGuaranteedRef { $0.contiguousAddress(&frame.held) }, body: body)
+      switch segment._withUnsafeGuaranteedRef({ advance($0, values, frame) }) {
+      case .next(let next): segment = next
+      case .done: return .done
+      case .unknown: return .unknown
+      case .disturbed: return .disturbed
+      case .failed: throw frame.failure!
       }
-      try compute(segment, values, frame)
-      guard let lookedAt = segment.lookedAtValue else { break }
-      guard let next = segment.next(values[lookedAt].address) else { return .unknown }
-      segment = next
     }
-    return finish(segment.end!, values, frame) ? .done : .disturbed
+  }
+
+  /// Where a call goes from a segment.
+  private enum Step {
+    case next(Unmanaged<Segment>)
+    case done, unknown, disturbed
+    /// The frame has the error.
+    case failed
   }
 
   @inline(__always)
-  private func compute(
+  private func advance(
     _ segment: Segment, _ values: UnsafeMutablePointer<HeldValue>, _ frame: CallFrame
-  ) throws(OpError) {
-    let program = try segment.program.compiled()
-    guard let plan = program.plan else { return }
+  ) -> Step {
+    if segment.readsCells, !segment.cells.readOthers(into: values, &frame.held) { return .unknown }
+    for i in segment.arguments.indices {
+      let body = frame.arguments[segment.arguments[i].argument]
+      values[segment.arguments[i].value] = HeldValue(
+        address: body._withUnsafeGuaranteedRef { $0.contiguousAddress(&frame.held) }, body: body)
+    }
+    let program: Unmanaged<SegmentProgram.Compiled>
+    do throws(OpError) {
+      program = try segment.program.compiled()
+    } catch {
+      frame.failure = error
+      return .failed
+    }
+    let isComputed = program._withUnsafeGuaranteedRef { compute(segment, $0, values, frame) }
+    if !isComputed { return .failed }
+    guard let lookedAt = segment.lookedAtValue else {
+      return finish(segment.end!, values, frame) ? .done : .disturbed
+    }
+    return segment.next(values[lookedAt].address).map { .next($0) } ?? .unknown
+  }
+
+  /// - Returns: Whether it could be computed; if not the frame has the error.
+  @inline(__always)
+  private func compute(
+    _ segment: Segment, _ program: SegmentProgram.Compiled,
+    _ values: UnsafeMutablePointer<HeldValue>, _ frame: CallFrame
+  ) -> Bool {
+    guard let plan = program.plan else { return true }
     let inputCount = program.inputs.count
-    let inputs = frame.addresses(inputCount + segment.kept.count)
+    let inputs = frame.addresses(inputCount + segment.keptValues.count)
     let outputs = inputs + inputCount
     for i in 0..<inputCount { inputs[i] = values[program.inputs[i]].address }
-    for i in segment.kept.indices {
-      let kept = segment.kept[i]
+    for i in segment.keptValues.indices {
+      let kept = segment.keptValues[i]
       if kept.isForEnd {
-        let body = TensorBody(allocating: program.types[i])
+        let body = TensorBody(allocating: program.outputs[i].type)
         values[kept.value] = HeldValue(address: body.pointer, body: .passUnretained(body))
         outputs[i] = body.pointer
         frame.held.keep(body)
       } else {
-        let address = frame.room(program.byteCounts[i])
+        let address = frame.room(program.outputs[i].byteCount)
         values[kept.value] = HeldValue(address: address, body: nil)
         outputs[i] = address
       }
     }
-    try plan.run(inputs: inputs, outputs: outputs)
+    return plan._withUnsafeGuaranteedRef { plan in
+      do throws(OpError) {
+        try plan.run(inputs: inputs, outputs: outputs)
+        return true
+      } catch {
+        frame.failure = error
+        return false
+      }
+    }
   }
 
   /// Changes the cells and takes the results.

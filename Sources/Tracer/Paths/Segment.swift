@@ -1,3 +1,5 @@
+// Unsafe: keeps plain data in raw memory, constant after init and freed with its owner.
+
 import DuetCompiler
 import DuetEager
 import DuetRuntime
@@ -8,7 +10,9 @@ import Synchronization
 /// the segments of all recorded paths are a tree.
 ///
 /// Values are numbered as in the recorded graph. Paths that begin alike number alike.
-final class Segment: Sendable {
+final class Segment: @unchecked Sendable {
+  // Sendable: constant after init, raw memory included.
+
   /// An input of the path that the program first uses here.
   struct Input: Sendable {
     let value: Int
@@ -23,6 +27,19 @@ final class Segment: Sendable {
     let requiresGrad: Bool
     /// The value that the content is.
     let value: Int?
+  }
+
+  /// An argument that is an input.
+  struct Argument {
+    let value: Int
+    let argument: Int
+  }
+
+  /// A branch as plain data.
+  private struct Way {
+    let key: UInt64
+    let next: Unmanaged<Segment>
+    let uses: Unmanaged<Counter>
   }
 
   struct Kept: Sendable {
@@ -60,14 +77,14 @@ final class Segment: Sendable {
   let lookedAt: Guard?
   let lookedAtValue: Int?
   let branches: [Branch]
-  /// What replays need, as plain data. By place: arguments among the inputs; contents that lead to the branches, if
-  /// they are of at most eight bytes.
-  let arguments: [(value: Int, argument: Int)]
+  /// Arguments among the inputs.
+  let arguments: UnsafeMutableBufferPointer<Argument>
+  let keptValues: UnsafeMutableBufferPointer<Kept>
   let cells: CellTable
-  private let keys: [UInt64]
+  let readsCells: Bool
+  /// The ways on, if the value is of at most eight bytes.
+  private let ways: UnsafeMutableBufferPointer<Way>
   private let keySize: Int
-  private let nexts: [Segment]
-  private let counters: [Counter]
   /// Where a path ends that has nothing more to look at.
   let end: PathEnd?
 
@@ -89,9 +106,16 @@ final class Segment: Sendable {
     lookedAtValue = lookedAt?.value
     self.branches = branches
     self.end = end
-    arguments = inputs.compactMap { input in
-      if case .argument(let index) = input.source { (input.value, index) } else { nil }
-    }
+    arguments = .plain(
+      inputs.compactMap { input in
+        if case .argument(let index) = input.source {
+          Argument(value: input.value, argument: index)
+        } else {
+          nil
+        }
+      })
+    keptValues = .plain(kept)
+    readsCells = !reads.isEmpty
     cells = CellTable(
       onlyRead: reads.map {
         CellTable.Read($0.cell, type: $0.type, requiresGrad: $0.requiresGrad, input: $0.value)
@@ -99,9 +123,20 @@ final class Segment: Sendable {
       readAndWritten: [], written: [])
     let byteCount = lookedAt?.type.byteCount ?? 0
     keySize = [1, 2, 4, 8].contains(byteCount) ? byteCount : 0
-    keys = keySize > 0 ? branches.map { $0.bytes.withUnsafeBytes(Self.key) } : []
-    nexts = branches.map(\.next)
-    counters = branches.map(\.uses)
+    ways = .plain(
+      keySize == 0
+        ? []
+        : branches.map { branch in
+          Way(
+            key: branch.bytes.withUnsafeBytes(Self.key), next: .passUnretained(branch.next),
+            uses: .passUnretained(branch.uses))
+        })
+  }
+
+  deinit {
+    arguments.deallocate()
+    keptValues.deallocate()
+    ways.deallocate()
   }
 
   /// Up to eight bytes as a number.
@@ -116,25 +151,25 @@ final class Segment: Sendable {
 
   /// The way on for what the value is now, counted; nil if no call has found it so.
   @inline(__always)
-  func next(_ address: UnsafeMutableRawPointer) -> Segment? {
+  func next(_ address: UnsafeMutableRawPointer) -> Unmanaged<Segment>? {
     if keySize == 0 { return nextOfMany(address) }
     let key = Self.key(UnsafeRawBufferPointer(start: address, count: keySize))
-    for i in keys.indices where keys[i] == key {
-      counters[i].add()
-      return nexts[i]
+    for i in ways.indices where ways[i].key == key {
+      ways[i].uses._withUnsafeGuaranteedRef { $0.add() }
+      return ways[i].next
     }
     return nil
   }
 
   @inline(never)
-  private func nextOfMany(_ address: UnsafeMutableRawPointer) -> Segment? {
+  private func nextOfMany(_ address: UnsafeMutableRawPointer) -> Unmanaged<Segment>? {
     let branch = branches.first { branch in
       branch.bytes.withUnsafeBytes {
         $0.isEmpty || memcmp($0.baseAddress!, address, $0.count) == 0
       }
     }
     branch?.uses.add()
-    return branch?.next
+    return branch.map { .passUnretained($0.next) }
   }
 
   // MARK: Joining paths

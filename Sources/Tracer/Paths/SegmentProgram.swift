@@ -1,23 +1,39 @@
+// Unsafe: keeps plain data in raw memory, constant after init and freed with its owner.
+
 import DuetCompiler
 import DuetRuntime
 import Synchronization
 
 /// What a segment computes, compiled when it is first run.
 final class SegmentProgram: Sendable {
-  /// The program that is run, with the places of its arguments among the path's values.
-  final class Compiled: Sendable {
+  /// The program that is run, with the places of its arguments among the path's values. Replays read it without
+  /// counting references.
+  final class Compiled: @unchecked Sendable {
+    // Sendable: constant after init.
+
+    /// A kept value's type.
+    struct Output {
+      let type: TensorType
+      let byteCount: Int
+    }
+
+    private let owner: Plan?
     /// Nil if there is nothing to compute.
-    let plan: Plan?
-    let inputs: [Int]
-    /// The types of the kept values.
-    let types: [TensorType]
-    let byteCounts: [Int]
+    let plan: Unmanaged<Plan>?
+    let inputs: UnsafeMutableBufferPointer<Int>
+    /// By kept value.
+    let outputs: UnsafeMutableBufferPointer<Output>
 
     init(plan: Plan?, inputs: [Int], types: [TensorType]) {
-      self.plan = plan
-      self.inputs = inputs
-      self.types = types
-      byteCounts = types.map(\.byteCount)
+      owner = plan
+      self.plan = plan.map { .passUnretained($0) }
+      self.inputs = .plain(inputs)
+      outputs = .plain(types.map { Output(type: $0, byteCount: $0.byteCount) })
+    }
+
+    deinit {
+      inputs.deallocate()
+      outputs.deallocate()
     }
   }
 
@@ -27,6 +43,8 @@ final class SegmentProgram: Sendable {
   /// What has to be done for the sake of its errors.
   private let checks: [Int]
   private let known = AtomicLazyReference<Compiled>()
+  /// The address of what is known; 0: nothing yet.
+  private let address = Atomic<UInt>(0)
 
   init(nodes: [Graph.Node], range: Range<Int>, kept: [Int], checks: [Int]) {
     self.nodes = nodes
@@ -35,10 +53,16 @@ final class SegmentProgram: Sendable {
     self.checks = checks
   }
 
+  /// What is run; it lives as long as this object.
   /// - Throws: `OpError` if a constant part of the graph has no value: an index out of range.
-  func compiled() throws(OpError) -> Compiled {
-    if let compiled = known.load() { return compiled }
-    return known.storeIfNil(try compiledAnew())
+  @inline(__always)
+  func compiled() throws(OpError) -> Unmanaged<Compiled> {
+    if let known = UnsafeRawPointer(bitPattern: address.load(ordering: .acquiring)) {
+      return .fromOpaque(known)
+    }
+    let made = Unmanaged.passUnretained(known.storeIfNil(try compiledAnew()))
+    address.store(UInt(bitPattern: made.toOpaque()), ordering: .releasing)
+    return made
   }
 
   private func compiledAnew() throws(OpError) -> Compiled {
@@ -70,5 +94,14 @@ final class SegmentProgram: Sendable {
     let graph = builder.finish(outputs: kept.map { local[$0]! })
     return Compiled(
       plan: try compile(graph).plan, inputs: inputs, types: kept.map { nodes[$0].type })
+  }
+}
+
+extension UnsafeMutableBufferPointer {
+  /// A copy of plain data, in memory of its own.
+  static func plain(_ array: [Element]) -> Self {
+    let buffer = Self.allocate(capacity: array.count)
+    _ = buffer.initialize(from: array)
+    return buffer
   }
 }
