@@ -15,9 +15,11 @@ import Testing
     }
   }
 
+  private enum Way { case eager, traced, deferred }
+
   /// The parameters' and losses' bits after training a model from the same start.
   private static func train(
-    _ makeModel: () -> any UnaryLayer, _ batches: [(Tensor, Tensor)], isTraced: Bool
+    _ makeModel: () -> any UnaryLayer, _ batches: [(Tensor, Tensor)], _ way: Way
   ) -> [Bits] {
     let model = makeModel()
     // Other tests may draw from the global generator at the same time: the start is this test's own.
@@ -34,8 +36,19 @@ import Testing
       return loss.detached()
     }
     let function = traced { (x: Tensor, labels: Tensor) in step(x, labels) }
-    let losses = batches.map { x, labels in isTraced ? function(x, labels) : step(x, labels) }
-    if isTraced { #expect(function.traceCount <= 3, "\(function.explain())") }
+    let losses = batches.map { x, labels in
+      switch way {
+      case .eager: step(x, labels)
+      case .traced: function(x, labels)
+      case .deferred:
+        withExecution(.deferred) {
+          let loss = step(x, labels)
+          _ = loss.item(Float.self)
+          return loss
+        }
+      }
+    }
+    if way == .traced { #expect(function.traceCount <= 3, "\(function.explain())") }
     return model.parameters.map { Bits($0.value) } + losses.map(Bits.init)
   }
 
@@ -48,14 +61,15 @@ import Testing
     }
   }
 
-  /// Trains with one and two threads and with every instruction set, eagerly and traced.
+  /// Trains with one and two threads and with every instruction set, eagerly, traced and deferred.
   private static func trainEverywhere(
     _ makeModel: () -> any UnaryLayer, _ batches: [(Tensor, Tensor)]
   ) {
     var runs: [(String, [Bits])] = []
     func add(_ name: String) {
-      runs.append(("eager, " + name, train(makeModel, batches, isTraced: false)))
-      runs.append(("traced, " + name, train(makeModel, batches, isTraced: true)))
+      runs.append(("eager, " + name, train(makeModel, batches, .eager)))
+      runs.append(("traced, " + name, train(makeModel, batches, .traced)))
+      runs.append(("deferred, " + name, train(makeModel, batches, .deferred)))
     }
     for threads in 1...2 {
       ProcessSettings.with(threads: threads) { add("\(threads) threads") }
@@ -66,7 +80,7 @@ import Testing
     expectEqual(runs)
   }
 
-  @Test("100 steps of a perceptron: eager = traced = any threads = any instruction set")
+  @Test("100 steps of a perceptron: eager = traced = deferred = any threads = any instruction set")
   func perceptron() {
     Self.trainEverywhere(
       {
@@ -78,7 +92,9 @@ import Testing
       }, Self.batches(100, [32, 784]))
   }
 
-  @Test("100 steps of a convolutional network: eager = traced = any threads = any instruction set")
+  @Test(
+    "100 steps of a convolutional network: eager = traced = deferred = any threads = any instruction set"
+  )
   func convolutionalNetwork() {
     Self.trainEverywhere(LeNet.init, Self.batches(100, [8, 1, 28, 28]))
   }

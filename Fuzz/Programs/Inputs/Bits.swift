@@ -14,6 +14,7 @@ public struct Bits: Sendable, Hashable, CustomStringConvertible {
 
   /// Walks the elements without help from any kernel.
   private static func read(_ tensor: Tensor) -> [UInt64] {
+    let tensor = tensor.evaluated(for: "Bits")
     guard tensor.hasElements else { return [] }
     let body = tensor.body
     let layout = body.layout

@@ -11,6 +11,8 @@ public struct Checker {
     case traced
     /// Traced, called from four threads at once.
     case threads
+    /// Operations are put off until something is looked at.
+    case deferred
   }
 
   /// Where a mode has done something else than the closure.
@@ -49,12 +51,22 @@ public struct Checker {
         found = result.0
         explanation = result.1
       case .threads: found = threadsDifference(program, inputs, expected)
+      case .deferred: found = deferredDifference(program, inputs, expected)
       }
       if let found { return found }
     }
     coverage?.end(program, explanation)
     if expected.last?.error != nil { coverage?.add("programs that make a mistake") }
     return inputs.difference.map { Difference(mode: modes.last ?? .traced, call: 0, what: $0) }
+  }
+
+  /// A mistake that only values tell is not made where nobody asks for the value.
+  private func deferredDifference(
+    _ program: Program, _ inputs: Inputs, _ expected: [Outcome]
+  ) -> Difference? {
+    withExecution(.deferred) {
+      difference(.deferred, .plain, program, inputs, expected.filter { $0.error == nil }).0
+    }
   }
 
   /// What the closure does, up to its first mistake.

@@ -240,9 +240,18 @@ private struct GraphParser {
     }
   }
 
+  /// Skips what means nothing: white space, and remarks from `#` to the end of the line.
   private mutating func skipSpace() {
-    while at < text.count, text[at] == 32 || text[at] == 10 || text[at] == 9 || text[at] == 13 {
-      if text[at] == 10 { line += 1 }
+    var isRemark = false
+    while at < text.count {
+      switch text[at] {
+      case 10:
+        line += 1
+        isRemark = false
+      case 32, 9, 13: break
+      case UInt8(ascii: "#"): isRemark = true
+      default: if !isRemark { return }
+      }
       at += 1
     }
   }

@@ -14,6 +14,12 @@ package final class AutogradMeta: Sendable {
     kept = Mutex(StateCell(label: label, isGradient: true))
   }
 
+  /// A leaf whose gradient can be asked for, but is not kept.
+  package init() {
+    function = nil
+    kept = Mutex(nil)
+  }
+
   /// The result of an operation.
   init(_ function: GradientFunction) {
     self.function = function
@@ -79,7 +85,7 @@ extension Tensor {
     }
     if isFailed { return self }
     let result = Tensor(
-      TensorBody(body, autograd: requires ? AutogradMeta(leafNamed: "gradient") : nil))
+      body.attached(to: requires ? AutogradMeta(leafNamed: "gradient") : nil))
     ThreadContext.recorder?.recordAlias(result, of: self)
     return result
   }
@@ -87,7 +93,7 @@ extension Tensor {
   /// The same elements, cut off from the autograd graph.
   public func detached() -> Tensor {
     if body.autograd == nil { return self }
-    let result = Tensor(TensorBody(body, autograd: nil))
+    let result = Tensor(body.attached(to: nil))
     ThreadContext.recorder?.recordAlias(result, of: self)
     return result
   }
@@ -96,7 +102,7 @@ extension Tensor {
 extension Tensor {
   /// The same elements with that place in the autograd graph.
   func attached(to autograd: AutogradMeta) -> Tensor {
-    let result = Tensor(TensorBody(body, autograd: autograd))
+    let result = Tensor(body.attached(to: autograd))
     ThreadContext.recorder?.recordAlias(result, of: self)
     return result
   }

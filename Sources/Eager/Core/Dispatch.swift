@@ -41,6 +41,25 @@ package func apply(_ op: Op, _ inputs: [Tensor]) -> Tensor {
 /// The general path.
 private func dispatch(_ op: Op, _ inputs: UnsafeBufferPointer<Tensor>) -> Tensor {
   let flags = ThreadContext.state.pointee.flags
+  // Looking for anomalies takes elements.
+  if flags & (ThreadContext.Flags.deferred | ThreadContext.Flags.anomaly)
+    == ThreadContext.Flags.deferred
+  {
+    // A view of elements that are there costs nothing; put off, every other part would be another program.
+    if let whole = inputs.first?.knownElements, op.view(of: whole.body.layout) != nil {
+      return withUnsafePointer(to: whole) {
+        perform(op, UnsafeBufferPointer(start: $0, count: 1), flags)
+      }
+    }
+    return putOff(op, inputs, flags)
+  }
+  return perform(op, inputs, flags)
+}
+
+@inline(__always)
+private func perform(
+  _ op: Op, _ inputs: UnsafeBufferPointer<Tensor>, _ flags: Int32
+) -> Tensor {
   var isDifferentiable = false
   for input in inputs {
     if input.body.storage == nil { return dispatchWithoutElements(op, inputs) }
@@ -99,22 +118,27 @@ private func finish(
   if isRecording { ThreadContext.recorder?.record(op, Array(inputs), Tensor(body)) }
   if let function, op.gradientNeeds.output {
     // Without its place in the graph, which would hold the function in a circle.
-    let plain = Tensor(TensorBody(body, autograd: nil))
+    let plain = Tensor(body.attached(to: nil))
     function.save(output: plain)
     if isRecording { ThreadContext.recorder?.recordAlias(plain, of: Tensor(body)) }
   }
   if flags & ThreadContext.Flags.anomaly != 0 { AnomalyDetector.check(op, Tensor(body)) }
 }
 
-/// Operations on failed tensors fail; on symbolic ones they only go into the graph.
+/// Operations on failed tensors fail, those on values put off wait for them, and those on symbolic ones only go into
+/// the graph.
 @inline(never)
 private func dispatchWithoutElements(_ op: Op, _ inputs: UnsafeBufferPointer<Tensor>) -> Tensor {
   if inputs.contains(where: \.isFailed) { return Tensor(FailedTensor.body) }
-  guard ThreadContext.recorder != nil else {
-    return fail(
-      OpError(
-        op.name,
-        "a symbolic tensor was used outside the function whose tracing made it; return it instead"))
+  if inputs.contains(where: \.isPending) {
+    let evaluated = inputs.map { $0.isPending ? $0.evaluated(for: op.name) : $0 }
+    return evaluated.withUnsafeBufferPointer { dispatch(op, $0) }
+  }
+  let recorder = ThreadContext.recorder
+  for input in inputs where input.body.storage == nil {
+    guard let recorder, recorder.knows(input) else {
+      return fail(OpError(op.name, input.reasonForHavingNoElements))
+    }
   }
   let flags = ThreadContext.state.pointee.flags
   let isDifferentiable =
@@ -124,8 +148,38 @@ private func dispatchWithoutElements(_ op: Op, _ inputs: UnsafeBufferPointer<Ten
     let function =
       isDifferentiable && type.dtype.isFloatingPoint
       ? GradientFunction(op, inputs, outputType: type) : nil
-    let body = TensorBody(withoutElements: type, autograd: function.map { AutogradMeta($0) })
+    let body = SymbolicBody(
+      type, autograd: function.map { AutogradMeta($0) }, madeBy: op.name, in: recorder!.origin)
     finish(op, inputs, body, function, flags)
+    return Tensor(body)
+  } catch {
+    return fail(error)
+  }
+}
+
+/// Operations of deferred mode only make a node.
+@inline(never)
+private func putOff(
+  _ op: Op, _ inputs: UnsafeBufferPointer<Tensor>, _ flags: Int32
+) -> Tensor {
+  var isDifferentiable = false
+  for input in inputs {
+    if input.isFailed { return Tensor(FailedTensor.body) }
+    if !input.hasElements && !input.isPending {
+      return fail(OpError(op.name, input.reasonForHavingNoElements))
+    }
+    if input.body.autograd != nil { isDifferentiable = true }
+  }
+  if flags & ThreadContext.Flags.noGrad != 0 { isDifferentiable = false }
+  do throws(OpError) {
+    let type = try resultType(op, inputs)
+    let function =
+      isDifferentiable && type.dtype.isFloatingPoint
+      ? GradientFunction(op, inputs, outputType: type) : nil
+    let node = PendingNode(op, inputs, type)
+    let body = PendingBody(node, autograd: function.map { AutogradMeta($0) })
+    finish(op, inputs, body, function, flags)
+    if node.isDeep { PendingNode.evaluate(node) }
     return Tensor(body)
   } catch {
     return fail(error)

@@ -4,19 +4,22 @@ import DuetRuntime
 
 /// What a tensor is: memory seen through a layout, and its place in the autograd graph. Never changes, except
 /// through the only reference to it.
-package final class TensorBody: @unchecked Sendable {
+///
+/// Tensors without elements of their own are of the subclasses ``SymbolicBody`` and ``PendingBody``, so that all
+/// others are as small as can be.
+package class TensorBody: @unchecked Sendable {
   // Sendable: all properties are constant, and the elements are written only by the only owner.
 
   /// Nil for a tensor without elements of its own: symbolic or failed.
-  @exclusivity(unchecked) package var storage: Storage?
+  @exclusivity(unchecked) package final var storage: Storage?
   /// The first element.
-  package let pointer: UnsafeMutableRawPointer
-  package let dtype: DType
-  package let isContiguous: Bool
-  package let count: Int
-  package let layout: Layout
+  package final let pointer: UnsafeMutableRawPointer
+  package final let dtype: DType
+  package final let isContiguous: Bool
+  package final let count: Int
+  package final let layout: Layout
   /// Present if the tensor takes part in differentiation.
-  package let autograd: AutogradMeta?
+  package final let autograd: AutogradMeta?
 
   package init(
     storage: Storage?, pointer: UnsafeMutableRawPointer, dtype: DType, layout: Layout,
@@ -56,23 +59,36 @@ package final class TensorBody: @unchecked Sendable {
       count: layout.shape.elementCount, autograd: autograd)
   }
 
-  /// The same elements with another place in the autograd graph.
+  /// The same elements with another place in the autograd graph. `attached(to:)` is for values that may have none.
   package convenience init(_ source: TensorBody, autograd: AutogradMeta?) {
     self.init(
       storage: source.storage, pointer: source.pointer, dtype: source.dtype, layout: source.layout,
       isContiguous: source.isContiguous, count: source.count, autograd: autograd)
   }
 
+  /// The same value with another place in the autograd graph.
+  package final func attached(to autograd: AutogradMeta?) -> TensorBody {
+    storage == nil
+      ? attachedWithoutElements(to: autograd) : TensorBody(self, autograd: autograd)
+  }
+
+  func attachedWithoutElements(to autograd: AutogradMeta?) -> TensorBody {
+    TensorBody(self, autograd: autograd)
+  }
+
   /// A tensor that only stands for a value of that type.
-  package convenience init(withoutElements type: TensorType, autograd: AutogradMeta? = nil) {
-    self.init(
-      storage: nil, pointer: TensorBody.nowhere, dtype: type.dtype,
-      layout: Layout(contiguous: type.shape), isContiguous: true, count: type.shape.elementCount,
-      autograd: autograd)
+  package init(withoutElements type: TensorType, autograd: AutogradMeta? = nil) {
+    storage = nil
+    pointer = TensorBody.nowhere
+    dtype = type.dtype
+    layout = Layout(contiguous: type.shape)
+    isContiguous = true
+    count = type.shape.elementCount
+    self.autograd = autograd
   }
 
   private static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64)! }
 
-  package var type: TensorType { TensorType(dtype, layout.shape) }
-  package var view: TensorView { TensorView(pointer, dtype, layout) }
+  package final var type: TensorType { TensorType(dtype, layout.shape) }
+  package final var view: TensorView { TensorView(pointer, dtype, layout) }
 }

@@ -14,15 +14,19 @@ public struct TensorError: Error, Sendable, CustomStringConvertible {
   public var reason: String
   /// The place in the user's program, if the program carries line tables.
   public var location: SourceLocation?
+  /// The name scope around the operation: `encoder/attention`; empty outside of any.
+  public var scope: String
 
-  package init(_ error: OpError, location: SourceLocation?) {
+  package init(_ error: OpError, location: SourceLocation?, scope: String? = nil) {
     operation = error.operation
     reason = error.reason
     self.location = location
+    self.scope = scope ?? DeferredThread.existing?.scope ?? ""
   }
 
   public var description: String {
-    "\(operation): \(reason)" + (location.map { "  at \($0)" } ?? "")
+    (scope.isEmpty ? "" : scope + "/") + "\(operation): \(reason)"
+      + (location.map { "  at \($0)" } ?? "")
   }
 }
 

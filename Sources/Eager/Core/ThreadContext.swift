@@ -42,23 +42,43 @@ package enum ThreadContext {
     try with(Flags.noTracing, true, body)
   }
 
+  /// Whether operations of this thread are put off until somebody asks for elements.
+  package static var isDeferred: Bool { has(Flags.deferred) }
+
+  /// Puts operations of this thread off from here on, or no longer.
+  package static func setDeferred(_ isDeferred: Bool) {
+    if isDeferred {
+      state.pointee.flags |= Flags.deferred
+    } else {
+      state.pointee.flags &= ~Flags.deferred
+    }
+  }
+
+  /// Runs the body with operations put off, or done at once.
+  package static func withDeferred<R, E: Error>(
+    _ isDeferred: Bool, _ body: () throws(E) -> R
+  ) throws(E) -> R {
+    try with(Flags.deferred, isDeferred, body)
+  }
+
   /// What is told of every operation of this thread, if anything is.
   package static var recorder: Recorder? {
     guard has(Flags.recording), let pointer = state.pointee.recorder else { return nil }
     return Unmanaged<Recorder>.fromOpaque(pointer).takeUnretainedValue()
   }
 
-  /// Runs the body with another recorder, or with none.
+  /// Runs the body with another recorder, or with none. Operations are done at once meanwhile.
   package static func withRecorder<R, E: Error>(
     _ recorder: Recorder?, _ body: () throws(E) -> R
   ) throws(E) -> R {
     let before = (state.pointee.recorder, state.pointee.flags)
     state.pointee.recorder = recorder.map { Unmanaged.passUnretained($0).toOpaque() }
+    let surroundings = Flags.recording | Flags.deferred
     state.pointee.flags =
-      recorder == nil ? before.1 & ~Flags.recording : before.1 | Flags.recording
+      (before.1 & ~surroundings) | (recorder == nil ? 0 : Flags.recording)
     defer {
       state.pointee.recorder = before.0
-      state.pointee.flags = (state.pointee.flags & ~Flags.recording) | (before.1 & Flags.recording)
+      state.pointee.flags = (state.pointee.flags & ~surroundings) | (before.1 & surroundings)
     }
     let result = try body()
     withExtendedLifetime(recorder) {}
@@ -70,11 +90,14 @@ package enum ThreadContext {
 open class Recorder {
   /// Whether tensors have no elements: what is recorded is known by type alone.
   package let isSymbolic: Bool
+  /// What this is a recording of, for messages about values that have left it.
+  package let origin: RecordingOrigin
   /// Operations with greater sequence numbers were done before this recorder's eyes.
   private let lastSequenceBefore: Int
 
   package init(isSymbolic: Bool) {
     self.isSymbolic = isSymbolic
+    origin = RecordingOrigin(isSymbolic: isSymbolic)
     lastSequenceBefore = GradientFunction.lastSequence
   }
 
@@ -101,6 +124,8 @@ open class Recorder {
   /// A callback shall see these tensors' values. Whether the recorder calls it when its time has come; if not it is
   /// called now.
   open func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool { false }
+  /// Whether a symbolic tensor is a value of this recording. One that is not has left the function that made it.
+  open func knows(_ tensor: Tensor) -> Bool { isSymbolic }
   /// A symbolic tensor's type is all that is known; its name in printed form.
   open func name(of tensor: Tensor) -> String? { nil }
 }

@@ -50,20 +50,14 @@ extension Tensor {
       note(OpError(operation, reason))
       return false
     }
-    if !hasElements {
-      note(
-        OpError(
-          operation,
-          "a symbolic tensor of type \(self.type) has no elements outside the function that made it"
-        ))
-      return false
-    }
-    return true
+    return !evaluated(for: operation).isFailed
   }
 
   /// The elements' bytes in row-major order, whoever is watching. There are some to read.
   package var bytes: [UInt8] {
-    let source = ThreadContext.withRecorder(nil) { noGrad { contiguous() } }
+    let source = ThreadContext.withRecorder(nil) {
+      noGrad { evaluated(for: "bytes").contiguous() }
+    }
     return withExtendedLifetime(source) {
       Array(
         UnsafeRawBufferPointer(start: source.body.pointer, count: source.type.byteCount))
@@ -83,7 +77,9 @@ extension Tensor {
 
   /// The elements in row-major order, whoever is watching. There are some to read.
   func elements<T: TensorScalar>(_ type: T.Type) -> [T] {
-    let source = ThreadContext.withRecorder(nil) { noGrad { asType(T.dtype).contiguous() } }
+    let source = ThreadContext.withRecorder(nil) {
+      noGrad { evaluated(for: "elements").asType(T.dtype).contiguous() }
+    }
     return withExtendedLifetime(source) {
       Array(unsafeUninitializedCapacity: source.size) { buffer, count in
         count = source.size

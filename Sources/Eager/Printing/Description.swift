@@ -2,11 +2,16 @@ import DuetRuntime
 
 extension Tensor: CustomStringConvertible, CustomDebugStringConvertible {
   /// The elements as NumPy prints them: columns aligned, four digits after the point, the middle of
-  /// large tensors left out. In a function that is being recorded:
+  /// large tensors left out. In a function that is being recorded, and of a value that depends on a placeholder:
   /// `Tensor("add:0", shape: [2, 2], dtype: float32)`.
   public var description: String {
     if isFailed { return "Tensor(failed)" }
     if let name = ThreadContext.recorder?.name(of: self) { return symbol(name) }
+    if let pending = body as? PendingBody {
+      if pending.node.placeholder != nil { return symbol(pending.node.label + ":0") }
+      let evaluated = evaluated(for: "print")
+      return evaluated.isFailed ? "Tensor(failed)" : TensorPrinter(evaluated).text()
+    }
     if !hasElements { return symbol("") }
     return TensorPrinter(self).text()
   }

@@ -26,9 +26,14 @@ public final class Generator: Sendable {
   /// Random elements; moves the counter on by what they used up.
   func draw(_ distribution: Distribution, _ type: TensorType) -> Tensor {
     drawing.withLock { _ in
-      guard let before = state.read() else { return .failed }
+      guard let before = state.readAsItIs() else { return .failed }
       let values = apply(.random(distribution, type), before)
-      state.write(apply(.advanceRandom(blocks: distribution.blocks(for: type)), before))
+      let advance = Op.advanceRandom(blocks: distribution.blocks(for: type))
+      // Deferred mode does not put this off: draws would wait in a chain, and each be another program.
+      let after =
+        ThreadContext.isDeferred && before.hasElements
+        ? ThreadContext.withRecorder(nil) { apply(advance, before) } : apply(advance, before)
+      state.write(after)
       return values
     }
   }

@@ -88,6 +88,18 @@ package final class CellTable: @unchecked Sendable {
   /// The cells that are written.
   package var writtenCells: [StateCell] { written.map { $0.cell.takeUnretainedValue() } }
 
+  /// Evaluates contents that are pending.
+  /// - Returns: Whether there were any.
+  package func settle() -> Bool {
+    var didSettle = false
+    for reads in [onlyRead, readAndWritten] {
+      for read in reads where read.cell._withUnsafeGuaranteedRef({ $0.settle() }) {
+        didSettle = true
+      }
+    }
+    return didSettle
+  }
+
   // MARK: In the order of a run
 
   /// Whether all contents have the form that the program was made for.
@@ -288,7 +300,7 @@ extension TensorBody {
 
   @inline(never)
   private func copiedAddress(_ held: inout HeldBodies) -> UnsafeMutableRawPointer {
-    let copy = noGrad { apply(.copy, Tensor(self)) }
+    let copy = ThreadContext.withRecorder(nil) { noGrad { apply(.copy, Tensor(self)) } }
     held.hold(.passUnretained(copy.body))
     return copy.body.pointer
   }
@@ -300,7 +312,7 @@ extension StateCell {
   fileprivate func matchesLocked(_ read: UnsafePointer<CellTable.Read>) -> Bool {
     guard let content = unretainedContent else { return !read.pointee.hasContent }
     return content._withUnsafeGuaranteedRef { body in
-      read.pointee.hasContent && body.dtype == read.pointee.dtype
+      read.pointee.hasContent && body.storage != nil && body.dtype == read.pointee.dtype
         && body.layout.shape == read.pointee.shape
         && (body.autograd != nil) == read.pointee.requiresGrad
     }

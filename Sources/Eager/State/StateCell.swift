@@ -39,25 +39,102 @@ public final class StateCell: @unchecked Sendable {
   }
 
   /// The content as the program sees it.
-  package func read() -> Tensor? {
+  package func read() -> Tensor? { read(asVariable: true) }
+
+  /// The content as the program sees it, as what it is now even in a session's run: the state of a generator, whose
+  /// numbers are drawn when the program draws them.
+  package func readAsItIs() -> Tensor? { read(asVariable: false) }
+
+  @inline(__always)
+  private func read(asVariable: Bool) -> Tensor? {
     let value = withLock { content }
-    if ThreadContext.has(ThreadContext.Flags.recording), let recorder = ThreadContext.recorder {
-      return recorder.read(self, value)
+    if ThreadContext.state.pointee.flags & StateCell.watching != 0 || value?.body.storage == nil {
+      return readWatched(value, asVariable)
     }
+    return value
+  }
+
+  private static var watching: Int32 {
+    ThreadContext.Flags.recording | ThreadContext.Flags.deferred
+  }
+
+  @inline(never)
+  private func readWatched(_ value: Tensor?, _ asVariable: Bool) -> Tensor? {
+    if ThreadContext.isDeferred {
+      if let updates = DeferredThread.existing?.updates { return updates.read(self, value) }
+      return asVariable ? value.map { Tensor(contentOf: self, $0) } : value
+    }
+    var value = value
+    if let pending = value, pending.isPending {
+      settle()
+      value = pending.evaluated(for: name)
+    }
+    if let recorder = ThreadContext.recorder { return recorder.read(self, value) }
     return value
   }
 
   /// Replaces the content. Failed tensors are ignored.
   package func write(_ value: Tensor?) {
-    if let value, value.isFailed { return }
+    var value = value
+    if value?.body.storage == nil || ThreadContext.isDeferred {
+      guard willWrite(&value) else { return }
+    }
     if ThreadContext.has(ThreadContext.Flags.recording), let recorder = ThreadContext.recorder,
       !recorder.write(self, value)
     {
       return
     }
-    var old = value
-    withLock { swap(&old, &content) }
+    withLock { swap(&value, &content) }
     // The old content is released here, outside the lock.
+  }
+
+  /// Sees to values that are not there yet.
+  /// - Returns: Whether the cell shall get the value.
+  @inline(never)
+  private func willWrite(_ value: inout Tensor?) -> Bool {
+    if let value, value.isFailed { return false }
+    let pending = value?.body as? PendingBody
+    guard ThreadContext.isDeferred else {
+      if pending == nil { return true }
+      value = value!.evaluated(for: name)
+      return !value!.isFailed
+    }
+    let thread = DeferredThread.current
+    if let updates = thread.updates {
+      updates.write(self, value)
+      return false
+    }
+    if let placeholder = pending?.node.placeholder {
+      note(
+        OpError(
+          name,
+          "its new value depends on the placeholder \"\(placeholder.label)\", which has none here; make the "
+            + "change inside updates { }, and let a session run that"))
+      return false
+    }
+    thread.willWrite(self, isPending: pending != nil, before: withLock { content })
+    return true
+  }
+
+  // MARK: Deferred mode
+
+  /// The content, if it is pending.
+  package var pendingContent: PendingBody? { withLock { content?.body as? PendingBody } }
+
+  /// Evaluates a pending content.
+  /// - Returns: Whether there was one that is now evaluated.
+  @discardableResult
+  package func settle() -> Bool {
+    guard let pending = pendingContent else { return false }
+    guard let evaluated = Tensor(pending).evaluated(for: name).evaluatedBody else { return false }
+    replace(pending, by: Tensor(evaluated))
+    return true
+  }
+
+  /// Puts another content in the place of a pending one, unless the cell has been written meanwhile.
+  package func replace(_ pending: PendingBody, by value: Tensor?) {
+    var value = value
+    withLock { if content?.body === pending { swap(&value, &content) } }
   }
 
   @inline(__always)

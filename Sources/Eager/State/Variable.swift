@@ -23,12 +23,14 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
     }
     autograd = requiresGrad ? AutogradMeta(leafNamed: name + ".grad") : nil
     cell = StateCell(label: name)
-    cell.write(adopted(value))
+    // A new variable is not one that a session changes.
+    let content = adopted(value)
+    DeferredThread.withoutUpdates { cell.write(content) }
   }
 
   /// The current content. Setting it asks for the same dtype and shape.
   public var value: Tensor {
-    get { cell.read()! }
+    get { cell.read() ?? .failed }
     set {
       if newValue.isFailed { return }
       guard newValue.type == type else {
@@ -76,7 +78,7 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
   private func adopted(_ value: Tensor) -> Tensor {
     let value = value.body.isContiguous ? value : noGrad { apply(.copy, value) }
     if value.body.autograd === autograd { return value }
-    let result = Tensor(TensorBody(value.body, autograd: autograd))
+    let result = Tensor(value.body.attached(to: autograd))
     ThreadContext.recorder?.recordAlias(result, of: value)
     return result
   }

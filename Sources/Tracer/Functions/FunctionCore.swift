@@ -192,6 +192,13 @@ final class FunctionCore: @unchecked Sendable {
         return .failed(trace, error)
       }
     }
+    // State that deferred mode has left pending has no elements yet; with them, a trace may fit.
+    var hasSettled = false
+    for trace in frame.traces where trace.settleState() { hasSettled = true }
+    if hasSettled {
+      frame.restart()
+      return attempt(frame)
+    }
     // A few leaves that come again deserve a trace each; a new leaf on every call does not.
     return forOtherGradients < 8 ? .record : .runEagerly
   }

@@ -247,6 +247,10 @@ class Trace: @unchecked Sendable {
   /// Whether the state has the form that it had when the trace was recorded.
   func matchesState() -> Bool { cells.matches() }
 
+  /// Evaluates what deferred mode has left pending in the cells that the trace reads.
+  /// - Returns: Whether there was anything.
+  func settleState() -> Bool { cells.settle() }
+
   // MARK: Replaying
 
   /// Runs the plan with the frame's arguments, which have the trace's signature, and leaves the results there.

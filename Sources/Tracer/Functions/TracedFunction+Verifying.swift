@@ -25,6 +25,7 @@ extension TracedFunction {
     for (cell, content) in before { check.contents[ObjectIdentifier(cell)] = .some(content) }
     var visitor = TensorVisitor(recordingPaths: true)
     Self.visit(&visitor, repeat each argument)
+    visitor.evaluateWhatIsPending()
     let arguments = zip(visitor.tensors, visitor.paths).map { check.addArgument($0, name: $1) }
     let results = ThreadContext.withRecorder(check) {
       tensors(of: &run, with: arguments, repeat each argument)

@@ -47,8 +47,9 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
   /// Replays the trace of these arguments' signature, or records the closure while it runs.
   /// - Throws: What the closure throws. No state has changed then.
   public func callAsFunction(_ argument: repeat each Argument) throws(Failure) -> Result {
-    // Inside another recording, and where tracing is off, the closure is simply run.
-    if ThreadContext.recorder != nil || ThreadContext.isTracingDisabled {
+    // Inside another recording, in deferred mode, and where tracing is off, the closure is simply run.
+    if ThreadContext.recorder != nil || ThreadContext.isDeferred || ThreadContext.isTracingDisabled
+    {
       return try body(repeat each argument)
     }
     let frame = core.takeFrame()
@@ -75,6 +76,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     }
     defer { core.giveBack(frame) }
     Self.visit(&frame.visitor, repeat each argument)
+    frame.visitor.evaluateWhatIsPending()
     if frame.visitor.tensors.contains(where: \.isFailed) { return try body(repeat each argument) }
     if core.verifies { return try verified(frame, repeat each argument) }
     while true {
@@ -121,6 +123,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     var run = Run()
     var visitor = TensorVisitor(recordingPaths: true)
     Self.visit(&visitor, repeat each argument)
+    visitor.evaluateWhatIsPending()
     var recorder = GraphRecorder(isSymbolic: false)
     recorder.notesCallSites = core.verifies
     recorder.keepsTranscript = core.verifies
@@ -251,6 +254,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     let frame = core.takeFrame()
     defer { core.giveBack(frame) }
     Self.visit(&frame.visitor, repeat each argument)
+    frame.visitor.evaluateWhatIsPending()
     do throws(OpError) {
       return try core.profile(frame, runs: max(1, runs))
     } catch {
@@ -282,6 +286,3 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
 public func withTracingDisabled<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
   try ThreadContext.withoutTracing(body)
 }
-
-/// Whether operations are done at once and for good: false inside a closure that is being recorded.
-public var executingEagerly: Bool { ThreadContext.recorder == nil }

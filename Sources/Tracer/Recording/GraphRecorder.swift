@@ -105,7 +105,11 @@ final class GraphRecorder: Recorder {
 
   /// A stand-in for an argument: the same elements under an identity of its own.
   func addArgument(_ tensor: Tensor, name: String) -> Tensor {
-    let alias = Tensor(TensorBody(tensor.body, autograd: tensor.body.autograd))
+    let alias =
+      tensor.hasElements
+      ? Tensor(TensorBody(tensor.body, autograd: tensor.body.autograd))
+      : Tensor(
+        SymbolicBody(tensor.type, autograd: tensor.body.autograd, madeBy: name, in: origin))
     inputs.append(.argument(inputs.count))
     assign(builder.addInput(tensor.type, name: name), to: alias)
     return alias
@@ -183,7 +187,8 @@ final class GraphRecorder: Recorder {
     guard let value else { return nil }
     let alias =
       isSymbolic
-      ? Tensor(TensorBody(withoutElements: value.type, autograd: value.body.autograd))
+      ? Tensor(
+        SymbolicBody(value.type, autograd: value.body.autograd, madeBy: cell.name, in: origin))
       : Tensor(TensorBody(value.body, autograd: value.body.autograd))
     use.inputIndex = inputs.count
     inputs.append(.cell(cell))
@@ -267,6 +272,8 @@ final class GraphRecorder: Recorder {
     }
     return nil
   }
+
+  override func knows(_ tensor: Tensor) -> Bool { knownValue(of: tensor) != nil }
 
   override func name(of tensor: Tensor) -> String? {
     knownValue(of: tensor).map { builder.label(of: $0) }

@@ -81,7 +81,7 @@ private func perform(
   if tensors.contains(where: \.isFailed) { return }
   let effect = HostEffect(body)
   if let recorder = ThreadContext.recorder, recorder.perform(effect, on: tensors) { return }
-  guard tensors.allSatisfy(\.hasElements) else {
+  guard tensors.allSatisfy({ $0.hasElements || $0.isPending }) else {
     note(
       OpError(
         operation,

@@ -42,6 +42,13 @@ public struct TensorVisitor {
     if !structure.isEmpty { structure.removeAll(keepingCapacity: true) }
   }
 
+  /// Puts elements in the places of tensors that deferred mode has put off.
+  mutating func evaluateWhatIsPending() {
+    for i in tensors.indices where !tensors[i].hasElements {
+      tensors[i] = tensors[i].evaluated(for: "traced")
+    }
+  }
+
   /// The next tensors belong to that argument.
   mutating func begin(argument index: Int) {
     if recordsPaths { path = "argument \(index)" }
