@@ -20,7 +20,7 @@ class Trace: @unchecked Sendable {
   let runsEagerly: Bool
   /// Why calls run the closure itself; nil: they replay the plan.
   var reasonForEager: String? { reasonOfProgram }
-  private let reasonOfProgram: String?
+  let reasonOfProgram: String?
   let constantCount: Int
   let constantBytes: Int
   /// The result's form, which replays fill with their tensors; a `FormBox` of the function's result type.
@@ -81,12 +81,14 @@ class Trace: @unchecked Sendable {
   ///   - results: The tensors that the closure returned.
   ///   - isCompiled: Whether calls replay the whole graph as one plan.
   ///   - earlierUses: Cells that other paths use.
+  ///   - earlierReason: Why calls that take other paths run the closure.
   ///   - givesUp: Whether calls run the closure because of the values that it looks at.
   ///   - newState: What the closure makes and somebody keeps, on every call.
   init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
     arguments: [Tensor], results: [Tensor], form: AnyObject?, isCompiled: Bool = true,
-    earlierUses: [CellUse] = [], newState: StateCell? = nil, givesUp: Bool = false
+    earlierUses: [CellUse] = [], earlierReason: String? = nil, newState: StateCell? = nil,
+    givesUp: Bool = false
   ) throws(OpError) {
     self.form = form
     self.signature = signature
@@ -196,7 +198,7 @@ class Trace: @unchecked Sendable {
       reasonOfProgram =
         "it makes a new \(newState.name) on every call, which lives on (make it once, outside)"
     } else {
-      reasonOfProgram = nil
+      reasonOfProgram = earlierReason
     }
     runsEagerly = reasonOfProgram != nil || givesUp
     isDirect =

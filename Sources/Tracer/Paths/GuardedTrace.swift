@@ -43,7 +43,7 @@ final class GuardedTrace: Trace, @unchecked Sendable {
   private init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
     arguments: [Tensor], results: [Tensor], form: AnyObject?, root: Segment, contradictions: Int,
-    earlierUses: [CellUse] = []
+    earlierUses: [CellUse] = [], earlierReason: String? = nil
   ) throws(OpError) {
     self.root = root
     self.contradictions = contradictions
@@ -56,7 +56,7 @@ final class GuardedTrace: Trace, @unchecked Sendable {
     try super.init(
       recorder, signature: signature, paths: paths, reason: reason, arguments: arguments,
       results: results, form: form, isCompiled: false, earlierUses: earlierUses,
-      givesUp: reasonToGiveUp != nil)
+      earlierReason: earlierReason, givesUp: reasonToGiveUp != nil)
   }
 
   override var reasonForEager: String? { super.reasonForEager ?? reasonToGiveUp }
@@ -85,7 +85,7 @@ final class GuardedTrace: Trace, @unchecked Sendable {
     let trace = try GuardedTrace(
       recorder, signature: signature, paths: paths, reason: reason, arguments: arguments,
       results: results, form: form, root: tree, contradictions: contradictions,
-      earlierUses: cellUses)
+      earlierUses: cellUses, earlierReason: reasonOfProgram)
     trace.callCount.store(callCount.load(ordering: .relaxed), ordering: .relaxed)
     trace.lastUse.store(lastUse.load(ordering: .relaxed), ordering: .relaxed)
     return trace
