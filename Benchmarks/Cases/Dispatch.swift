@@ -37,6 +37,20 @@ func dispatchCases() -> Family {
         return Step { chain(x, a, b, c) }
       },
       Case(
+        "while_loop_1000", "1000 iterations of a loop on two numbers",
+        cost: .elementwise(1, flops: 3000, arrays: 3)
+      ) { mode in
+        let loop = mode.function { (first: Tensor, second: Tensor) in
+          let (first, second) = whileLoop(
+            (first, second), while: { first, second in first .< second },
+            do: { first, second in (first + 2, second + 1) })
+          return [first, second]
+        }
+        let zero = Tensor(Float(0))
+        let thousand = Tensor(Float(1000))
+        return Step { loop(zero, thousand) }
+      },
+      Case(
         "grad_scalar_chain", "100 dependent operations on one number, and their gradient",
         cost: .elementwise(1, flops: 150, arrays: 3)
       ) { mode in

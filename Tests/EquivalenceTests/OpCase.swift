@@ -365,6 +365,8 @@ struct CaseGenerator {
       return OpCase(op: .random(.permutation, TensorType(.int64, [count])), inputs: [randomState()])
     case .advanceRandom:
       return OpCase(op: .advanceRandom(blocks: random.int(0...1000)), inputs: [randomState()])
+    case .controlFlow:
+      preconditionFailure("a region is more than its inputs")
     }
   }
 

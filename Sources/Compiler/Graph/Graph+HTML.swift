@@ -48,16 +48,26 @@ extension Graph {
         switch node.kind {
         case .input(_, let name): "argument \(Self.escaped(name))"
         case .constant(let array): "constant \(Self.escaped(array.text))"
+        case .operation(.region(let region as GraphRegion), let operands):
+          "\(region.name)(\(Self.argumentText(.region(region), operands.map(link)))) "
+            + Self.escaped(region.text)
         case .operation(let op, let operands):
           "\(op.name)(\(Self.argumentText(op, operands.map(link))))"
         }
+      let type = Self.typeText(node)
       lines.append(
-        "<span id=\"v\(i)\">\(names[i]) = \(text) <span class=\"type\">\(node.type)</span></span>")
+        "<span id=\"v\(i)\">\(names[i]) = \(text) <span class=\"type\">\(type)</span></span>")
     }
     for (name, id) in zip(outputNames, outputs) {
       lines.append("output \(Self.escaped(name)) \(link(id))")
     }
     return lines.joined(separator: "\n")
+  }
+
+  /// A node's type; of a region, which has no value of its own, how many operations there are in it.
+  static func typeText(_ node: Node) -> String {
+    guard case .region(let region as GraphRegion) = node.operation else { return "\(node.type)" }
+    return "\(region.graphs.reduce(0) { $0 + $1.operationCount }) operations"
   }
 
   /// Every node one layer below the lowest of its operands.
@@ -95,7 +105,7 @@ extension Graph {
         <a href="#v\(i)"><rect class="\(kind)\(mark)" x="\(x(i))" y="\(y(i))" width="\(width)" \
         height="\(height)" rx="4"/><text x="\(x(i) + 6)" y="\(y(i) + 14)">\
         \(Self.escaped("\(names[i]) \(title)"))</text><text x="\(x(i) + 6)" y="\(y(i) + 28)">\
-        \(node.type)</text></a>
+        \(Self.typeText(node))</text></a>
         """
     }
     let columns = filled.max() ?? 1

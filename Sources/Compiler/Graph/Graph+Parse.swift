@@ -29,8 +29,18 @@ private struct GraphParser {
   }
 
   mutating func graph() throws(GraphError) -> Graph {
-    var builder = GraphBuilder()
     try expect("graph")
+    let graph = try body()
+    guard peek() == nil else { throw GraphError("something follows the graph") }
+    return graph
+  }
+
+  /// What stands behind the word `graph`. Values have numbers of their own in each.
+  private mutating func body() throws(GraphError) -> Graph {
+    let around = values
+    values = [:]
+    defer { values = around }
+    var builder = GraphBuilder()
     try expect("(")
     while !accept(")") {
       let name = try name()
@@ -61,7 +71,6 @@ private struct GraphParser {
     }
     try expect("{")
     while !accept("}") { try statement(&builder) }
-    guard peek() == nil else { throw GraphError("something follows the graph") }
     var outputs: [ValueID] = []
     for result in results { outputs.append(try value(result.value)) }
     return builder.finish(outputs: outputs, outputNames: results.map(\.name))
@@ -96,14 +105,24 @@ private struct GraphParser {
         break
       }
     }
-    try expect(":")
-    let result = try type()
+    let isRegion = GraphRegion.isName(operation)
+    var graphs: [String: Graph] = [:]
+    if isRegion {
+      try expect("{")
+      while !accept("}") { graphs[try word()] = try body() }
+    } else {
+      try expect(":")
+    }
+    let result = isRegion ? Region.type : try type()
     var attributes: [String: OpAttribute] = [:]
     for (label, text, list) in raw {
       attributes[label] = try attribute(operation, label, text, list, result)
     }
-    let op = try Op(
-      name: operation, AttributeReader(operation: operation, values: attributes), result: result)
+    let reader = AttributeReader(operation: operation, values: attributes)
+    let op =
+      isRegion
+      ? Op.region(try GraphRegion(name: operation, reader, graphs: graphs))
+      : try Op(name: operation, reader, result: result)
     let id: ValueID
     do throws(OpError) {
       id = try builder.add(op, operands)

@@ -10,7 +10,10 @@ extension Graph: CustomStringConvertible {
   ///
   /// Values are numbered in the order of the text: arguments first. Constants of up to 16 elements show their
   /// elements, larger ones a name made of a hash of their elements.
-  public var description: String {
+  public var description: String { "graph " + body }
+
+  /// The text behind the word `graph`.
+  var body: String {
     let names = textNames()
     let arguments = inputs.enumerated().map { i, id -> String in
       guard case .input(_, let name) = self[id].kind else { return "?" }
@@ -20,11 +23,11 @@ extension Graph: CustomStringConvertible {
       (name.isEmpty ? "" : Self.quotedIfNeeded(name) + ": ") + names[id.index]
     }
     var lines = [
-      "graph (\(arguments.joined(separator: ", "))) -> (\(results.joined(separator: ", "))) {"
+      "(\(arguments.joined(separator: ", "))) -> (\(results.joined(separator: ", "))) {"
     ]
     for (i, node) in nodes.enumerated() {
       guard let text = text(of: node, names) else { continue }
-      lines.append("  \(names[i]) = \(text)")
+      lines.append("  \(names[i]) = \(text.replacing("\n", with: "\n  "))")
     }
     return (lines + ["}"]).joined(separator: "\n")
   }
@@ -49,6 +52,9 @@ extension Graph: CustomStringConvertible {
     switch node.kind {
     case .input: nil
     case .constant(let array): "constant \(array.type) \(array.text)"
+    case .operation(.region(let region as GraphRegion), let operands):
+      "\(region.name)(\(Self.argumentText(.region(region), operands.map { names[$0.index] }))) "
+        + region.text
     case .operation(let op, let operands):
       "\(op.name)(\(Self.argumentText(op, operands.map { names[$0.index] }))) : \(node.type)"
     }
@@ -65,6 +71,9 @@ extension Graph: CustomStringConvertible {
     var table: [String: ConstantArray] = [:]
     for node in nodes {
       if let array = node.constant, array.hasName { table[array.name] = array }
+      if case .region(let region as GraphRegion) = node.operation {
+        for graph in region.graphs { table.merge(graph.namedConstants) { known, _ in known } }
+      }
     }
     return table
   }

@@ -21,6 +21,7 @@ extension Graph {
         for operand in operands where operand.index < 0 || operand.index >= i {
           throw GraphError("node \(i): \(op.name) uses value \(operand.index), which comes later")
         }
+        try verify(op, operands, i)
         let inferred: TensorType
         do throws(OpError) {
           inferred = try op.resultType(for: operands.map(type(of:)))
@@ -40,6 +41,24 @@ extension Graph {
     }
     for output in outputs where !nodes.indices.contains(output.index) {
       throw GraphError("output \(output.index) does not exist")
+    }
+  }
+
+  /// Checks a region's graphs, and that results belong to one.
+  private func verify(_ op: Op, _ operands: [ValueID], _ i: Int) throws(GraphError) {
+    switch op {
+    case .region(let region):
+      guard let region = region as? GraphRegion else {
+        throw GraphError("node \(i): \(region.name) has no graphs")
+      }
+      do throws(GraphError) { try region.verify() } catch {
+        throw GraphError("node \(i): \(error)")
+      }
+    case .regionResult(let index, let type):
+      guard operands.count == 1, case .region(let region) = self[operands[0]].operation,
+        region.outputTypes.indices.contains(index), region.outputTypes[index] == type
+      else { throw GraphError("node \(i): no region has a result \(index) of type \(type)") }
+    default: break
     }
   }
 }

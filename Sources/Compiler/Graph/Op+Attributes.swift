@@ -56,6 +56,8 @@ extension Op {
       [("low", .integer(low)), ("high", .integer(high))]
     case .random: []
     case .advanceRandom(let blocks): [("blocks", .integer(blocks))]
+    case .region(let region): (region as? GraphRegion)?.attributes ?? []
+    case .regionResult(let index, _): [("index", .integer(index))]
     }
   }
 
@@ -120,6 +122,7 @@ extension Op {
     case "randomInteger":
       self = .random(
         .integer(low: try attributes.integer("low"), high: try attributes.integer("high")), result)
+    case "result": self = .regionResult(index: try attributes.integer("index"), result)
     case "advanceRandom": self = .advanceRandom(blocks: try attributes.integer("blocks"))
     default:
       guard let reduction = ReductionOp.allCases.first(where: { "\($0)" == name }) else {

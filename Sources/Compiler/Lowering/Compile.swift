@@ -9,6 +9,8 @@ public struct CompileOptions: Sendable {
   /// Outputs that the caller would like to have written into the buffer of an input: updated parameters.
   /// `Plan.shareableOutputs` says for which that is safe.
   public var mayShare: [(output: Int, input: Int)]
+  /// Whether the plan is a part of another one, which may run it many times.
+  var isForRegion = false
 
   public init(
     fuse: Bool = true, optimize: Bool = true, mayShare: [(output: Int, input: Int)] = []
@@ -68,7 +70,7 @@ package struct LoweredProgram {
   package init(_ graph: Graph, _ options: CompileOptions) {
     let locations = graph.locations()
     fusion = options.fuse ? FusionPlan(graph, locations) : FusionPlan()
-    lowering = Lowering(graph, locations, fusion, options.mayShare)
+    lowering = Lowering(graph, locations, fusion, options)
     memory = MemoryPlan(lowering.steps, lowering.buffers)
   }
 
@@ -114,7 +116,7 @@ private struct ArgumentUses {
           readers[i] = (operand.buffer, s)
         }
       }
-      if case .operation(let op) = step.work, op.canFail { lastFallible = s }
+      if step.work.canFail { lastFallible = s }
     }
   }
 

@@ -29,6 +29,8 @@ struct PlanEncoder {
       switch step.work {
       case .operation(let op): encode(op, step)
       case .tiles(let group): encode(group, step)
+      case .scalars(let group): encode(scalars: group, step)
+      case .region(let region): encode(region, step)
       }
     }
   }
@@ -102,6 +104,71 @@ struct PlanEncoder {
     case .copy, .reshape, .updateSlice: true
     default: false
     }
+  }
+
+  // MARK: Regions and scalars
+
+  private mutating func encode(_ region: LoweredRegion, _ step: LoweredStep) {
+    let encoded = region.encoded()
+    let scratch = step.outputs.last!
+    func place(_ operand: StepOperand, _ byteOffset: Int = 0) -> PlanPlace {
+      self.place(UInt(bitPattern: address(operand)) + UInt(byteOffset))
+    }
+    var pointers: [(offset: Int, place: PlanPlace)] = []
+    for (i, input) in step.inputs.enumerated() {
+      pointers.append((encoded.operandsAt + i * 8, place(input)))
+    }
+    for (i, output) in step.outputs.dropLast().enumerated() {
+      pointers.append((encoded.resultsAt + i * 8, place(output)))
+    }
+    for (offset, byteOffset) in encoded.places {
+      pointers.append((offset, place(scratch, byteOffset)))
+    }
+    let labels = labels
+    var new = PlanStep(
+      kernel: encoded.kernel, block: encoded.block, pointers: pointers, loops: [],
+      op: .region(region.region), label: { labels.label(region, step) })
+    guard case .arena(let start) = place(scratch) else { preconditionFailure() }
+    new.parts = encoded.parts.map {
+      PlanPart(offset: $0.offset, plan: $0.plan, arenaByteOffset: start + $0.scratch)
+    }
+    builder.steps.append(new)
+  }
+
+  private mutating func encode(scalars group: TileGroup, _ step: LoweredStep) {
+    typealias Entry = duet_scalar_instruction
+    let header = MemoryLayout<duet_scalar_call>.stride
+    let stride = MemoryLayout<Entry>.stride
+    var block = [UInt8](repeating: 0, count: header + group.instructions.count * stride)
+    block.store(Int64(group.instructions.count), at: 0)
+    let scratch = UInt(bitPattern: address(step.outputs.last!))
+    var pointers: [(offset: Int, place: PlanPlace)] = []
+    var loops: [(offset: Int, key: LoopKey)] = []
+    for (i, instruction) in group.instructions.enumerated() {
+      let at = header + i * stride
+      for (k, slot) in ([instruction.result] + instruction.operands).enumerated() {
+        let (bits, size) =
+          switch slot {
+          case .register(let value):
+            (scratch + UInt(value) * 8, group.instructions[value].dtype.size)
+          case .output(let j):
+            (UInt(bitPattern: address(step.outputs[j])), step.outputs[j].dtype.size)
+          case .input(let j): (UInt(bitPattern: address(step.inputs[j])), step.inputs[j].dtype.size)
+          }
+        pointers.append((at + k * 8, place(bits)))
+        block.store(Int64(size), at: at + MemoryLayout<Entry>.offset(of: \.stride)! + k * 8)
+      }
+      block.store(
+        duet_scalar_code(instruction.loop.loop), at: at + MemoryLayout<Entry>.offset(of: \.code)!)
+      loops.append((at + MemoryLayout<Entry>.offset(of: \.loop)!, instruction.loop))
+    }
+    builder.fusedGroupCount += 1
+    let labels = labels
+    builder.steps.append(
+      PlanStep(
+        kernel: duet_scalar_program, block: block, pointers: pointers, loops: loops,
+        op: group.instructions[0].op, isFused: true,
+        label: { labels.label(scalars: group, step) }))
   }
 
   // MARK: Groups
@@ -218,7 +285,7 @@ extension Array {
 }
 
 extension [UInt8] {
-  fileprivate mutating func store<T>(_ value: T, at offset: Int) {
+  mutating func store<T>(_ value: T, at offset: Int) {
     withUnsafeMutableBytes { bytes in
       Swift.withUnsafeBytes(of: value) { source in
         (bytes.baseAddress! + offset).copyMemory(

@@ -33,6 +33,19 @@ package struct LoweredStep: Sendable {
   package enum Work: Sendable {
     case operation(Op)
     case tiles(TileGroup)
+    /// Elementwise operations on one element each. The last output is room for values within.
+    case scalars(TileGroup)
+    /// The last output is the part of the arena that the region works in.
+    case region(LoweredRegion)
+
+    /// Whether values decide if the step can be done.
+    var canFail: Bool {
+      switch self {
+      case .operation(let op): op.canFail
+      case .region(let region): region.region.canFail
+      case .tiles, .scalars: false
+      }
+    }
   }
 
   package let work: Work
@@ -51,8 +64,10 @@ package struct LoweredStep: Sendable {
     }
     let shape = target.layout.shape
     switch work {
-    case .tiles(let group):
+    case .tiles(let group), .scalars(let group):
       return group.mayOverwrite(buffer, with: output, inputs)
+    case .region:
+      return !inputs.contains { $0.buffer == buffer }
     case .operation(let op):
       for (i, input) in inputs.enumerated() where input.buffer == buffer {
         guard input.isWhole(shape), input.dtype.size == target.dtype.size else { return false }
@@ -69,7 +84,8 @@ package struct LoweredStep: Sendable {
           .conv2dInputGradient, .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect,
           .maxPool2dGradient, .averagePool2d, .averagePool2dGradient, .transpose, .broadcast,
           .slice,
-          .concatenate, .take, .takeAlong, .scatterSet, .random, .advanceRandom:
+          .concatenate, .take, .takeAlong, .scatterSet, .random, .advanceRandom, .region,
+          .regionResult:
           return false
         }
       }

@@ -26,18 +26,32 @@ package struct Lowering {
   private static let shortestRow = 256
 
   package init(
-    _ graph: Graph, _ locations: [Location], _ fusion: FusionPlan,
-    _ mayShare: [(output: Int, input: Int)]
+    _ graph: Graph, _ locations: [Location], _ fusion: FusionPlan, _ options: CompileOptions
   ) {
     self.graph = graph
     self.locations = locations
     users = graph.consumers()
     let direct = assignOutputs()
     assignParts()
-    let schedule = Schedule(graph, locations, fusion, mayShare)
+    let schedule = Schedule(graph, locations, fusion, options.mayShare)
+    var scalars: [ValueID] = []
+    // One operation alone is worth it where it is done again and again.
+    let fewest = options.isForRegion ? 1 : 2
     for unit in schedule.units {
-      if unit.members.count == 1 { lower(unit.members[0]) } else { lower(group: unit.members) }
+      if options.fuse && isOnScalars(unit) {
+        scalars += unit.members
+        continue
+      }
+      lower(scalars: &scalars, fewest: fewest)
+      if case .region(let region as GraphRegion) = graph[unit.members[0]].operation {
+        lower(region, unit.members[0], options)
+      } else if unit.members.count == 1 {
+        lower(unit.members[0])
+      } else {
+        lower(group: unit.members)
+      }
     }
+    lower(scalars: &scalars, fewest: fewest)
     for (j, id) in graph.outputs.enumerated() where !direct.contains(j) { copyToOutput(j, id) }
   }
 
@@ -261,6 +275,90 @@ package struct Lowering {
     for id in results { outputs.append(result(of: id)) }
     if let reduction { outputs.append(result(of: reduction)) }
     steps.append(LoweredStep(work: .tiles(group), outputs: outputs, inputs: inputs, nodes: all))
+  }
+
+  // MARK: Scalars
+
+  /// Whether a unit is elementwise operations on one element each.
+  private func isOnScalars(_ unit: ScheduleUnit) -> Bool {
+    unit.members.allSatisfy {
+      FusionPlan.canFuse(graph[$0]) && graph.type(of: $0).shape.elementCount == 1
+        && placeOfRoot[$0]?.layout == nil
+    }
+  }
+
+  /// Lowers operations on one element each, if there are any, to one step.
+  private mutating func lower(scalars members: inout [ValueID], fewest: Int) {
+    defer { members = [] }
+    if members.isEmpty { return }
+    if members.count < fewest { return lower(members[0]) }
+    let inside = Set(members)
+    let results = members.filter { member in
+      placeOfRoot[member] != nil || users[member.index].contains { !inside.contains(ValueID($0)) }
+    }
+    var inputs: [StepOperand] = []
+    var indices: [StepOperand: Int] = [:]
+    var indexOf: [ValueID: Int] = [:]
+    for member in members {
+      for id in graph[member].operands where !inside.contains(id) && indexOf[id] == nil {
+        var input = operand(id)
+        input.layout = Layout(contiguous: [])
+        indexOf[id] = indices[input] ?? inputs.count
+        if indices[input] == nil {
+          indices[input] = inputs.count
+          inputs.append(input)
+        }
+      }
+    }
+    let group = TileGroup(graph, members: members, outputs: results) { indexOf[$0]! }
+    var outputs: [StepOperand] = []
+    for id in results { outputs.append(result(of: id)) }
+    outputs.append(scratch(members.count * 8))
+    steps.append(
+      LoweredStep(work: .scalars(group), outputs: outputs, inputs: inputs, nodes: members))
+  }
+
+  /// A part of the arena for one step.
+  private mutating func scratch(_ byteCount: Int) -> StepOperand {
+    StepOperand(
+      buffer: addBuffer(.arena, byteCount), byteOffset: 0, dtype: .uint8,
+      layout: Layout(contiguous: [byteCount]))
+  }
+
+  // MARK: Regions
+
+  /// Results that nobody uses get memory, too: the region writes them.
+  private mutating func lower(_ region: GraphRegion, _ id: ValueID, _ options: CompileOptions) {
+    var inputs: [StepOperand] = []
+    for operand in graph[id].operands { inputs.append(contiguousOperand(operand)) }
+    var outputs = region.outputTypes.map { type -> StepOperand? in nil }
+    var nodes = [id]
+    var doubles: [(id: ValueID, index: Int)] = []
+    for user in users[id.index] {
+      guard case .regionResult(let index, _) = graph.nodes[user].operation else { continue }
+      nodes.append(ValueID(user))
+      if outputs[index] == nil {
+        outputs[index] = result(of: ValueID(user))
+      } else {
+        doubles.append((ValueID(user), index))
+      }
+    }
+    var inner = CompileOptions(fuse: options.fuse)
+    inner.isForRegion = true
+    let lowered = LoweredRegion(region, inner)
+    var all: [StepOperand] = []
+    for (output, type) in zip(outputs, region.outputTypes) {
+      all.append(output ?? scratch(type.byteCount))
+    }
+    all.append(scratch(lowered.scratchByteCount))
+    steps.append(
+      LoweredStep(work: .region(lowered), outputs: all, inputs: inputs, nodes: nodes))
+    for (double, index) in doubles {
+      let copy = LoweredStep(
+        work: .operation(.copy), outputs: [result(of: double)], inputs: [all[index]],
+        nodes: [double])
+      if copy.outputs[0].layout.shape.elementCount > 0 { steps.append(copy) }
+    }
   }
 
   /// Whether rows run across a large array's memory, so that a blocked copy costs less than tiles of rows.

@@ -21,10 +21,15 @@ package struct Schedule {
       units.append(ScheduleUnit(members: group))
     }
     for (i, node) in graph.nodes.enumerated() where unitOf[i] < 0 {
-      guard let op = node.operation, locations[i].root.index == i, node.type.byteCount > 0 else {
+      guard let op = node.operation, locations[i].root.index == i else { continue }
+      switch op {
+      case .fill: continue
+      case .region: break
+      case .regionResult:
+        unitOf[i] = unitOf[node.operands[0].index]
         continue
+      default: if node.type.byteCount == 0 { continue }
       }
-      if case .fill = op { continue }
       unitOf[i] = units.count
       units.append(ScheduleUnit(members: [ValueID(i)]))
     }

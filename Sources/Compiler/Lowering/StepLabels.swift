@@ -52,12 +52,32 @@ final class StepLabels: Sendable {
     return "\(name)\(text(output)) = \(op.name)(\(operands)) : \(type)"
   }
 
+  func label(scalars group: TileGroup, _ step: LoweredStep) -> String {
+    let nodes = step.nodes.map { "%\(numbers[$0.index])" }.joined(separator: " ")
+    let body = group.text(inputs: step.inputs.map(text), outputs: step.outputs.map(text))
+    return "\(nodes) on one element each\n" + indented(body)
+  }
+
+  func label(_ region: LoweredRegion, _ step: LoweredStep) -> String {
+    let results = step.outputs.dropLast().map(text).joined(separator: ", ")
+    let operands = Graph.argumentText(.region(region.region), step.inputs.map(text))
+    let name = "%\(numbers[step.nodes[0].index])"
+    let parts = zip(region.region.labels, region.plans).map { "\($0) \($1)" }
+    return "\(name) \(results) = \(region.region.name)(\(operands))\n"
+      + indented(parts.joined(separator: "\n"))
+  }
+
+  private func indented(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { "  " + $0 }
+      .joined(separator: "\n")
+  }
+
   func label(_ group: TileGroup, _ step: LoweredStep, _ layout: TileLayout) -> String {
     let nodes = step.nodes.map { "%\(numbers[$0.index])" }.joined(separator: " ")
     let header =
       "\(nodes) fused over \(group.shape), \(layout.tileCount) tiles of \(layout.tileElements), "
       + "\(layout.scratchByteCount) bytes of scratch"
     let body = group.text(inputs: step.inputs.map(text), outputs: step.outputs.map(text))
-    return header + "\n" + body.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n")
+    return header + "\n" + indented(body)
   }
 }

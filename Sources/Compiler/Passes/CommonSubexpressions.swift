@@ -60,10 +60,7 @@ private struct OperationKey: Hashable {
   init(_ op: Op, _ operands: [ValueID]) {
     self.op = op
     self.operands = operands
-    bits =
-      if case .iota(_, _, let start, let step) = op { [start.bitPattern, step.bitPattern] } else {
-        []
-      }
+    bits = op.exactNumbers
   }
 }
 

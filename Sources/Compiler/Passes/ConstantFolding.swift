@@ -35,6 +35,7 @@ extension Op {
     -> Folded?
   {
     if case .fill = self { return nil }
+    if opClass == .controlFlow { return nil }
     if let element = try uniformResult(operands, type) {
       if type.shape.elementCount == 1 { return .array(ConstantArray([element], type)) }
       return .fill(element)

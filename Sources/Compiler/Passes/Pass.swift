@@ -14,7 +14,7 @@ public struct Pass: Sendable {
   /// The passes that `compile` runs, in order.
   public static let standard: [Pass] = [
     .commonSubexpressions, .movementFolding, .constantFolding, .movementFolding, .sliceSinking,
-    .commonSubexpressions, .deadCode,
+    .commonSubexpressions, .deadCode, .regions,
   ]
 }
 

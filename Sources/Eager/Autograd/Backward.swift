@@ -92,16 +92,17 @@ enum Backward {
   /// Visits operations in the reverse of recording, so that sums of gradients have one fixed order.
   /// - Parameters:
   ///   - stops: Results that count as leaves: nothing is sent on from them.
+  ///   - floor: Results of operations up to this number count as leaves, too.
   ///   - isWanted: Whether the gradient of this place in the graph is asked for.
   ///   - visit: Takes those that are.
   static func run(
     from seeds: [(AutogradMeta, Tensor)], keepingGraph: Bool,
-    stoppingAt stops: Set<ObjectIdentifier> = [],
+    stoppingAt stops: Set<ObjectIdentifier> = [], above floor: Int = 0,
     isWanted: (AutogradMeta) -> Bool, visit: (AutogradMeta, Tensor) -> Void
   ) {
-    var sums = Sums(stops: stops)
+    var sums = Sums(stops: stops, floor: floor)
     for (meta, gradient) in seeds { sums.update(meta, gradient.type) { $0.add(gradient) } }
-    let order = sorted(from: seeds.map(\.0), stops)
+    let order = sorted(from: seeds.map(\.0), stops, floor)
     sums.count(usesIn: order)
     let recorder = ThreadContext.recorder
     func finish(_ function: GradientFunction) {
@@ -115,6 +116,12 @@ enum Backward {
       guard var sum = sums.remove(meta) else { continue }
       if let recorder, recorder.isFromOutside(function) { recorder.didGoOutside() }
       let edges = function.edges
+      if case .region = function.op {
+        guard function.sendThroughRegion(sum, to: &sums, edges, keepingGraph) else { return }
+        sums.settleIfLast(edges)
+        finish(function)
+        continue
+      }
       if !isWanted(meta), case .transpose([1, 0]) = function.op, let edge = edges[0] {
         let products = sum.takeProducts()
         if !products.isEmpty {
@@ -145,8 +152,20 @@ enum Backward {
     /// How many more operations may send something to each leaf.
     private var uses: [ObjectIdentifier: Int] = [:]
     private(set) var leaves: [AutogradMeta] = []
+    private let floor: Int
+    /// Tensors in the order in which something first reached them.
+    private var arrivals: [ObjectIdentifier] = []
 
-    init(stops: Set<ObjectIdentifier>) { self.stops = stops }
+    init(stops: Set<ObjectIdentifier>, floor: Int) {
+      self.stops = stops
+      self.floor = floor
+    }
+
+    /// Ends everybody's waiting.
+    mutating func closeAll() {
+      arrivals.removeAll { sums[$0] == nil }
+      for id in arrivals { sums.values[sums.index(forKey: id)!].close() }
+    }
 
     mutating func update(
       _ meta: AutogradMeta, _ type: @autoclosure () -> TensorType,
@@ -160,7 +179,10 @@ enum Backward {
       var sum = GradientSum(type())
       add(&sum)
       sums[id] = sum
-      if meta.function == nil || stops.contains(id) { leaves.append(meta) }
+      arrivals.append(id)
+      if meta.function.map({ $0.sequence <= floor }) ?? true || stops.contains(id) {
+        leaves.append(meta)
+      }
     }
 
     mutating func remove(_ meta: AutogradMeta) -> GradientSum? {
@@ -187,16 +209,16 @@ enum Backward {
 
   /// All operations that lead to the seeds, latest first.
   private static func sorted(
-    from seeds: [AutogradMeta], _ stops: Set<ObjectIdentifier>
+    from seeds: [AutogradMeta], _ stops: Set<ObjectIdentifier>, _ floor: Int
   ) -> [(AutogradMeta, GradientFunction)] {
     var found: [(AutogradMeta, GradientFunction)] = []
     var seen: Set<ObjectIdentifier> = []
     var pending = seeds
     while let meta = pending.popLast() {
       let id = ObjectIdentifier(meta)
-      guard let function = meta.function, !stops.contains(id), seen.insert(id).inserted else {
-        continue
-      }
+      guard let function = meta.function, function.sequence > floor, !stops.contains(id),
+        seen.insert(id).inserted
+      else { continue }
       found.append((meta, function))
       for edge in function.edges {
         if let edge, edge.function != nil { pending.append(edge) }
@@ -208,6 +230,41 @@ enum Backward {
 }
 
 extension GradientFunction {
+  private func noteReleased() {
+    note(
+      OpError(
+        "backward",
+        "\(name) was run through before and let go of what it had saved; "
+          + "pass retainGraph: true to the first backward"))
+  }
+
+  /// Sends the cotangents of a region's inputs on their way.
+  /// - Returns: False, after reporting it, if what the gradient reads was let go of.
+  fileprivate func sendThroughRegion(
+    _ sum: GradientSum, to sums: inout Backward.Sums, _ edges: [AutogradMeta?], _ keepingGraph: Bool
+  ) -> Bool {
+    guard case .region(let region) = op else { return false }
+    guard let gradient = self.region else {
+      noteReleased()
+      return false
+    }
+    sums.closeAll()
+    let given = sum.results(count: region.outputTypes.count)
+    var results = noGrad { gradient.cotangents(given, keepingGraph) }
+    if ThreadContext.isGradEnabled {
+      results = RegionGradient.refusingMore(
+        results, given, Array(zip(inputTypes, edges)), region.name)
+    }
+    for (edge, result) in zip(edges, results) {
+      guard let edge, let result else { continue }
+      sums.update(edge, result.type) {
+        $0.add(result)
+        $0.close()
+      }
+    }
+    return true
+  }
+
   /// Sends the cotangents of the inputs on their way.
   /// - Returns: False, after reporting it, if what the gradient reads was let go of.
   fileprivate func send(
@@ -218,13 +275,13 @@ extension GradientFunction {
       if let edge = edges[0] { sums.update(edge, inputTypes[0]) { $0.add(gradient, slice) } }
       return true
     }
+    if case .regionResult(let index, _) = op {
+      if let edge = edges[0] { sums.update(edge, Region.type) { $0.add(gradient, result: index) } }
+      return true
+    }
     var saved = saved
     if saved.isReleased {
-      note(
-        OpError(
-          "backward",
-          "\(name) was run through before and let go of what it had saved; "
-            + "pass retainGraph: true to the first backward"))
+      noteReleased()
       return false
     }
     // A rule that reads the result must be differentiable through it.

@@ -22,6 +22,8 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   private struct State {
     var inputs: [Input]
     var output: Tensor?
+    /// The gradient of a region.
+    var region: RegionGradient?
     var isReleased = false
     var isFinished = false
   }
@@ -52,6 +54,21 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
         }, output: nil))
   }
 
+  /// The function of all results of a region.
+  init(_ region: Region, _ inputs: [RegionGradient.Input], _ gradient: RegionGradient) {
+    sequence = Self.counter.add(1, ordering: .relaxed).newValue
+    op = .region(region)
+    outputType = Region.type
+    callSite = ThreadContext.has(ThreadContext.Flags.anomaly) ? CallSite() : nil
+    state = Mutex(
+      State(
+        inputs: inputs.map { Input(type: $0.type, edge: $0.edge, saved: nil) }, output: nil,
+        region: gradient))
+  }
+
+  /// The gradient of a region, until it is let go of.
+  var region: RegionGradient? { state.withLock { $0.region } }
+
   /// Keeps the result, without its place in the graph, for the gradient to read.
   func save(output: Tensor) { state.withLock { $0.output = output } }
 
@@ -66,16 +83,21 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
 
   private func takeEdges() -> [AutogradMeta] {
     let old = state.withLock { state in
-      let old = (state.inputs.compactMap(\.edge), state.inputs, state.output)
+      let old = (state.inputs.compactMap(\.edge), state.inputs, state.output, state.region)
       state.inputs = []
       state.output = nil
+      state.region = nil
       return old
     }
     return old.0
   }
 
   /// For example `MulBackward`.
-  public var name: String { op.gradientName }
+  public var name: String {
+    // A region's results go by the name of the region.
+    if case .regionResult = op, let region = edges.first??.function { return region.name }
+    return op.gradientName
+  }
   public var description: String { name }
 
   /// The operations that gave the inputs; nil where an input is a leaf or needs no gradient.
@@ -105,10 +127,11 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   func release() {
     let needs = op.gradientNeeds
     let old = state.withLock { state in
-      let old = (state.inputs.map(\.saved), state.output)
+      let old = (state.inputs.map(\.saved), state.output, state.region)
       for i in state.inputs.indices { state.inputs[i].saved = nil }
       state.output = nil
-      state.isReleased = needs.inputs != 0 || needs.output
+      state.isReleased = needs.inputs != 0 || needs.output || state.region != nil
+      state.region = nil
       state.isFinished = true
       return old
     }

@@ -80,7 +80,9 @@ struct GradientRule {
       return movement(op, dy)
     case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet:
       return indexing(op, dy)
-    case .compare, .fill, .iota, .argSort, .argTopK, .random, .advanceRandom:
+    case .compare, .fill, .iota, .argSort, .argTopK, .random, .advanceRandom, .region,
+      .regionResult:
+      // What reaches the results of a region goes through its own gradient; see `RegionGradient`.
       return wanted.map { _ in nil }
     }
   }

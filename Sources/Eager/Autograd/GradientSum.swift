@@ -13,7 +13,15 @@ import DuetRuntime
 ///   recording, in which a sequence lies in memory.
 ///
 /// Every other sum of elements keeps the order of arrival.
+///
+/// A branch or a loop ends everybody's waiting: what arrived before it is one summand, what arrives later another. A
+/// branch that is not taken sends nothing, or what changes no sum; so whether something came of it cannot tell in
+/// the order of additions.
 struct GradientSum {
+  /// The sum of what arrived before the last branch or loop.
+  private var earlier: Tensor?
+  /// The cotangents of a region's results by their places, in the sum of what stands for all of them.
+  private var results: [Int: Tensor] = [:]
   /// The sum of everything but the parts.
   private var whole: Tensor?
   /// Parts that do not overlap each other.
@@ -64,6 +72,27 @@ struct GradientSum {
 
   /// The sum, which is nothing from then on.
   mutating func take() -> Tensor {
+    if earlier != nil {
+      close()
+      return earlier.take()!
+    }
+    return takeCurrent()
+  }
+
+  /// Makes one summand of what has arrived since the last time.
+  mutating func close() {
+    if whole == nil && parts.isEmpty && products.isEmpty { return }
+    let current = takeCurrent()
+    if earlier == nil { earlier = current } else { Self.add(current, to: &earlier!) }
+  }
+
+  /// Notes the cotangent of a region's result.
+  mutating func add(_ gradient: Tensor, result index: Int) { results[index] = gradient }
+
+  /// The cotangents of a region's results.
+  func results(count: Int) -> [Tensor?] { (0..<count).map { results[$0] } }
+
+  private mutating func takeCurrent() -> Tensor {
     multiply()
     if whole != nil {
       flush()
@@ -120,6 +149,7 @@ struct GradientSum {
 
   /// The products, if nothing else has arrived; the sum is nothing then.
   mutating func takeProducts() -> [Product] {
+    if earlier != nil { return [] }
     defer { products = [] }
     return products
   }

@@ -34,7 +34,7 @@ extension Op {
     case .scatterAdd, .scatterAddAlong, .scatterSet: (0b010, false)
     case .compare, .cast, .fill, .iota, .argSort, .argTopK, .reshape, .transpose, .broadcast,
       .slice, .copy,
-      .concatenate, .updateSlice, .random, .advanceRandom:
+      .concatenate, .updateSlice, .random, .advanceRandom, .region, .regionResult:
       (0, false)
     }
   }

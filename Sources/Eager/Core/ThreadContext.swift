@@ -101,6 +101,13 @@ open class Recorder {
     lastSequenceBefore = GradientFunction.lastSequence
   }
 
+  /// A recorder of types alone that works for another one, if there is one.
+  package init(for outer: Recorder?) {
+    isSymbolic = true
+    origin = outer?.origin ?? RecordingOrigin(isSymbolic: true)
+    lastSequenceBefore = outer?.lastSequenceBefore ?? GradientFunction.lastSequence
+  }
+
   /// Whether an operation was done before this recorder was there.
   func isFromOutside(_ function: GradientFunction) -> Bool {
     function.sequence <= lastSequenceBefore
@@ -126,6 +133,10 @@ open class Recorder {
   open func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool { false }
   /// Whether a symbolic tensor is a value of this recording. One that is not has left the function that made it.
   open func knows(_ tensor: Tensor) -> Bool { isSymbolic }
+  /// Whether a tensor stands for a value that differs from call to call.
+  open func isVariable(_ tensor: Tensor) -> Bool { false }
+  /// Whether branches and loops are recorded as such, from closures that are called once.
+  open var recordsRegions: Bool { false }
   /// A symbolic tensor's type is all that is known; its name in printed form.
   open func name(of tensor: Tensor) -> String? { nil }
 }

@@ -29,7 +29,8 @@ typedef struct duet_plan_instance {
   const duet_step *steps;
   const duet_patch *inputs, *outputs;
   int64_t step_count, input_count, output_count;  // counts of patches
-  void *arena;                                    // the owner of the arena's memory
+  void *arena;                                    // the owner of the arena's memory; none in a region
+  int64_t failed;                                 // in a region: the step that failed last
   int32_t isa;                                    // the loops in the blocks belong to it
 } duet_plan_instance;
 
@@ -40,6 +41,57 @@ duet_status duet_run_instance(duet_plan_instance *instance, void *const *inputs,
 
 // duet_copy, but nothing to do where both operands are the same array.
 duet_status duet_copy_unless_same(const void *call);
+
+// Regions: steps that run plans of their own. These are instances that belong to the instance of the plan
+// around them, and lie in a part of its arena. Pointers follow the call in memory, at these byte offsets from
+// its start.
+
+// One of two plans of the same inputs and outputs. The first operand is a bool, the others are the plan's
+// inputs.
+typedef struct {
+  duet_plan_instance *then, *otherwise;
+  int32_t operands, results;
+} duet_branch_call;
+duet_status duet_branch(const void *call);
+
+// A loop. Each iteration makes new carried values of those before, of a slice of each sequence and of what was
+// captured, and writes a slice of each stacked result.
+//
+// Operands: the number of iterations if `is_counted`, then carried values, sequences, captured values. Results:
+// the last carried values, stacked ones, and the number of iterations if `gives_count`.
+// Inputs of the body: carried values, slices, captured values; of the condition the same without the slices.
+//
+// Carried values go to and fro between two sets of places. Where slices or the places of results differ from
+// one iteration to the next a single instance of the body is patched every time; else there are two instances
+// for the two directions, and nothing is left to do between iterations.
+typedef struct {
+  duet_plan_instance *body[2], *condition[2];
+  int32_t operands, results;
+  int32_t places;  // two per carried value, then one for what the condition gives
+  int32_t sizes;   // int64: bytes of each carried value, of each sequence's slice, of each stacked result's
+  int32_t bound;   // room for the pointers that the body and the condition get
+  int32_t carried, sequences, captured, stacked;
+  int32_t is_counted, is_reversed, gives_count;
+  int64_t length;  // the most iterations; negative: any number
+} duet_iteration_call;
+duet_status duet_iterate(const void *call);
+
+// Elementwise operations on one element each, in order. The most common are done without a call.
+typedef struct {
+  char *operand[4];  // result first
+  int64_t stride[4];
+  duet_loop loop;
+  int64_t code;
+} duet_scalar_instruction;
+
+typedef struct {
+  int64_t count;
+  duet_scalar_instruction instruction[];
+} duet_scalar_call;
+duet_status duet_scalar_program(const void *call);
+
+// The code of an instruction that runs this loop.
+int64_t duet_scalar_code(duet_loop loop);
 
 // A fused group of elementwise operations over one iteration space, run tile by tile: all instructions on
 // one tile, then all on the next, so that what lies between them stays in the first-level cache.

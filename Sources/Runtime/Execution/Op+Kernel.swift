@@ -178,6 +178,8 @@ struct KernelEncoder {
       var block = duet_random_advance_call()
       block.blocks = Int64(blocks)
       emit(duet_random_advance, block, output, inputs[0].pointer)
+    case .region, .regionResult:
+      preconditionFailure("a region has programs of its own, not a kernel")
     }
   }
 

@@ -37,6 +37,8 @@ public final class Plan: @unchecked Sendable {
   private let constants: [ConstantArray]
   private let template: [UInt8]
   private let kernels: [(kernel: duet_kernel, offset: Int)]
+  /// The plans that steps run, with their places in the template.
+  private let parts: [(step: Int, part: PlanPart)]
   private let fixed: [(offset: Int, place: PlanPlace)]
   private let loops: [(offset: Int, key: LoopKey)]
   private let inputPatches: UnsafeMutableBufferPointer<duet_patch>
@@ -69,13 +71,18 @@ public final class Plan: @unchecked Sendable {
     var loops: [(offset: Int, key: LoopKey)] = []
     var inputs: [duet_patch] = []
     var outputs: [duet_patch] = []
-    for step in builder.steps {
+    var parts: [(step: Int, part: PlanPart)] = []
+    for (s, step) in builder.steps.enumerated() {
       // Blocks start on cache lines.
       template += [UInt8](repeating: 0, count: (64 - template.count % 64) % 64)
       let start = template.count
       kernels.append((step.kernel, start))
       template += step.block
       for (offset, key) in step.loops { loops.append((start + offset, key)) }
+      for var part in step.parts {
+        part.offset += start
+        parts.append((s, part))
+      }
       for (offset, place) in step.pointers {
         let at = Int64(start + offset)
         switch place {
@@ -91,6 +98,7 @@ public final class Plan: @unchecked Sendable {
     }
     self.template = template
     self.kernels = kernels
+    self.parts = parts
     self.fixed = fixed
     self.loops = loops
     inputPatches = .allocate(capacity: inputs.count)
@@ -134,8 +142,34 @@ public final class Plan: @unchecked Sendable {
       } else {
         duet_run_instance(instance, inputs, outputs, &failed, times)
       }
+    if status != DUET_OK {
+      let error = failure(of: instance, step: Int(failed))
+      giveBack(instance)
+      throw error
+    }
     giveBack(instance)
-    if status != DUET_OK { throw operations[Int(failed)].lastFailure() }
+  }
+
+  /// The error behind a step that has failed: the innermost operation's.
+  @inline(never)
+  private func failure(
+    of instance: UnsafeMutablePointer<duet_plan_instance>, step: Int
+  ) -> OpError {
+    for (s, part) in parts where s == step {
+      let inner = self.instance(of: part, in: instance)
+      if inner.pointee.failed >= 0 {
+        defer { inner.pointee.failed = -1 }
+        return part.plan.failure(of: inner, step: Int(inner.pointee.failed))
+      }
+    }
+    return operations[step].lastFailure()
+  }
+
+  private func instance(
+    of part: PlanPart, in instance: UnsafeMutablePointer<duet_plan_instance>
+  ) -> UnsafeMutablePointer<duet_plan_instance> {
+    UnsafeRawPointer(instance.pointee.blocks!).load(
+      fromByteOffset: part.offset, as: UnsafeMutablePointer<duet_plan_instance>.self)
   }
 
   @inline(__always)
@@ -172,8 +206,11 @@ public final class Plan: @unchecked Sendable {
 
   // MARK: Instances
 
+  /// - Parameter room: The arena, where it is a part of another plan's.
   @inline(never)
-  private func makeInstance() -> UnsafeMutablePointer<duet_plan_instance> {
+  private func makeInstance(
+    in room: UnsafeMutableRawPointer? = nil
+  ) -> UnsafeMutablePointer<duet_plan_instance> {
     let blocks = UnsafeMutableRawPointer.allocate(byteCount: max(64, template.count), alignment: 64)
     template.withUnsafeBytes { bytes in
       if let base = bytes.baseAddress { blocks.copyMemory(from: base, byteCount: bytes.count) }
@@ -183,16 +220,27 @@ public final class Plan: @unchecked Sendable {
       (steps + i).initialize(to: duet_step(kernel: entry.kernel, call: blocks + entry.offset))
     }
     // More than what fits into a storage object itself, so that the arena starts on a cache line.
-    Allocator.prepareForLongUse(of: arenaByteCount)
-    let arena = Storage.allocate(byteCount: max(arenaByteCount, 1 << 10))
+    let own: Storage?
+    if room == nil {
+      Allocator.prepareForLongUse(of: arenaByteCount)
+      own = Storage.allocate(byteCount: max(arenaByteCount, 1 << 10))
+    } else {
+      own = nil
+    }
+    let arena = room ?? own!.base
     for (offset, place) in fixed {
       let address: UnsafeMutableRawPointer
       switch place {
-      case .arena(let byteOffset): address = arena.base + byteOffset
+      case .arena(let byteOffset): address = arena + byteOffset
       case .constant(let i, let byteOffset): address = constants[i].view.pointer + byteOffset
       case .input, .output: continue
       }
       (blocks + offset).storeBytes(of: address, as: UnsafeMutableRawPointer.self)
+    }
+    for (_, part) in parts {
+      let inner = part.plan.makeInstance(in: arena + part.arenaByteOffset)
+      (blocks + part.offset).storeBytes(
+        of: inner, as: UnsafeMutablePointer<duet_plan_instance>.self)
     }
     let instance = UnsafeMutablePointer<duet_plan_instance>.allocate(capacity: 1)
     instance.initialize(to: duet_plan_instance())
@@ -203,7 +251,8 @@ public final class Plan: @unchecked Sendable {
     instance.pointee.input_count = Int64(inputPatches.count)
     instance.pointee.outputs = UnsafePointer(outputPatches.baseAddress)
     instance.pointee.output_count = Int64(outputPatches.count)
-    instance.pointee.arena = Unmanaged.passRetained(arena).toOpaque()
+    instance.pointee.arena = own.map { Unmanaged.passRetained($0).toOpaque() }
+    instance.pointee.failed = -1
     link(instance)
     return instance
   }
@@ -217,10 +266,12 @@ public final class Plan: @unchecked Sendable {
       guard let loop = key.loop else { preconditionFailure("no loop for \(key)") }
       (blocks + offset).storeBytes(of: unsafeBitCast(loop, to: UInt.self), as: UInt.self)
     }
+    for (_, part) in parts { part.plan.link(self.instance(of: part, in: instance)) }
   }
 
   private func destroy(_ instance: UnsafeMutablePointer<duet_plan_instance>) {
-    Unmanaged<Storage>.fromOpaque(instance.pointee.arena).release()
+    for (_, part) in parts { part.plan.destroy(self.instance(of: part, in: instance)) }
+    if let arena = instance.pointee.arena { Unmanaged<Storage>.fromOpaque(arena).release() }
     UnsafeMutablePointer(mutating: instance.pointee.steps)!.deallocate()
     UnsafeMutableRawPointer(instance.pointee.blocks!).deallocate()
     instance.deallocate()

@@ -45,6 +45,21 @@ package enum LoopKey: Sendable, Hashable {
   }
 }
 
+/// A plan that a step runs by itself: the body of a loop, a branch.
+package struct PlanPart {
+  /// Where the step's block names its instance.
+  package var offset: Int
+  package var plan: Plan
+  /// Where the part's arena begins in that of the plan around it.
+  package var arenaByteOffset: Int
+
+  package init(offset: Int, plan: Plan, arenaByteOffset: Int) {
+    self.offset = offset
+    self.plan = plan
+    self.arenaByteOffset = arenaByteOffset
+  }
+}
+
 /// One step of a plan before addresses are known.
 package struct PlanStep {
   package var kernel: duet_kernel
@@ -56,6 +71,8 @@ package struct PlanStep {
   package var op: Op
   /// Whether the step runs a group of operations, of which `op` is the first.
   package var isFused: Bool
+  /// The plans that the step runs.
+  package var parts: [PlanPart] = []
   /// What a printed plan says of the step.
   package var label: @Sendable () -> String
 

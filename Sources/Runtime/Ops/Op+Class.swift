@@ -3,6 +3,8 @@ public enum OpClass: Sendable, Hashable {
   /// Result element i depends on element i of the broadcast inputs.
   case elementwise
   case creation, reduction, normalization, contraction, window, movement, indexing, random
+  /// A branch or a loop, and its results.
+  case controlFlow
 }
 
 extension Op {
@@ -24,6 +26,7 @@ extension Op {
     case .reshape, .transpose, .broadcast, .slice, .copy, .concatenate, .updateSlice: .movement
     case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet: .indexing
     case .random, .advanceRandom: .random
+    case .region, .regionResult: .controlFlow
     }
   }
 
@@ -31,6 +34,7 @@ extension Op {
   package var canFail: Bool {
     switch self {
     case .crossEntropy, .crossEntropyGradient: true
+    case .region(let region): region.canFail
     default: opClass == .indexing
     }
   }
@@ -50,7 +54,7 @@ extension Op {
       .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,
       .averagePool2dGradient, .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet,
       .random,
-      .advanceRandom:
+      .advanceRandom, .region, .regionResult:
       false
     }
   }

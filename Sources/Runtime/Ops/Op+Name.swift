@@ -57,6 +57,8 @@ extension Op {
     case .random(.integer, _): "randomInteger"
     case .random(.permutation, _): "randomPermutation"
     case .advanceRandom: "advanceRandom"
+    case .region(let region): region.name
+    case .regionResult: "result"
     }
   }
 }

@@ -126,6 +126,13 @@ extension Op {
     case .advanceRandom:
       try require(inputs[0].shape, is: [2], "state")
       return inputs[0]
+    case .region(let region):
+      for (i, type) in region.inputTypes.enumerated() where inputs[i] != type {
+        throw fail("input \(i) is \(inputs[i]) instead of \(type)")
+      }
+      return Region.type
+    case .regionResult(_, let type):
+      return type
     }
   }
 
@@ -136,7 +143,7 @@ extension Op {
     case .unary, .cast, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .argTopK, .maxPool2d,
       .averagePool2d, .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy,
       .random,
-      .advanceRandom:
+      .advanceRandom, .regionResult:
       1
     case .binary, .compare, .matmul, .wideMatmul, .conv2d, .conv2dInputGradient,
       .conv2dWeightGradient,
@@ -145,6 +152,7 @@ extension Op {
       2
     case .select, .scatterAdd, .scatterAddAlong, .scatterSet: 3
     case .concatenate, .linear: nil
+    case .region(let region): region.inputTypes.count
     case .rowNorm(let norm): norm.kind == .layer ? 3 : 2
     case .rowNormInputGradient, .channelNormParameterGradient: 3
     case .rowNormParameterGradient: 2

@@ -102,6 +102,11 @@ public enum Op: Sendable, Hashable {
   case random(Distribution, TensorType)
   /// The state after a draw of so many counter blocks.
   case advanceRandom(blocks: Int)
+
+  // Control flow. The only operation with several results: its own stands for all of them and has no elements.
+  case region(Region)
+  /// A region; gives one of its results.
+  case regionResult(index: Int, TensorType)
 }
 
 /// An elementwise operation on one input. Raw values are the kernels' codes.

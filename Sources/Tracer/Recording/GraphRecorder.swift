@@ -164,6 +164,10 @@ final class GraphRecorder: Recorder {
 
   override func record(_ op: Op, _ inputs: [Tensor], _ result: Tensor) {
     guard failure == nil else { return }
+    if case .region(let region as GraphRegion) = op {
+      constantCount += region.constants.count
+      constantBytes += region.constants.bytes
+    }
     do throws(OpError) {
       let id = try builder.add(op, inputs.map(value(of:)))
       if notesCallSites { callSites[id] = CallSite() }
@@ -274,6 +278,12 @@ final class GraphRecorder: Recorder {
   }
 
   override func knows(_ tensor: Tensor) -> Bool { knownValue(of: tensor) != nil }
+
+  override var recordsRegions: Bool { true }
+
+  override func isVariable(_ tensor: Tensor) -> Bool {
+    knownValue(of: tensor).map { !builder.isConstant($0) } ?? false
+  }
 
   override func name(of tensor: Tensor) -> String? {
     knownValue(of: tensor).map { builder.label(of: $0) }

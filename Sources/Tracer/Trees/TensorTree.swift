@@ -54,6 +54,11 @@ public struct TensorVisitor {
     if recordsPaths { path = "argument \(index)" }
   }
 
+  /// The next tensors belong to what messages call by that name.
+  mutating func begin(_ name: String) {
+    if recordsPaths { path = name }
+  }
+
   /// Shows a part of a tree, under the name that messages call it by.
   public mutating func visit(_ part: inout some TensorTree, _ name: String) {
     guard recordsPaths else {
