@@ -395,4 +395,32 @@ import Testing
     let text = reason { _ = f(Tensor(0.0)) }
     #expect(text.contains("holds nothing before the region"), "\(text)")
   }
+
+  @Test func tensorsThatEscapeFromARegionAreAnError() {
+    let kept = Variable(zeros([1]), name: "kept")
+    let uses: [(Tensor, Tensor) -> Tensor] = [
+      { escaped, y in cond(y.sum() .> 0, then: { escaped + 1 }, else: { y }) },
+      { escaped, y in escaped + y },
+      { escaped, _ in escaped },
+      { escaped, y in
+        kept.value = escaped
+        return y
+      },
+    ]
+    for use in uses {
+      let f = traced { (x: Tensor) -> Tensor in
+        var escaped: Tensor?
+        let y = cond(
+          x.sum() .> 0,
+          then: {
+            escaped = x * 2
+            return x
+          }, else: { x })
+        return use(escaped!, y)
+      }
+      let text = reason { _ = f(Tensor([1.0])) }
+      #expect(text.contains("made inside") || text.contains("symbolic tensor"), "\(text)")
+    }
+    expectSame(kept.value, zeros([1]))
+  }
 }

@@ -133,6 +133,8 @@ open class Recorder {
   open func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool { false }
   /// Whether a symbolic tensor is a value of this recording. One that is not has left the function that made it.
   open func knows(_ tensor: Tensor) -> Bool { isSymbolic }
+  /// What happens inside a branch or a loop is recorded by another recorder from here on.
+  open func add(_ region: Recorder) {}
   /// Whether a tensor stands for a value that differs from call to call.
   open func isVariable(_ tensor: Tensor) -> Bool { false }
   /// Whether branches and loops are recorded as such, from closures that are called once.

@@ -32,7 +32,8 @@ final class RegionRecorder: Recorder {
     let value: ValueID
   }
 
-  private var outer: Recorder?
+  // Weak: it holds this one.
+  private weak var outer: Recorder?
   /// What messages call the region by.
   private var region = ""
   /// State cells with greater numbers were made by the closure itself.
@@ -55,6 +56,7 @@ final class RegionRecorder: Recorder {
     self.init(for: outer)
     self.region = region
     self.outer = outer
+    outer?.add(self)
   }
 
   /// A recorder that goes on where another one is, and leaves that one as it is.
@@ -70,6 +72,27 @@ final class RegionRecorder: Recorder {
     alive = other.alive
     varies = other.varies
     ownCells = other.ownCells
+    outer?.add(self)
+  }
+
+  /// Recorders of regions inside this one.
+  private var inner: [RegionRecorder] = []
+
+  override func add(_ region: Recorder) {
+    if let region = region as? RegionRecorder { inner.append(region) }
+  }
+
+  /// Why a tensor that is used outside cannot be, if it was made in here: its elements, if it has some, are those of
+  /// one call.
+  func objection(to tensor: Tensor) -> OpError? {
+    if let id = values[ObjectIdentifier(tensor.body)], varies[id.index] {
+      return OpError(
+        region, "a tensor that was made inside is used outside; return it from the closure instead")
+    }
+    for region in inner {
+      if let objection = region.objection(to: tensor) { return objection }
+    }
+    return nil
   }
 
   // MARK: Values
@@ -87,6 +110,7 @@ final class RegionRecorder: Recorder {
   func value(of tensor: Tensor) -> ValueID {
     if let known = knownValue(of: tensor) { return known }
     if tensor.hasElements {
+      for region in inner where failure == nil { failure = region.objection(to: tensor) }
       let id = builder.addConstant(tensor.constant)
       assign(id, to: tensor, isVariable: false)
       return id

@@ -308,6 +308,7 @@ final class FunctionCore: @unchecked Sendable {
         return nil
       }
       results = produced
+      recorder.checkOrigins(results)
       if let failure = recorder.failure { throw failure }
       if recorder.commit() { break }
       // Another thread has changed what the closure had read and was about to change: nothing has happened yet.

@@ -92,6 +92,23 @@ final class GraphRecorder: Recorder {
   /// The bytes of `alive` after those that nobody else knows were let go of, and those that came since.
   private var (keptBytes, newBytes) = (0, 0)
 
+  /// The recorders of branches and loops, whose tensors are theirs alone.
+  private var regions: [RegionRecorder] = []
+
+  override func add(_ region: Recorder) {
+    if let region = region as? RegionRecorder { regions.append(region) }
+  }
+
+  private func refuse(_ tensor: Tensor) {
+    for region in regions where failure == nil { failure = region.objection(to: tensor) }
+  }
+
+  /// Finds out whether something that is left belongs to a branch or a loop. For the end of the recording.
+  func checkOrigins(_ results: [Tensor]) {
+    for tensor in results + cells.filter(\.wasWritten).compactMap(\.current)
+    where knownValue(of: tensor) == nil { refuse(tensor) }
+  }
+
   /// One that has seen nothing yet and notes the same.
   func another() -> GraphRecorder {
     let other = GraphRecorder(isSymbolic: isSymbolic)
@@ -118,6 +135,7 @@ final class GraphRecorder: Recorder {
   /// The graph's value for a tensor; tensors from outside become constants.
   func value(of tensor: Tensor) -> ValueID {
     if let known = knownValue(of: tensor) { return known }
+    refuse(tensor)
     let id = builder.addConstant(tensor.constant)
     constantBytes += tensor.type.byteCount
     constantCount += 1
