@@ -54,7 +54,8 @@ let package = Package(
     .testTarget(
       name: "ReferenceTests", dependencies: ["Duet", "DuetTestSupport"],
       path: "Tests/ReferenceTests",
-      exclude: ["make_fixtures.py", "make_convolution_fixtures.py"], resources: [.copy("Fixtures")]),
+      exclude: ["make_fixtures.py", "make_convolution_fixtures.py", "make_transform_fixtures.py"],
+      resources: [.copy("Fixtures")]),
     .testTarget(
       name: "NNTests", dependencies: ["Duet"], path: "Tests/NNTests", exclude: ["make_fixtures.py"],
       resources: [.copy("Fixtures")]),

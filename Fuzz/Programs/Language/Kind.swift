@@ -14,8 +14,11 @@ public enum Kind: String, Sendable, CaseIterable {
   case filled, literal, captured, random, dropout, reseed
   // State.
   case readVariable, writeVariable, count, localVariable, movingStatistics
+  // What is called back with values.
+  case callback
   // Gradients.
-  case leaf, detach, backward, trainingLoss, gradients, secondGradient, retained, readGradient,
+  case leaf, detach, backward, trainingLoss, gradients, secondGradient, transform, retained,
+    readGradient,
     forgetGradient
   case descend, optimizerStep, clippedStep, learningRate
   // Swift's control flow on values, and other uses of values.
@@ -78,12 +81,14 @@ public enum Kind: String, Sendable, CaseIterable {
     case .count: (0, 3)
     case .localVariable: (0.7, 1)
     case .movingStatistics: (0, 1)
+    case .callback: (0, 1.2)
     case .leaf: (1.2, 1)
     case .detach: (0.7, 0.7)
     case .backward: (2, 2)
     case .trainingLoss: (0, 4)
     case .gradients: (2.5, 2)
     case .secondGradient: (1, 0.8)
+    case .transform: (2, 1.5)
     case .retained: (0.8, 0.8)
     case .readGradient: (1, 2)
     case .forgetGradient: (0.5, 1.5)

@@ -58,13 +58,16 @@ extension Program {
       if program.calls.count == 14 {
         program.body.append(statement(.number, known, depth: 0))
       }
-      if random.chance(0.03) {
-        program.body.append(
-          statement(random.pick([.outOfRange, .itemOfMany, .mismatch]), known, depth: 0))
-      }
       let values = program.body.map(\.id) + known
       program.results = (0..<random.int(2...3)).map { _ in random.pick(values) }
       if let last = program.body.last { program.results.append(last.id) }
+      if program.form != .effects && program.form != .arrayAndStatic && random.chance(0.04) {
+        // A mistake in what nobody uses is none in a plan, where it is left out.
+        let mistake = statement(
+          random.pick([.outOfRange, .itemOfMany, .mismatch]), known, depth: 0)
+        program.body.append(mistake)
+        program.results[0] = mistake.id
+      }
     }
 
     // MARK: Arguments and calls

@@ -109,6 +109,11 @@ extension Machine {
           training: training),
         "batchNorm(\(shaped(wide(a), [2, 3, 2])).asType(.float32).detached(), "
           + "runningMean: mean, runningVariance: variance, training: \(training))")
+    case .callback:
+      let state = state
+      listing?.add("hostCallback(\(a)) { log.append($0) }")
+      hostCallback(a.tensor) { state.note(Bits($0)) }
+      return a
     default:
       // accumulate: a sum of integers, whose order does not matter.
       let count = state.variables[1]

@@ -17,6 +17,7 @@ extension Machine {
     case .trainingLoss: return trainingLoss(a, &random)
     case .gradients: return gradients(differentiable(a, b, &random), &random)
     case .secondGradient: return secondGradient(a, &random)
+    case .transform: return transform(floating(a), floating(b), &random)
     case .retained:
       let x = differentiable(a, b, &random)
       guard x.tensor.requiresGrad else { return x }
@@ -55,10 +56,14 @@ extension Machine {
   private func owner(
     _ a: Operand, _ b: Operand, _ random: inout SplitMix64
   ) -> (String, Tensor)? {
-    for x in [a, b] where x.tensor.requiresGrad && x.tensor.isLeaf { return (x.text, x.tensor) }
+    for x in [a, b] where x.tensor.isLeaf && x.tensor.body.autograd?.gradientCell != nil {
+      return (x.text, x.tensor)
+    }
     for value in values {
       let x = value.operand
-      if x.tensor.requiresGrad && x.tensor.isLeaf { return (x.text, x.tensor) }
+      if x.tensor.isLeaf && x.tensor.body.autograd?.gradientCell != nil {
+        return (x.text, x.tensor)
+      }
     }
     guard program.isStateful else { return nil }
     let parameter = random.pick(state.parameters)

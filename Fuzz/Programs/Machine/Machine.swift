@@ -113,9 +113,11 @@ final class Machine {
       return indexing(statement.kind, a, b, &random)
     case .filled, .literal, .captured, .random, .dropout, .reseed:
       return creation(statement.kind, a, &random)
-    case .readVariable, .writeVariable, .count, .localVariable, .movingStatistics, .accumulate:
+    case .readVariable, .writeVariable, .count, .localVariable, .movingStatistics, .callback,
+      .accumulate:
       return variables(statement.kind, a, &random)
-    case .leaf, .detach, .backward, .trainingLoss, .gradients, .secondGradient, .retained,
+    case .leaf, .detach, .backward, .trainingLoss, .gradients, .secondGradient, .transform,
+      .retained,
       .readGradient, .forgetGradient, .descend, .optimizerStep, .clippedStep, .learningRate:
       return differentiation(statement, a, b, &random)
     case .branch, .loop, .selection, .repetition, .earlyReturn, .withoutGradients, .number,

@@ -1,4 +1,5 @@
 import Duet
+import Synchronization
 
 /// What a program finds outside of its closure: constants, and if it is stateful, what it reads and writes.
 final class State: @unchecked Sendable {
@@ -14,6 +15,12 @@ final class State: @unchecked Sendable {
   /// `float32[4, 6]`, `float32[6]`, `float64[2]`.
   let parameters: [Parameter]
   let optimizer: any Optimizer
+
+  /// What callbacks have seen, in their order.
+  private let seen = Mutex<[Bits]>([])
+
+  func note(_ bits: Bits) { seen.withLock { $0.append(bits) } }
+  var log: [Bits] { seen.withLock { $0 } }
 
   init(_ program: Program) {
     var random = SplitMix64(program.seed &* 7_000_003 &+ program.number)

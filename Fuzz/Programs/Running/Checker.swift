@@ -9,6 +9,8 @@ public struct Checker {
     case nested
     /// All is traced.
     case traced
+    /// Traced, with every replay compared with the closure by the function itself.
+    case verified
     /// Traced, called from four threads at once.
     case threads
     /// Operations are put off until something is looked at.
@@ -50,6 +52,7 @@ public struct Checker {
         let result = difference(.traced, .traced, program, inputs, expected)
         found = result.0
         explanation = result.1
+      case .verified: found = difference(.verified, .verified, program, inputs, expected).0
       case .threads: found = threadsDifference(program, inputs, expected)
       case .deferred: found = deferredDifference(program, inputs, expected)
       }

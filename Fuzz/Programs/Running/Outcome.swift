@@ -34,6 +34,7 @@ struct Outcome: Sendable {
       return
     }
     self.state = state.contents.map { ($0.name, $0.content.map(Bits.init)) }
+    for (i, bits) in state.log.enumerated() { self.state.append(("callback \(i)", bits)) }
     for (i, argument) in arguments.enumerated() where argument.requiresGrad {
       gradients.append(("argument \(i).grad", argument.grad.map(Bits.init)))
     }
@@ -53,6 +54,9 @@ struct Outcome: Sendable {
       }
     }
     if !comparingState { return nil }
+    if state.count != expected.state.count {
+      return "\(state.count - expected.state.count) more callbacks than expected"
+    }
     for (own, other) in zip(state + gradients, expected.state + expected.gradients) {
       if let difference = Outcome.difference(own.bits, other.bits) {
         return "\(own.name): \(difference)"

@@ -17,6 +17,8 @@ struct Subject: @unchecked Sendable {
     /// The nested functions are traced, the closure that calls them is not.
     case nestedTraced
     case traced
+    /// Traced, with every replay compared with the closure by the function itself.
+    case verified
   }
 
   init(_ program: Program, _ state: State, _ form: Form, coverage: Coverage? = nil) {
@@ -24,6 +26,8 @@ struct Subject: @unchecked Sendable {
     let body = { (values: [(Int, Tensor)], mode: Int) -> [Tensor] in
       program.run(values, state, callees, mode: mode, coverage: coverage)
     }
+    let isTraced = form == .traced || form == .verified
+    let verify = form == .verified
     switch program.form {
     case .trees:
       let closure = { (arguments: Arguments) in
@@ -34,7 +38,7 @@ struct Subject: @unchecked Sendable {
         if let optional = arguments.optional { values.append((program.optionalID, optional)) }
         return Results(body(values, arguments.mode.value))
       }
-      let function = form == .traced ? Duet.traced(closure) : nil
+      let function = isTraced ? Duet.traced(verify: verify, closure) : nil
       call = { tensors, call in
         let arguments = Arguments(
           tensors: Array(tensors.dropLast(2)), named: ["extra": tensors[tensors.count - 2]],
@@ -44,14 +48,14 @@ struct Subject: @unchecked Sendable {
       explanation = { function?.explain() }
     case .oneTensor:
       let closure = { (x: Tensor) in body([(Program.firstArgument, x)], 0)[0] }
-      let function = form == .traced ? Duet.traced(closure) : nil
+      let function = isTraced ? Duet.traced(verify: verify, closure) : nil
       call = { tensors, _ in [function?(tensors[0]) ?? closure(tensors[0])] }
       explanation = { function?.explain() }
     case .twoTensors:
       let closure = { (x: Tensor, y: Tensor) in
         body([(Program.firstArgument, x), (Program.firstArgument + 1, y)], 0)[0]
       }
-      let function = form == .traced ? Duet.traced(closure) : nil
+      let function = isTraced ? Duet.traced(verify: verify, closure) : nil
       call = { tensors, _ in
         [function?(tensors[0], tensors[1]) ?? closure(tensors[0], tensors[1])]
       }
@@ -62,7 +66,7 @@ struct Subject: @unchecked Sendable {
         let results = body([(first, x), (first + 1, y), (first + 2, z)], 0)
         return (results[0], Array(results.dropFirst()))
       }
-      let function = form == .traced ? Duet.traced(closure) : nil
+      let function = isTraced ? Duet.traced(verify: verify, closure) : nil
       call = { tensors, _ in
         let (first, rest) =
           function?(tensors[0], tensors[1], tensors[2])
@@ -76,7 +80,7 @@ struct Subject: @unchecked Sendable {
           tensors.enumerated().map { (Program.firstArgument + $0, $1) }, mode.value)
         return mode.value == 2 ? nil : results.last
       }
-      let function = form == .traced ? Duet.traced(closure) : nil
+      let function = isTraced ? Duet.traced(verify: verify, closure) : nil
       call = { tensors, call in
         let mode = Static(call.mode)
         let result = function.map { $0(tensors, mode) } ?? closure(tensors, mode)
@@ -87,7 +91,7 @@ struct Subject: @unchecked Sendable {
       let closure = { (x: Tensor, y: Tensor) in
         _ = body([(Program.firstArgument, x), (Program.firstArgument + 1, y)], 0)
       }
-      let function = form == .traced ? Duet.traced(closure) : nil
+      let function = isTraced ? Duet.traced(verify: verify, closure) : nil
       call = { tensors, _ in
         function?(tensors[0], tensors[1]) ?? closure(tensors[0], tensors[1])
         return []

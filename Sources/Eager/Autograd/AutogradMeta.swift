@@ -34,6 +34,14 @@ package final class AutogradMeta: Sendable {
 
   package var gradientCell: StateCell? { kept.withLock { $0 } }
 
+  private let hasEnded = Atomic<Bool>(false)
+
+  /// Whether this is a leaf that only a transform knew, and nobody can ask for its gradient any more.
+  var isEnded: Bool { hasEnded.load(ordering: .relaxed) }
+
+  /// Ends a leaf that only a transform knew.
+  func endLeaf() { hasEnded.store(true, ordering: .relaxed) }
+
   /// From now on the gradient of this result is kept like a leaf's.
   func keepGradient() {
     kept.withLock { cell in

@@ -1,0 +1,61 @@
+import Duet
+
+extension Machine {
+  /// Derivatives of closures.
+  func transform(_ x: Operand, _ other: Operand, _ random: inout SplitMix64) -> Operand {
+    coverage?.gradients += 1
+    let y = fitting(other, with: x)
+    switch random.int(below: 7) {
+    case 0:
+      let f = { (x: Tensor, y: Tensor) in (x.tanh() * y + x).sum() }
+      return say(
+        grad(f)(x.tensor, y.tensor), "grad { (x, y) in (x.tanh() * y + x).sum() }(\(x), \(y))")
+    case 1:
+      let f = { (parts: [Tensor]) in (parts[0] * parts[1].sin()).square().mean() }
+      let (value, gradients) = valueAndGrad(f)([x.tensor, y.tensor])
+      return say(
+        gradients[1] * value,
+        "{ $0.gradient[1] * $0.value }(valueAndGrad { parts in "
+          + "(parts[0] * parts[1].sin()).square().mean() }([\(x), \(y)]))")
+    case 2:
+      let f = { (x: Tensor) in x.sigmoid() * x }
+      let (outputs, products) = vjp(f, primals: x.tensor, cotangents: x.tensor.cos())
+      return say(
+        outputs + products,
+        "{ $0.outputs + $0.vjps }(vjp({ $0.sigmoid() * $0 }, primals: \(x), "
+          + "cotangents: \(x).cos()))")
+    case 3:
+      let f = { (x: Tensor) in x.exp().sum() * x }
+      let small = shaped(x, [min(4, x.tensor.size)])
+      let (outputs, products) = jvp(f, primals: small.tensor, tangents: small.tensor.sin())
+      return say(
+        outputs - products,
+        "{ $0.outputs - $0.jvps }(jvp({ $0.exp().sum() * $0 }, primals: \(small), "
+          + "tangents: \(small).sin()))")
+    case 4:
+      let small = shaped(x, [min(3, x.tensor.size)])
+      return say(
+        jacobian { (x: Tensor) in x.cumprod(axis: 0) * x }(small.tensor),
+        "jacobian { $0.cumprod(axis: 0) * $0 }(\(small))")
+    case 5:
+      let small = shaped(x, [min(3, x.tensor.size)])
+      return say(
+        hessian { (x: Tensor) in (x.tanh() * x.sum()).sum() }(small.tensor),
+        "hessian { ($0.tanh() * $0.sum()).sum() }(\(small))")
+    default:
+      guard !callees.isEmpty else {
+        let f = { (x: Tensor) in (x * x * x).sum() }
+        let g = { (x: Tensor) in grad(f)(x).square().sum() }
+        return say(
+          grad(g)(x.tensor), "grad { grad { ($0 * $0 * $0).sum() }($0).square().sum() }(\(x))")
+      }
+      let place = callees.startIndex + random.int(below: callees.count)
+      let callee = callees[place]
+      coverage?.nestedCalls += 1
+      let f = { (x: Tensor, y: Tensor) in (callee(x, y).asType(.float32) * 0.5).sin().sum() }
+      return say(
+        grad(f)(x.tensor, other.tensor),
+        "grad { (x, y) in (f\(place)(x, y).asType(.float32) * 0.5).sin().sum() }(\(x), \(other))")
+    }
+  }
+}
