@@ -135,6 +135,8 @@ open class Recorder {
   open func knows(_ tensor: Tensor) -> Bool { isSymbolic }
   /// What happens inside a branch or a loop is recorded by another recorder from here on.
   open func add(_ region: Recorder) {}
+  /// Why a tensor that this recorder does not know cannot be used: it was made inside another branch or loop.
+  open func objection(to tensor: Tensor) -> OpError? { nil }
   /// Whether a tensor stands for a value that differs from call to call.
   open func isVariable(_ tensor: Tensor) -> Bool { false }
   /// Whether branches and loops are recorded as such, from closures that are called once.

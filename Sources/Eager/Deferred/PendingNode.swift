@@ -275,7 +275,7 @@ extension PendingNode {
       preconditionFailure("there is no deferred mode without something that evaluates")
     }
     do throws(TensorError) {
-      try evaluator(node)
+      try evaluator.run(node)
       return true
     } catch {
       report(error)
@@ -283,7 +283,15 @@ extension PendingNode {
     }
   }
 
-  package typealias Evaluator = @Sendable (PendingNode?) throws(TensorError) -> Void
+  /// Not the bare closure: every look at one that lies in a generic container would wrap it once more.
+  package struct Evaluator: Sendable {
+    let run: @Sendable (PendingNode?) throws(TensorError) -> Void
+
+    package init(_ run: @escaping @Sendable (PendingNode?) throws(TensorError) -> Void) {
+      self.run = run
+    }
+  }
+
   /// Set by the module that compiles, before the first value is put off.
   package static let evaluator = Mutex<Evaluator?>(nil)
 }

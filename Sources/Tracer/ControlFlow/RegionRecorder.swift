@@ -84,15 +84,22 @@ final class RegionRecorder: Recorder {
 
   /// Why a tensor that is used outside cannot be, if it was made in here: its elements, if it has some, are those of
   /// one call.
-  func objection(to tensor: Tensor) -> OpError? {
+  func objectionFromOutside(to tensor: Tensor) -> OpError? {
     if let id = values[ObjectIdentifier(tensor.body)], varies[id.index] {
       return OpError(
         region, "a tensor that was made inside is used outside; return it from the closure instead")
     }
     for region in inner {
-      if let objection = region.objection(to: tensor) { return objection }
+      if let objection = region.objectionFromOutside(to: tensor) { return objection }
     }
     return nil
+  }
+
+  override func objection(to tensor: Tensor) -> OpError? {
+    for region in inner {
+      if let objection = region.objectionFromOutside(to: tensor) { return objection }
+    }
+    return outer?.objection(to: tensor)
   }
 
   // MARK: Values
@@ -110,7 +117,7 @@ final class RegionRecorder: Recorder {
   func value(of tensor: Tensor) -> ValueID {
     if let known = knownValue(of: tensor) { return known }
     if tensor.hasElements {
-      for region in inner where failure == nil { failure = region.objection(to: tensor) }
+      if failure == nil { failure = objection(to: tensor) }
       let id = builder.addConstant(tensor.constant)
       assign(id, to: tensor, isVariable: false)
       return id

@@ -10,7 +10,7 @@ enum Evaluation {
   static func install() { _ = installed }
 
   private static let installed: Void = PendingNode.evaluator.withLock {
-    $0 = { node throws(TensorError) in try evaluate(node) }
+    $0 = PendingNode.Evaluator { node throws(TensorError) in try evaluate(node) }
   }
 
   /// Evaluates a value, and what this thread has written into cells meanwhile: so every round of a training loop is

@@ -99,14 +99,17 @@ final class GraphRecorder: Recorder {
     if let region = region as? RegionRecorder { regions.append(region) }
   }
 
-  private func refuse(_ tensor: Tensor) {
-    for region in regions where failure == nil { failure = region.objection(to: tensor) }
+  override func objection(to tensor: Tensor) -> OpError? {
+    for region in regions {
+      if let objection = region.objectionFromOutside(to: tensor) { return objection }
+    }
+    return nil
   }
 
   /// Finds out whether something that is left belongs to a branch or a loop. For the end of the recording.
   func checkOrigins(_ results: [Tensor]) {
     for tensor in results + cells.filter(\.wasWritten).compactMap(\.current)
-    where knownValue(of: tensor) == nil { refuse(tensor) }
+    where failure == nil && knownValue(of: tensor) == nil { failure = objection(to: tensor) }
   }
 
   /// One that has seen nothing yet and notes the same.
@@ -135,7 +138,7 @@ final class GraphRecorder: Recorder {
   /// The graph's value for a tensor; tensors from outside become constants.
   func value(of tensor: Tensor) -> ValueID {
     if let known = knownValue(of: tensor) { return known }
-    refuse(tensor)
+    if failure == nil { failure = objection(to: tensor) }
     let id = builder.addConstant(tensor.constant)
     constantBytes += tensor.type.byteCount
     constantCount += 1
