@@ -26,6 +26,14 @@
       }
     }
 
+    /// How many calls are under way, 60 at most. Nobody may ask for what lies beyond the outermost.
+    static var depth: Int {
+      guard let stack = try? Backtrace.capture(limit: 61, offset: 1, top: 0, images: all) else {
+        return 0
+      }
+      return stack.frames.reduce(0) { count, _ in count + 1 }
+    }
+
     /// The innermost line of these calls that is not the framework's own.
     static func location(in stack: Backtrace) -> SourceLocation? {
       let addresses = stack.frames.map(\.description)

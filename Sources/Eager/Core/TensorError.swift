@@ -51,7 +51,7 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
       // A few frames at a time, since each takes milliseconds and the user's is usually close. One more is
       // asked for because the last one stands for those left out.
       let step = 4
-      for offset in stride(from: 2, to: 60, by: step) {
+      for offset in stride(from: 1, to: LoadedImages.depth, by: step) {
         guard
           let trace = try? Backtrace.capture(
             limit: step + 1, offset: offset, top: 0, images: LoadedImages.all)
@@ -103,7 +103,8 @@ package final class CallSite: Sendable {
     #if canImport(Runtime)
       let images = LoadedImages.all
       // One more than wanted is asked for, because the last one stands for those left out.
-      stack = [(1, 6), (7, 6), (13, 36)].compactMap { offset, count in
+      let depth = LoadedImages.depth
+      stack = [(1, 6), (7, 6), (13, 36)].filter { $0.0 + 1 < depth }.compactMap { offset, count in
         try? Backtrace.capture(limit: count + 1, offset: offset + 1, top: 0, images: images)
       }
     #endif
