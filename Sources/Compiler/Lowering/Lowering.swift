@@ -247,34 +247,26 @@ package struct Lowering {
       placeOfRoot[member] != nil || users[member.index].contains { !inside.contains(ValueID($0)) }
     }
     let shape = graph.type(of: members[0]).shape
-    var inputs: [StepOperand] = []
-    var indices: [StepOperand: Int] = [:]
-    var indexOf: [ValueID: Int] = [:]
+    var inputs = GroupInputs()
     for member in members {
-      for id in graph[member].operands where !inside.contains(id) && indexOf[id] == nil {
+      for id in graph[member].operands where !inside.contains(id) && !inputs.knows(id) {
         var input = operand(id)
         input.layout = input.layout.broadcast(to: shape)
         if Self.isTransposed(input.layout) {
           input = copy(of: id)
           input.layout = input.layout.broadcast(to: shape)
         }
-        // Two values that are the same elements are one array.
-        if let known = indices[input] {
-          indexOf[id] = known
-        } else {
-          indices[input] = inputs.count
-          indexOf[id] = inputs.count
-          inputs.append(input)
-        }
+        inputs.add(id, input)
       }
     }
     let group = TileGroup(graph, members: members, outputs: results, reduction: reduction) {
-      indexOf[$0]!
+      inputs.index(of: $0)
     }
     var outputs: [StepOperand] = []
     for id in results { outputs.append(result(of: id)) }
     if let reduction { outputs.append(result(of: reduction)) }
-    steps.append(LoweredStep(work: .tiles(group), outputs: outputs, inputs: inputs, nodes: all))
+    steps.append(
+      LoweredStep(work: .tiles(group), outputs: outputs, inputs: inputs.operands, nodes: all))
   }
 
   // MARK: Scalars
@@ -296,26 +288,20 @@ package struct Lowering {
     let results = members.filter { member in
       placeOfRoot[member] != nil || users[member.index].contains { !inside.contains(ValueID($0)) }
     }
-    var inputs: [StepOperand] = []
-    var indices: [StepOperand: Int] = [:]
-    var indexOf: [ValueID: Int] = [:]
+    var inputs = GroupInputs()
     for member in members {
-      for id in graph[member].operands where !inside.contains(id) && indexOf[id] == nil {
+      for id in graph[member].operands where !inside.contains(id) && !inputs.knows(id) {
         var input = operand(id)
         input.layout = Layout(contiguous: [])
-        indexOf[id] = indices[input] ?? inputs.count
-        if indices[input] == nil {
-          indices[input] = inputs.count
-          inputs.append(input)
-        }
+        inputs.add(id, input)
       }
     }
-    let group = TileGroup(graph, members: members, outputs: results) { indexOf[$0]! }
+    let group = TileGroup(graph, members: members, outputs: results) { inputs.index(of: $0) }
     var outputs: [StepOperand] = []
     for id in results { outputs.append(result(of: id)) }
     outputs.append(scratch(members.count * 8))
     steps.append(
-      LoweredStep(work: .scalars(group), outputs: outputs, inputs: inputs, nodes: members))
+      LoweredStep(work: .scalars(group), outputs: outputs, inputs: inputs.operands, nodes: members))
   }
 
   /// A part of the arena for one step.
@@ -372,4 +358,23 @@ package struct Lowering {
     }
     return innermost > least
   }
+}
+
+/// What a group reads, once: two values that are the same elements are one array.
+private struct GroupInputs {
+  private(set) var operands: [StepOperand] = []
+  private var indices: [StepOperand: Int] = [:]
+  private var indexOf: [ValueID: Int] = [:]
+
+  func knows(_ id: ValueID) -> Bool { indexOf[id] != nil }
+
+  mutating func add(_ id: ValueID, _ operand: StepOperand) {
+    if indices[operand] == nil {
+      indices[operand] = operands.count
+      operands.append(operand)
+    }
+    indexOf[id] = indices[operand]
+  }
+
+  func index(of id: ValueID) -> Int { indexOf[id]! }
 }

@@ -55,7 +55,8 @@ extension Graph {
 }
 
 extension Graph.Node {
-  fileprivate func isSame(as other: Graph.Node) -> Bool {
+  /// Whether both are the same argument, equal arrays, or the same operation on the same operands, to the bit.
+  package func isSame(as other: Graph.Node) -> Bool {
     guard type == other.type else { return false }
     switch (kind, other.kind) {
     case (.input(let a, _), .input(let b, _)): return a == b

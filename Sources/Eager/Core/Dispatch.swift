@@ -66,12 +66,24 @@ private func perform(
     if input.body.autograd != nil { isDifferentiable = true }
   }
   if flags & ThreadContext.Flags.noGrad != 0 { isDifferentiable = false }
+  return completed(op, inputs, isDifferentiable, flags) { type, autograd throws(OpError) in
+    try compute(op, inputs, type, autograd)
+  }
+}
+
+/// What all ways have in common: the result's type, its place in the autograd graph, whoever wants to know, errors.
+/// - Parameter body: Makes the result.
+@inline(__always)
+private func completed(
+  _ op: Op, _ inputs: UnsafeBufferPointer<Tensor>, _ isDifferentiable: Bool, _ flags: Int32,
+  _ body: (TensorType, AutogradMeta?) throws(OpError) -> TensorBody
+) -> Tensor {
   do throws(OpError) {
     let type = try resultType(op, inputs)
     let function =
       isDifferentiable && type.dtype.isFloatingPoint
       ? GradientFunction(op, inputs, outputType: type) : nil
-    let body = try compute(op, inputs, type, function.map { AutogradMeta($0) })
+    let body = try body(type, function.map { AutogradMeta($0) })
     finish(op, inputs, body, function, flags)
     return Tensor(body)
   } catch {
@@ -143,17 +155,8 @@ private func dispatchWithoutElements(_ op: Op, _ inputs: UnsafeBufferPointer<Ten
   let flags = ThreadContext.state.pointee.flags
   let isDifferentiable =
     flags & ThreadContext.Flags.noGrad == 0 && inputs.contains { $0.body.autograd != nil }
-  do throws(OpError) {
-    let type = try resultType(op, inputs)
-    let function =
-      isDifferentiable && type.dtype.isFloatingPoint
-      ? GradientFunction(op, inputs, outputType: type) : nil
-    let body = SymbolicBody(
-      type, autograd: function.map { AutogradMeta($0) }, madeBy: op.name, in: recorder!.origin)
-    finish(op, inputs, body, function, flags)
-    return Tensor(body)
-  } catch {
-    return fail(error)
+  return completed(op, inputs, isDifferentiable, flags) { type, autograd throws(OpError) in
+    SymbolicBody(type, autograd: autograd, madeBy: op.name, in: recorder!.origin)
   }
 }
 
@@ -171,19 +174,13 @@ private func putOff(
     if input.body.autograd != nil { isDifferentiable = true }
   }
   if flags & ThreadContext.Flags.noGrad != 0 { isDifferentiable = false }
-  do throws(OpError) {
-    let type = try resultType(op, inputs)
-    let function =
-      isDifferentiable && type.dtype.isFloatingPoint
-      ? GradientFunction(op, inputs, outputType: type) : nil
-    let node = PendingNode(op, inputs, type)
-    let body = PendingBody(node, autograd: function.map { AutogradMeta($0) })
-    finish(op, inputs, body, function, flags)
-    if node.isDeep { PendingNode.evaluate(node) }
-    return Tensor(body)
-  } catch {
-    return fail(error)
+  var node: PendingNode?
+  let result = completed(op, inputs, isDifferentiable, flags) { type, autograd throws(OpError) in
+    node = PendingNode(op, inputs, type)
+    return PendingBody(node!, autograd: autograd)
   }
+  if let node, node.isDeep { PendingNode.evaluate(node) }
+  return result
 }
 
 // MARK: The fast path

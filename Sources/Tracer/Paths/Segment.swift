@@ -254,22 +254,3 @@ extension GraphRecorder.InputSource {
     }
   }
 }
-
-extension Graph.Node {
-  fileprivate func isSame(as other: Graph.Node) -> Bool {
-    guard type == other.type else { return false }
-    switch (kind, other.kind) {
-    case (.input(let a, _), .input(let b, _)): return a == b
-    case (.constant(let a), .constant(let b)):
-      return a.isSameArray(as: b) || Tensor(a).bytes == Tensor(b).bytes
-    case (.operation(let a, let x), .operation(let b, let y)): return a == b && x == y
-    default: return false
-    }
-  }
-}
-
-extension ConstantArray {
-  fileprivate func isSameArray(as other: ConstantArray) -> Bool {
-    storage === other.storage && byteOffset == other.byteOffset && layout == other.layout
-  }
-}
