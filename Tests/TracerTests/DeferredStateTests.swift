@@ -20,8 +20,19 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
   group.wait()
 }
 
+/// Gives each test a cache of pending programs that the others do not fill.
+struct OwnPendingPrograms: SuiteTrait, TestTrait, TestScoping {
+  var isRecursive: Bool { true }
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?, performing body: () async throws -> Void
+  ) async throws {
+    try await PendingPrograms.$shared.withValue(PendingPrograms()) { try await body() }
+  }
+}
+
 /// State, training, memory and threads in deferred mode.
-@Suite struct DeferredStateTests {
+@Suite(OwnPendingPrograms()) struct DeferredStateTests {
   private var compileCount: Int { DeferredThread.current.compileCount }
 
   /// Inputs `[N, 24]` and labels, the same for every run.

@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 /// Placeholders, feeding, fetching, and state changes that a session makes.
-@Suite struct SessionTests {
+@Suite(OwnPendingPrograms()) struct SessionTests {
   private let x = placeholder(.float32, shape: [2], name: "x")
   private let session = Session()
 

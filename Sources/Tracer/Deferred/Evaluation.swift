@@ -47,7 +47,7 @@ enum Evaluation {
     let program: CompiledGraph?
     do throws(OpError) {
       targets = try addOutputs(roots, to: &graph)
-      program = targets.isEmpty ? nil : try PendingPrograms.program(for: graph)
+      program = targets.isEmpty ? nil : try PendingPrograms.shared.program(for: graph)
     } catch {
       throw TensorError(error, location: .ofCaller())
     }

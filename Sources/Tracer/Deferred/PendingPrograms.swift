@@ -4,7 +4,11 @@ import DuetRuntime
 import Synchronization
 
 /// The programs that pending values were computed with, by structure: all threads and sessions share them.
-enum PendingPrograms {
+package final class PendingPrograms: Sendable {
+  /// Those in use: one cache for the process. A test that counts what is compiled brings its own, which no other
+  /// test can fill.
+  @TaskLocal package static var shared = PendingPrograms()
+
   struct Structure: Hashable {
     let entries: [PendingGraph.Entry]
     let outputs: [Int]
@@ -27,12 +31,14 @@ enum PendingPrograms {
     var uses = 0
   }
 
-  private static let state = Mutex(State())
+  private let state = Mutex(State())
   /// The most programs that are kept; the one that was not used for longest goes first.
   private static let limit = 256
 
+  package init() {}
+
   /// The program of that structure, compiled if none is known.
-  static func program(
+  func program(
     for graph: PendingGraph, sharing: [Structure.Pair] = []
   ) throws(OpError) -> CompiledGraph {
     let structure = Structure(entries: graph.entries, outputs: graph.outputs, sharing: sharing)
@@ -46,7 +52,7 @@ enum PendingPrograms {
     let options = CompileOptions(mayShare: sharing.map { ($0.output, $0.input) })
     let program = try compile(graph.graph(), options)
     state.withLock { state in
-      if state.programs.count >= limit,
+      if state.programs.count >= Self.limit,
         let oldest = state.programs.min(by: { $0.value.lastUse < $1.value.lastUse })
       {
         state.programs[oldest.key] = nil

@@ -60,7 +60,7 @@ final class SessionProgram: @unchecked Sendable {
       next += 1
     }
     outputCount = next
-    let plan = try PendingPrograms.program(for: graph, sharing: sharing).plan
+    let plan = try PendingPrograms.shared.program(for: graph, sharing: sharing).plan
     self.plan = plan
     let isWritten = Set(written.map { ObjectIdentifier($0.cell) })
     func reads(written: Bool) -> [CellTable.Read] {
