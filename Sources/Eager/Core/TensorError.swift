@@ -2,10 +2,6 @@ import DuetKernels
 import DuetRuntime
 import Foundation
 
-#if canImport(Runtime)
-  import Runtime
-#endif
-
 /// A mistake in the use of tensors: what was asked, why it cannot be done, and where in the program.
 public struct TensorError: Error, Sendable, CustomStringConvertible {
   /// The operation, by the name in messages.
@@ -27,96 +23,6 @@ public struct TensorError: Error, Sendable, CustomStringConvertible {
   public var description: String {
     (scope.isEmpty ? "" : scope + "/") + "\(operation): \(reason)"
       + (location.map { "  at \($0)" } ?? "")
-  }
-}
-
-/// A line of a source file.
-public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
-  /// The file's name without its folders.
-  public var file: String
-  public var line: Int
-
-  package init(file: String, line: Int) {
-    self.file = file
-    self.line = line
-  }
-
-  public var description: String { "\(file):\(line)" }
-
-  /// The innermost line on the call stack that is not the framework's own.
-  ///
-  /// Slow (it reads line tables): for messages only.
-  package static func ofCaller() -> SourceLocation? {
-    #if canImport(Runtime)
-      // A few frames at a time, since each takes milliseconds and the user's is usually close. One more is
-      // asked for because the last one stands for those left out.
-      let step = 4
-      for offset in stride(from: 1, to: LoadedImages.depth, by: step) {
-        guard
-          let trace = try? Backtrace.capture(
-            limit: step + 1, offset: offset, top: 0, images: LoadedImages.all)
-        else { return nil }
-        if let location = LoadedImages.location(in: trace) { return location }
-        if trace.frames.reduce(0, { count, _ in count + 1 }) < step { return nil }
-      }
-    #endif
-    return nil
-  }
-
-  #if canImport(Runtime)
-    /// The source line of a frame, if it is known and not the framework's own.
-    init?(ofUser frame: SymbolicatedBacktrace.Frame) {
-      guard let symbol = frame.symbol, let source = symbol.sourceLocation, source.line > 0,
-        source.path.hasSuffix(".swift"), !Self.isOwn(symbol.rawName)
-      else { return nil }
-      self.init(file: String(source.path.split(separator: "/").last ?? ""), line: source.line)
-    }
-  #endif
-
-  // Mangled names begin with the module: "$s9DuetEager...". Closures that the user wrote carry the user's.
-  private static func isOwn(_ symbol: String) -> Bool {
-    let modules = [
-      "10DuetKernels", "11DuetRuntime", "9DuetEager", "12DuetCompiler", "10DuetTracer",
-      "6DuetNN", "11DuetFormats", "4Duet",
-    ]
-    for prefix in ["$s", "$S"] where symbol.hasPrefix(prefix) {
-      let rest = symbol.dropFirst(2)
-      if modules.contains(where: rest.hasPrefix) { return true }
-      // The standard library and its extensions in between (withUnsafe..., map).
-      return rest.first == "S" || rest.first == "s"
-    }
-    // The top level of a main.swift has a plain name.
-    return false
-  }
-}
-
-/// A point in the program's run, whose source line is looked up only when it is asked for.
-package final class CallSite: Sendable {
-  #if canImport(Runtime)
-    /// The innermost calls, those around them, and so on: to look up a frame's line takes milliseconds, and the
-    /// user's is usually close.
-    private let stack: [Backtrace]
-  #endif
-
-  /// The call that is under way.
-  package init() {
-    #if canImport(Runtime)
-      let images = LoadedImages.all
-      // One more than wanted is asked for, because the last one stands for those left out.
-      let depth = LoadedImages.depth
-      stack = [(1, 6), (7, 6), (13, 36)].filter { $0.0 + 1 < depth }.compactMap { offset, count in
-        try? Backtrace.capture(limit: count + 1, offset: offset + 1, top: 0, images: images)
-      }
-    #endif
-  }
-
-  /// The innermost line that is not the framework's own. Slow, as ``SourceLocation/ofCaller()``.
-  package var location: SourceLocation? {
-    #if canImport(Runtime)
-      stack.lazy.compactMap(LoadedImages.location).first
-    #else
-      nil
-    #endif
   }
 }
 

@@ -1,6 +1,7 @@
 #ifndef DUET_KERNELS_H
 #define DUET_KERNELS_H
 
+#include "duet_call_stack.h"
 #include "duet_contraction.h"
 #include "duet_elementwise.h"
 #include "duet_indexing.h"

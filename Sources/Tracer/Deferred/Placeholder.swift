@@ -26,7 +26,8 @@ public func placeholder(_ dtype: DType, shape: [Int], name: String = "placeholde
   return Tensor(PendingBody(node, autograd: dtype.isFloatingPoint ? AutogradMeta() : nil))
 }
 
-/// The gradients of a value by others, as values of the same graph: to be run, and to be differentiated in turn.
+/// The gradients of a value by others, as values of the same graph: to be run, and to be differentiated in turn. Those
+/// of a pending value are pending, in eager mode, too.
 ///
 /// - Parameters:
 ///   - y: Of any shape; its elements are summed.
@@ -45,8 +46,12 @@ public func gradients(of ys: [Tensor], withRespectTo xs: [Tensor]) -> [Tensor] {
       OpError("gradients", "only floating-point values have gradients, not \(odd.dtype)"))
     return xs.map { _ in failed }
   }
-  return nameScope("gradients") {
-    gradients(
-      of: ys, by: xs, cotangents: ys.map { ones(like: $0) }, retainGraph: true, createGraph: true)
+  // What belongs to a graph that has yet to be run stays one, whatever the mode of the program.
+  let isDeferred = ThreadContext.isDeferred || ys.contains(where: \.isPending)
+  return withExecution(isDeferred ? .deferred : .eager) {
+    nameScope("gradients") {
+      gradients(
+        of: ys, by: xs, cotangents: ys.map { ones(like: $0) }, retainGraph: true, createGraph: true)
+    }
   }
 }

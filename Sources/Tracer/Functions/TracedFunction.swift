@@ -46,6 +46,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
 
   /// Replays the trace of these arguments' signature, or records the closure while it runs.
   /// - Throws: What the closure throws. No state has changed then.
+  @discardableResult
   public func callAsFunction(_ argument: repeat each Argument) throws(Failure) -> Result {
     // Inside another recording, in deferred mode, and where tracing is off, the closure is simply run.
     if ThreadContext.recorder != nil || ThreadContext.isDeferred || ThreadContext.isTracingDisabled

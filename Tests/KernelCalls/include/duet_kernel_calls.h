@@ -19,4 +19,7 @@ typedef struct {
 // call's number alone; `placement` chooses where the arrays lie, which must not change the hash.
 duet_calls_outcome duet_calls_run(int32_t group, int32_t first, int32_t count, uint64_t placement);
 
+// Calls the body from a function that uses the frame pointer's register for a number.
+void duet_call_without_frame_pointer(void (*body)(void *context), void *context);
+
 #endif
