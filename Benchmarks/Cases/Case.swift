@@ -41,7 +41,7 @@ struct Step {
   }
 
   /// A step that changes these variables.
-  func changing(_ variables: [Parameter]) -> Step {
+  func changing(_ variables: [Variable]) -> Step {
     var step = self
     step.state = { variables.map(\.value) }
     return step

@@ -37,6 +37,42 @@ func dispatchCases() -> Family {
         return Step { chain(x, a, b, c) }
       },
       Case(
+        "dispatch_read_50", "the sum of four numbers and 50 variables",
+        cost: .elementwise(1, flops: 53, arrays: 54)
+      ) { mode in
+        let (a, b, c, d) = fourNumbers
+        let variables = fiftyVariables()
+        let sum = mode.function { (a: Tensor, b: Tensor, c: Tensor, d: Tensor) in
+          variables.reduce(a + b + c + d) { $0 + $1.value }
+        }
+        return Step { sum(a, b, c, d) }
+      },
+      Case(
+        "dispatch_update_50", "the sum of four numbers is added to each of 50 variables",
+        cost: .elementwise(50, flops: 1, arrays: 1)
+      ) { mode in
+        let (a, b, c, d) = fourNumbers
+        let variables = fiftyVariables()
+        let update = mode.function { (a: Tensor, b: Tensor, c: Tensor, d: Tensor) in
+          let sum = a + b + c + d
+          for variable in variables { variable.value = variable.value + sum }
+          return sum
+        }
+        return Step { update(a, b, c, d) }.changing(variables)
+      },
+      Case(
+        "dispatch_look_4", "four steps on one number, each behind an if on the one before",
+        cost: .elementwise(1, flops: 12, arrays: 2)
+      ) { mode in
+        let (a, b, _, _) = fourNumbers
+        let decide = mode.function { (a: Tensor, b: Tensor) in
+          var x = a
+          for _ in 0..<4 { x = (x .> 0).item() ? x * b : x + b }
+          return x
+        }
+        return Step { decide(a, b) }
+      },
+      Case(
         "while_loop_1000", "1000 iterations of a loop on two numbers",
         cost: .elementwise(1, flops: 3000, arrays: 3)
       ) { mode in
@@ -63,6 +99,14 @@ func dispatchCases() -> Family {
         return Step { slope(x, a, b) }
       },
     ])
+}
+
+private var fourNumbers: (Tensor, Tensor, Tensor, Tensor) {
+  (Tensor(Float(0.5)), Tensor(Float(-0.25)), Tensor(Float(1.5)), Tensor(Float(-1.25)))
+}
+
+private func fiftyVariables() -> [Variable] {
+  (0..<50).map { Variable(Tensor(Float($0)), name: "variable \($0)") }
 }
 
 private func chain20(_ x: Tensor, _ a: Tensor, _ b: Tensor, _ c: Tensor) -> Tensor {

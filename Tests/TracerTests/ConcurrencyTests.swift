@@ -105,6 +105,38 @@ import Testing
     expectSame(v.value, full([5000], Float(201)))
   }
 
+  @Test func contentsThatAreReadChangeUnderNobodysHands() {
+    let variables = (0..<8).map { Variable(full([300], Float($0)), name: "v\($0)") }
+    let read = traced { (x: Tensor) in variables.reduce(x) { $0 + ($1.value - $1.value[0]) } }
+    let look = traced { (x: Tensor) -> [Tensor] in
+      let isUniform = variables.reduce(x.sum() * 0) { $0 + abs($1.value - $1.value[0]).sum() } .== 0
+      return isUniform.item() ? [x] + variables.map(\.value) : []
+    }
+    let update = traced { for v in variables { v.value = v.value + 1 } }
+    let x = arange(300).asType(.float32)
+    (_, _) = (read(x), look(x))
+    update()
+    let wrong = Mutex<[String]>([])
+    concurrently(4) { thread in
+      for round in 0..<200 {
+        switch thread {
+        case 0: update()
+        case 1:
+          for v in variables { v.value = full([300], Float(round)) }
+        case 2:
+          let seen = look(x)
+          let isTorn = seen.isEmpty || seen[1...].contains { Set($0.asArray(Float.self)).count > 1 }
+          if isTorn { wrong.withLock { $0.append("look \(round)") } }
+        default:
+          if let difference = Bits(read(x)).difference(from: Bits(x)) {
+            wrong.withLock { $0.append("read \(round): \(difference)") }
+          }
+        }
+      }
+    }
+    #expect(wrong.withLock { $0 } == [])
+  }
+
   @Test func functionsThatShareStateInOppositeOrderDoNotWaitForEachOther() {
     let (a, b) = (Variable(zeros([64]), name: "a"), Variable(zeros([64]), name: "b"))
     let forth = traced {

@@ -34,10 +34,25 @@ package class TensorBody: @unchecked Sendable {
     self.autograd = autograd
   }
 
+  /// Whether there are elements to read: as `storage != nil`, without looking for another access under way.
+  @inlinable
+  package final var hasElements: Bool { pointer != TensorBody.nowhere }
+
   /// Fresh memory for a result, with arbitrary contents.
   package convenience init(allocating type: TensorType, autograd: AutogradMeta? = nil) {
     self.init(
       owning: Storage.allocate(byteCount: type.shape.elementCount &* type.dtype.size), type,
+      autograd: autograd)
+  }
+
+  /// Fresh memory for a result of a form that is known beforehand, with arbitrary contents.
+  package convenience init(
+    allocating form: UnsafePointer<TensorForm>, autograd: AutogradMeta? = nil
+  ) {
+    let storage = Storage.allocate(byteCount: form.pointee.byteCount)
+    self.init(
+      storage: storage, pointer: storage.base, dtype: form.pointee.dtype,
+      layout: form.pointee.layout, isContiguous: true, count: form.pointee.count,
       autograd: autograd)
   }
 
@@ -87,8 +102,25 @@ package class TensorBody: @unchecked Sendable {
     self.autograd = autograd
   }
 
-  private static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64)! }
+  /// The address of a tensor without elements.
+  @inlinable
+  package static var nowhere: UnsafeMutableRawPointer { UnsafeMutableRawPointer(bitPattern: 64)! }
 
   package final var type: TensorType { TensorType(dtype, layout.shape) }
   package final var view: TensorView { TensorView(pointer, dtype, layout) }
+}
+
+/// What there is to know of a result before it is computed: it only has to be copied.
+package struct TensorForm {
+  package let dtype: DType
+  package let byteCount: Int
+  package let count: Int
+  package let layout: Layout
+
+  package init(_ type: TensorType) {
+    dtype = type.dtype
+    byteCount = type.byteCount
+    count = type.shape.elementCount
+    layout = Layout(contiguous: type.shape)
+  }
 }

@@ -37,6 +37,11 @@ package enum ThreadContext {
   /// Whether traced functions run their closures as they are.
   package static var isTracingDisabled: Bool { has(Flags.noTracing) }
 
+  /// Whether traced functions replay: nobody records, nothing is put off, and tracing is not off.
+  package static var allowsReplays: Bool {
+    state.pointee.flags & (Flags.recording | Flags.deferred | Flags.noTracing) == 0
+  }
+
   /// Runs the body with traced functions running their closures as they are.
   package static func withoutTracing<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
     try with(Flags.noTracing, true, body)

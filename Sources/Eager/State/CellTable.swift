@@ -3,11 +3,16 @@
 // table holds the cells.
 
 import DuetRuntime
+import Synchronization
 
 /// The state cells that a compiled program reads and writes, with what it needs to know of each: one call asks
 /// all of them for addresses, and changes all of them, without counting references or allocating anything.
+///
+/// What a run has found out about a content holds for the next one if the content has the same number then:
+/// most cells are looked at no closer than that.
 package final class CellTable: @unchecked Sendable {
-  // Sendable: constant after init; contents are touched under the cells' locks.
+  // Sendable: constant after init but for what is known of contents, which is atomic or touched under the cells' locks;
+  // so are contents.
 
   /// A cell whose content the program depends on.
   package struct Read {
@@ -33,7 +38,7 @@ package final class CellTable: @unchecked Sendable {
   /// A cell that gets a new content.
   package struct Write {
     fileprivate let cell: Unmanaged<StateCell>
-    fileprivate let type: TensorType
+    fileprivate var form: TensorForm
     fileprivate let autograd: Unmanaged<AutogradMeta>?
     /// The program's output that the content is; -1: it comes from elsewhere.
     fileprivate let output: Int
@@ -45,16 +50,48 @@ package final class CellTable: @unchecked Sendable {
       replacesInPlace: Bool
     ) {
       self.cell = .passUnretained(cell)
-      self.type = type
+      form = TensorForm(type)
       self.autograd = autograd.map { .passUnretained($0) }
       self.output = output ?? -1
       self.replacesInPlace = replacesInPlace
     }
   }
 
-  private let onlyRead: UnsafeMutableBufferPointer<Read>
-  private let readAndWritten: UnsafeMutableBufferPointer<Read>
-  private let written: UnsafeMutableBufferPointer<Write>
+  /// A cell that is only read, and what is known of its content with that number. Written under the cell's lock; read
+  /// by whoever then pins just that content.
+  private struct Reading: ~Copyable {
+    let cell: Unmanaged<StateCell>
+    let input: Int
+    let number = Atomic<UInt64>(CellWord.noContent)
+    let address = Atomic<UInt>(0)
+    /// 0: the form alone matters.
+    let body = Atomic<UInt>(0)
+
+    init(_ read: Read) {
+      cell = read.cell
+      input = read.input
+    }
+  }
+
+  /// A cell that is written, and what is known of its content with that number. For the holder of the cell's lock.
+  private struct Writing {
+    let cell: Unmanaged<StateCell>
+    /// The program's input that the old content is; -1: none.
+    let input: Int
+    let output: Int
+    /// Where the cell is among those that are read, too; -1: it is none of them.
+    let read: Int
+    var number = CellWord.noContent
+    var address = UnsafeMutableRawPointer(bitPattern: 64)!
+    /// Whether the new content may be computed where this one is, if nobody but the cell has it.
+    var canStay = false
+  }
+
+  private let reads: UnsafeMutableBufferPointer<Read>
+  private let readings: UnsafeMutablePointer<Reading>
+  private let readsOfWritten: UnsafeMutableBufferPointer<Read>
+  private let writes: UnsafeMutableBufferPointer<Write>
+  private let writings: UnsafeMutableBufferPointer<Writing>
   private let owners: [AnyObject]
 
   /// - Parameters:
@@ -67,9 +104,19 @@ package final class CellTable: @unchecked Sendable {
       _ = buffer.initialize(from: array)
       return buffer
     }
-    self.onlyRead = copy(onlyRead)
-    self.readAndWritten = copy(readAndWritten)
-    self.written = copy(written)
+    reads = copy(onlyRead)
+    readings = .allocate(capacity: onlyRead.count)
+    for (i, read) in onlyRead.enumerated() { (readings + i).initialize(to: Reading(read)) }
+    readsOfWritten = copy(readAndWritten)
+    writes = copy(written)
+    writings = copy(
+      written.map { write in
+        let cell = write.cell.toOpaque()
+        let read = readAndWritten.firstIndex { $0.cell.toOpaque() == cell }
+        return Writing(
+          cell: write.cell, input: read.map { readAndWritten[$0].input } ?? -1,
+          output: write.output, read: read ?? -1)
+      })
     owners =
       onlyRead.map { $0.cell.takeUnretainedValue() as AnyObject }
       + written.map { $0.cell.takeUnretainedValue() }
@@ -77,22 +124,22 @@ package final class CellTable: @unchecked Sendable {
   }
 
   deinit {
-    onlyRead.deallocate()
-    readAndWritten.deallocate()
-    written.deallocate()
+    reads.deallocate()
+    readings.deinitialize(count: reads.count)
+    readings.deallocate()
+    readsOfWritten.deallocate()
+    writes.deallocate()
+    writings.deallocate()
   }
 
-  /// The number of cells that are read and not written.
-  package var onlyReadCount: Int { onlyRead.count }
-
   /// The cells that are written.
-  package var writtenCells: [StateCell] { written.map { $0.cell.takeUnretainedValue() } }
+  package var writtenCells: [StateCell] { writes.map { $0.cell.takeUnretainedValue() } }
 
   /// Evaluates contents that are pending.
   /// - Returns: Whether there were any.
   package func settle() -> Bool {
     var didSettle = false
-    for reads in [onlyRead, readAndWritten] {
+    for reads in [reads, readsOfWritten] {
       for read in reads where read.cell._withUnsafeGuaranteedRef({ $0.settle() }) {
         didSettle = true
       }
@@ -100,11 +147,9 @@ package final class CellTable: @unchecked Sendable {
     return didSettle
   }
 
-  // MARK: In the order of a run
-
   /// Whether all contents have the form that the program was made for.
   package func matches() -> Bool {
-    for reads in [onlyRead, readAndWritten] {
+    for reads in [reads, readsOfWritten] {
       for read in reads {
         let fits = read.cell._withUnsafeGuaranteedRef { cell in
           cell.lock()
@@ -117,192 +162,208 @@ package final class CellTable: @unchecked Sendable {
     return true
   }
 
+  // MARK: In the order of a run
+
   /// Puts the addresses of contents that are only read among a program's inputs.
   ///
-  /// These cells are locked for a moment each and before any other, so that programs cannot wait for each other
-  /// in a circle.
-  /// - Parameter held: Where to put, counted, what has to stay alive during the run; moves on.
+  /// These cells are pinned, or locked for a moment each, and before any other, so that programs cannot wait for
+  /// each other in a circle.
+  /// - Parameter held: What has to stay alive during the run.
   /// - Returns: Whether the contents have the form that the program was made for.
   package func readOthers(
     into inputs: UnsafeMutablePointer<UnsafeMutableRawPointer>, _ held: inout HeldBodies
   ) -> Bool {
-    for i in onlyRead.indices {
-      guard let body = Self.content(onlyRead.baseAddress! + i, &held) else { return false }
-      let input = onlyRead[i].input
-      if input >= 0 { inputs[input] = body.address }
-    }
-    return true
+    readOthers(&held, marking: 0) { input, address, _ in inputs[input] = address }
   }
 
-  /// As `readOthers(into:_:)`, for a program that also wants to know the tensors.
+  /// As `readOthers(into:_:)`, for a program that also gives the tensors away.
   package func readOthers(
     into values: UnsafeMutablePointer<HeldValue>, _ held: inout HeldBodies
   ) -> Bool {
-    for i in onlyRead.indices {
-      guard let value = Self.content(onlyRead.baseAddress! + i, &held) else { return false }
-      let input = onlyRead[i].input
-      if input >= 0 { values[input] = value }
+    readOthers(&held, marking: CellWord.shared) { values[$0] = HeldValue(address: $1, body: $2) }
+  }
+
+  @inline(__always)
+  private func readOthers(
+    _ held: inout HeldBodies, marking marks: UInt64,
+    _ place: (Int, UnsafeMutableRawPointer, Unmanaged<TensorBody>?) -> Void
+  ) -> Bool {
+    let readings = readings
+    for i in 0..<reads.count {
+      let reading = readings + i
+      let cell = reading.pointee.cell
+      let word = cell._withUnsafeGuaranteedRef { $0.currentWord }
+      let number = reading.pointee.number.load(ordering: .acquiring)
+      if word & CellWord.pinnable == number {
+        let body = UnsafeRawPointer(bitPattern: reading.pointee.body.load(ordering: .acquiring))
+        let address = reading.pointee.address.load(ordering: .acquiring)
+        guard let body else { continue }
+        if cell._withUnsafeGuaranteedRef({ $0.pin(word, marking: marks) }) {
+          // What was read before belongs to that number: nobody can have written what belongs to another one while
+          // the cell had this one.
+          held.notePin(cell, .fromOpaque(body), number: number)
+          place(
+            reading.pointee.input, UnsafeMutableRawPointer(bitPattern: address)!, .fromOpaque(body))
+          continue
+        }
+      }
+      guard let value = readClosely(i, &held, marks) else { return false }
+      if reading.pointee.input >= 0 { place(reading.pointee.input, value.address, value.body) }
     }
     return true
   }
 
-  /// The content of a cell, held; of no address where its form alone matters. Nil if it has another form.
-  @inline(__always)
-  private static func content(
-    _ read: UnsafePointer<Read>, _ held: inout HeldBodies
-  ) -> HeldValue? {
-    read.pointee.cell._withUnsafeGuaranteedRef { cell in
-      cell.lock()
+  /// The content of a cell that is only read, held; of no address where its form alone matters. Nil if it has another
+  /// form.
+  @inline(never)
+  private func readClosely(_ i: Int, _ held: inout HeldBodies, _ marks: UInt64) -> HeldValue? {
+    let read = reads.baseAddress! + i
+    let reading = readings + i
+    return read.pointee.cell._withUnsafeGuaranteedRef { cell in
+      let number = cell.lockAndLook() & CellWord.contents
       guard cell.matchesLocked(read) else {
         cell.unlock()
         return nil
       }
+      func know(_ body: Unmanaged<TensorBody>?, at address: UnsafeMutableRawPointer) {
+        reading.pointee.body.store(UInt(bitPattern: body?.toOpaque()), ordering: .releasing)
+        reading.pointee.address.store(UInt(bitPattern: address), ordering: .releasing)
+        reading.pointee.number.store(number, ordering: .releasing)
+      }
       guard read.pointee.input >= 0, let content = cell.unretainedContent else {
+        let nowhere = UnsafeMutableRawPointer(bitPattern: 64)!
+        know(nil, at: nowhere)
         cell.unlock()
-        return HeldValue(address: UnsafeMutableRawPointer(bitPattern: 64)!, body: nil)
+        return HeldValue(address: nowhere, body: nil)
       }
-      held.hold(content)
-      cell.unlock()
-      return HeldValue(
-        address: content._withUnsafeGuaranteedRef { $0.contiguousAddress(&held) }, body: content)
-    }
-  }
-
-  /// Locks the cells that are written.
-  package func lock() {
-    for i in written.indices { written[i].cell._withUnsafeGuaranteedRef { $0.lock() } }
-  }
-
-  package func unlock() {
-    for i in written.indices { written[i].cell._withUnsafeGuaranteedRef { $0.unlock() } }
-  }
-
-  /// Puts the addresses of the locked contents among a program's inputs.
-  /// - Returns: Whether the contents have the form that the program was made for.
-  package func readLocked(
-    into inputs: UnsafeMutablePointer<UnsafeMutableRawPointer>, _ held: inout HeldBodies
-  ) -> Bool {
-    for i in readAndWritten.indices {
-      let read = readAndWritten.baseAddress! + i
-      let fits = read.pointee.cell._withUnsafeGuaranteedRef { cell in
-        guard cell.matchesLocked(read) else { return false }
-        guard read.pointee.input >= 0, let content = cell.unretainedContent else { return true }
-        inputs[read.pointee.input] = content._withUnsafeGuaranteedRef {
-          $0.contiguousAddress(&held)
+      return content._withUnsafeGuaranteedRef { body in
+        if body.isContiguous, cell.currentWord & CellWord.manyPins == 0 {
+          know(content, at: body.pointer)
+          held.notePin(read.pointee.cell, content, number: number)
+          cell.pinAndUnlock(marking: marks)
+          return HeldValue(address: body.pointer, body: content)
         }
-        return true
+        held.hold(content)
+        cell.unlock(marking: CellWord.shared)
+        return HeldValue(address: body.contiguousAddress(&held), body: content)
       }
-      if !fits { return false }
     }
-    return true
   }
 
-  /// Puts the addresses of new contents among a program's outputs: the old content's where that may be
-  /// overwritten, fresh memory elsewhere.
-  /// - Parameter fresh: By output; nil where the memory is the old content's.
-  package func place(
+  /// Locks the cells that are written, and puts the addresses of their contents among a program's inputs, those of
+  /// their new contents among its outputs: the old content's where that may be overwritten, fresh memory elsewhere.
+  /// - Parameters:
+  ///   - fresh: By output; gets the fresh memory.
+  ///   - held: What has to stay alive during the run.
+  /// - Returns: How many cells get fresh memory; nil, and nothing is locked, if a content has another form than
+  ///   the program was made for.
+  package func lock(
+    inputs: UnsafeMutablePointer<UnsafeMutableRawPointer>,
     outputs: UnsafeMutablePointer<UnsafeMutableRawPointer>,
-    _ fresh: UnsafeMutablePointer<Unmanaged<TensorBody>?>
-  ) {
-    for i in written.indices {
-      let write = written.baseAddress! + i
-      let output = write.pointee.output
+    _ fresh: UnsafeMutablePointer<Unmanaged<TensorBody>?>, _ held: inout HeldBodies
+  ) -> Int? {
+    var freshCount = 0
+    for i in 0..<writings.count {
+      let writing = writings.baseAddress! + i
+      let word = writing.pointee.cell._withUnsafeGuaranteedRef { $0.lockAndLook() }
+      if word & CellWord.contents == writing.pointee.number {
+        let input = writing.pointee.input
+        if input >= 0 { inputs[input] = writing.pointee.address }
+        if writing.pointee.canStay && word & (CellWord.pins | CellWord.shared) == 0 {
+          outputs[writing.pointee.output] = writing.pointee.address
+          continue
+        }
+      } else if !lookClosely(i, inputs, &held) {
+        for j in 0...i { writings[j].cell._withUnsafeGuaranteedRef { $0.unlock() } }
+        return nil
+      }
+      let output = writing.pointee.output
       if output < 0 { continue }
-      let address: UnsafeMutableRawPointer? = write.pointee.cell._withUnsafeGuaranteedRef { cell in
-        guard write.pointee.replacesInPlace, cell.hasForm(of: write) else { return nil }
-        return cell.addressIfOwned
-      }
-      if let address {
-        outputs[output] = address
+      if writing.pointee.canStay,
+        writing.pointee.cell._withUnsafeGuaranteedRef({ $0.ownsContentAlone() })
+      {
+        outputs[output] = writing.pointee.address
       } else {
-        let body = TensorBody(
-          allocating: write.pointee.type, autograd: write.pointee.autograd?.takeUnretainedValue())
-        fresh[output] = .passRetained(body)
-        outputs[output] = body.pointer
+        let body = Unmanaged.passRetained(
+          TensorBody(
+            allocating: &writes.baseAddress![i].form,
+            autograd: writes[i].autograd?.takeUnretainedValue()))
+        fresh[output] = body
+        outputs[output] = body._withUnsafeGuaranteedRef { $0.pointer }
+        freshCount += 1
       }
+    }
+    return freshCount
+  }
+
+  /// Finds out about the content of a locked cell.
+  /// - Returns: Whether it has the form that the program was made for.
+  @inline(never)
+  private func lookClosely(
+    _ i: Int, _ inputs: UnsafeMutablePointer<UnsafeMutableRawPointer>, _ held: inout HeldBodies
+  ) -> Bool {
+    let writing = writings.baseAddress! + i
+    return writing.pointee.cell._withUnsafeGuaranteedRef { cell in
+      if writing.pointee.read >= 0,
+        !cell.matchesLocked(readsOfWritten.baseAddress! + writing.pointee.read)
+      {
+        return false
+      }
+      writing.pointee.number = cell.currentWord & CellWord.contents
+      writing.pointee.canStay = false
+      guard let content = cell.unretainedContent else { return true }
+      let input = writing.pointee.input
+      content._withUnsafeGuaranteedRef { body in
+        if input >= 0 { inputs[input] = body.contiguousAddress(&held) }
+        if body.isContiguous {
+          writing.pointee.address = body.pointer
+          writing.pointee.canStay =
+            writes[i].output >= 0 && writes[i].replacesInPlace
+            && body.hasForm(of: writes.baseAddress! + i)
+        } else {
+          // The next run needs a copy of its own.
+          writing.pointee.number = CellWord.noContent
+        }
+      }
+      return true
+    }
+  }
+
+  /// Ends what `lock` has begun.
+  package func unlock() {
+    for i in 0..<writings.count {
+      (writings.baseAddress! + i).pointee.cell._withUnsafeGuaranteedRef { $0.unlock() }
     }
   }
 
   /// Gives the locked cells their new contents, where those are in fresh memory, and forgets that memory.
   package func commit(_ fresh: UnsafeMutablePointer<Unmanaged<TensorBody>?>) {
-    for i in written.indices where written[i].output >= 0 {
-      let output = written[i].output
+    for i in 0..<writings.count where writings[i].output >= 0 {
+      let output = writings[i].output
       guard let body = fresh[output] else { continue }
       fresh[output] = nil
-      written[i].cell._withUnsafeGuaranteedRef {
-        $0.lockedContent = Tensor(body.takeRetainedValue())
+      writings[i].cell._withUnsafeGuaranteedRef { cell in
+        var content: Tensor? = Tensor(body.takeRetainedValue())
+        cell.exchangeLocked(&content, isShared: false)
       }
+      know(body, as: i)
     }
   }
-}
 
-/// What a running program knows of one of its values.
-package struct HeldValue {
-  package let address: UnsafeMutableRawPointer
-  /// The tensor, unless the value only exists within the call.
-  package let body: Unmanaged<TensorBody>?
-
-  @inline(__always)
-  package init(address: UnsafeMutableRawPointer, body: Unmanaged<TensorBody>?) {
-    self.address = address
-    self.body = body
-  }
-}
-
-/// Tensors that have to stay alive during a run, counted, in memory that is kept from run to run.
-package struct HeldBodies {
-  private var bodies: UnsafeMutablePointer<Unmanaged<TensorBody>>
-  private var count = 0
-  private var capacity = 64
-
-  package init() { bodies = .allocate(capacity: capacity) }
-
-  @inline(__always)
-  package mutating func hold(_ body: Unmanaged<TensorBody>) {
-    if count == capacity { grow() }
-    bodies[count] = body.retain()
-    count += 1
-  }
-
-  /// As `hold`, for one that is counted already.
-  @inline(__always)
-  package mutating func keep(_ body: consuming TensorBody) {
-    if count == capacity { grow() }
-    bodies[count] = .passRetained(body)
-    count += 1
-  }
-
-  @inline(never)
-  private mutating func grow() {
-    let more = UnsafeMutablePointer<Unmanaged<TensorBody>>.allocate(capacity: 2 * capacity)
-    more.moveInitialize(from: bodies, count: count)
-    bodies.deallocate()
-    (bodies, capacity) = (more, 2 * capacity)
-  }
-
-  /// Lets go of them.
-  @inline(__always)
-  package mutating func releaseAll() {
-    for i in 0..<count { bodies[i].release() }
-    count = 0
-  }
-
-  /// Ends the use of the memory. Nothing is held any more.
-  package func deallocate() { bodies.deallocate() }
-}
-
-extension TensorBody {
-  /// The address of the elements, one behind the other; of a copy if they do not lie so.
-  @inline(__always)
-  package func contiguousAddress(_ held: inout HeldBodies) -> UnsafeMutableRawPointer {
-    isContiguous ? pointer : copiedAddress(&held)
-  }
-
-  @inline(never)
-  private func copiedAddress(_ held: inout HeldBodies) -> UnsafeMutableRawPointer {
-    let copy = ThreadContext.withRecorder(nil) { noGrad { apply(.copy, Tensor(self)) } }
-    held.hold(.passUnretained(copy.body))
-    return copy.body.pointer
+  /// The next run need not look at what this one has made, if it has the form that the program asks for.
+  private func know(_ body: Unmanaged<TensorBody>, as i: Int) {
+    let writing = writings.baseAddress! + i
+    body._withUnsafeGuaranteedRef { body in
+      if writing.pointee.read >= 0,
+        !body.hasForm(of: readsOfWritten.baseAddress! + writing.pointee.read)
+      {
+        return
+      }
+      writing.pointee.number =
+        writing.pointee.cell._withUnsafeGuaranteedRef { $0.currentWord } & CellWord.contents
+      writing.pointee.address = body.pointer
+      writing.pointee.canStay = writes[i].replacesInPlace
+    }
   }
 }
 
@@ -311,22 +372,23 @@ extension StateCell {
   @inline(__always)
   fileprivate func matchesLocked(_ read: UnsafePointer<CellTable.Read>) -> Bool {
     guard let content = unretainedContent else { return !read.pointee.hasContent }
-    return content._withUnsafeGuaranteedRef { body in
-      read.pointee.hasContent && body.storage != nil && body.dtype == read.pointee.dtype
-        && body.layout.shape == read.pointee.shape
-        && (body.autograd != nil) == read.pointee.requiresGrad
-    }
+    return content._withUnsafeGuaranteedRef { $0.hasForm(of: read) }
+  }
+}
+
+extension TensorBody {
+  /// Whether a content has the form that a program was made for.
+  fileprivate func hasForm(of read: UnsafePointer<CellTable.Read>) -> Bool {
+    read.pointee.hasContent && storage != nil && dtype == read.pointee.dtype
+      && layout.shape == read.pointee.shape && (autograd != nil) == read.pointee.requiresGrad
   }
 
-  /// Whether the content of the locked cell has the type and the place in the autograd graph of what is written.
-  @inline(__always)
+  /// Whether a content has the type and the place in the autograd graph of what is written.
   fileprivate func hasForm(of write: UnsafePointer<CellTable.Write>) -> Bool {
-    guard let content = unretainedContent else { return false }
-    return content._withUnsafeGuaranteedRef { body in
-      guard body.dtype == write.pointee.type.dtype, body.layout.shape == write.pointee.type.shape
-      else { return false }
-      guard let own = body.autograd else { return write.pointee.autograd == nil }
-      return Unmanaged.passUnretained(own).toOpaque() == write.pointee.autograd?.toOpaque()
-    }
+    guard storage != nil, dtype == write.pointee.form.dtype,
+      layout.shape == write.pointee.form.layout.shape
+    else { return false }
+    let own = autograd.map { Unmanaged.passUnretained($0).toOpaque() }
+    return own == write.pointee.autograd?.toOpaque()
   }
 }

@@ -11,7 +11,8 @@ import Synchronization
 public final class StateCell: @unchecked Sendable {
   // Sendable: `content` and `label` are touched only by the holder of the lock.
 
-  private let isHeld = Atomic<Bool>(false)
+  /// The lock, who else uses the content, and its number: see `CellWord`.
+  private let word = Atomic<UInt64>(0)
   @exclusivity(unchecked) private var content: Tensor?
   private var label: String
   /// Cells in the order of their making: plans take several locks in this order.
@@ -84,7 +85,9 @@ public final class StateCell: @unchecked Sendable {
     {
       return
     }
-    withLock { swap(&value, &content) }
+    lock()
+    exchangeLocked(&value)
+    unlock()
     // The old content is released here, outside the lock.
   }
 
@@ -134,32 +137,60 @@ public final class StateCell: @unchecked Sendable {
   /// Puts another content in the place of a pending one, unless the cell has been written meanwhile.
   package func replace(_ pending: PendingBody, by value: Tensor?) {
     var value = value
-    withLock { if content?.body === pending { swap(&value, &content) } }
+    withLock { if content?.body === pending { exchangeLocked(&value) } }
   }
 
+  /// - Parameter body: May give the content away.
   @inline(__always)
   private func withLock<R>(_ body: () -> R) -> R {
     lock()
-    defer { unlock() }
+    defer { unlock(marking: CellWord.shared) }
     return body()
   }
 
-  /// Waits until nobody else uses the content.
+  // MARK: The lock
+
+  /// The word of this moment. Anything else of the cell may be another moment's.
   @inline(__always)
-  package func lock() {
-    if isHeld.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
-      return
+  var currentWord: UInt64 { word.load(ordering: .relaxed) }
+
+  /// Waits until nobody else uses the content, but for runs that only read it.
+  @inline(__always)
+  package func lock() { _ = lockAndLook() }
+
+  /// As `lock`.
+  /// - Returns: The word, of whose pins some may be gone by the time that it is looked at.
+  @inline(__always)
+  func lockAndLook() -> UInt64 {
+    let seen = word.load(ordering: .relaxed)
+    if seen & CellWord.lock == 0, change(seen, to: seen | CellWord.lock) {
+      return seen | CellWord.lock
     }
-    lockSlowly()
+    return lockSlowly()
+  }
+
+  /// - Parameter marks: Is put among the bits of the word.
+  @inline(__always)
+  func unlock(marking marks: UInt64) {
+    let seen = word.load(ordering: .relaxed)
+    if seen & CellWord.pins == 0 {
+      word.store((seen & ~CellWord.lock) | marks, ordering: .releasing)
+    } else {
+      changeLocked { ($0 & ~CellWord.lock) | marks }
+    }
   }
 
   @inline(__always)
-  package func unlock() { isHeld.store(false, ordering: .releasing) }
+  package func unlock() { unlock(marking: 0) }
 
   @inline(never)
-  private func lockSlowly() {
+  private func lockSlowly() -> UInt64 {
     var tries = 0
-    while !isHeld.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged {
+    while true {
+      let seen = word.load(ordering: .relaxed)
+      if seen & CellWord.lock == 0, change(seen, to: seen | CellWord.lock) {
+        return seen | CellWord.lock
+      }
       tries += 1
       if tries < 100 {
         duet_pause()
@@ -171,26 +202,124 @@ public final class StateCell: @unchecked Sendable {
     }
   }
 
-  /// The content, for the holder of the lock.
-  package var lockedContent: Tensor? {
-    @inline(__always) get { content }
-    @inline(__always) set { content = newValue }
+  /// Changes the word if it is what it was.
+  @inline(__always)
+  private func change(_ seen: UInt64, to new: UInt64) -> Bool {
+    word.compareExchange(
+      expected: seen, desired: new, successOrdering: .acquiring, failureOrdering: .relaxed
+    ).exchanged
   }
 
-  /// The address of the content if the cell is the only owner of a contiguous value with elements of its own, so that
-  /// it may be overwritten; nil otherwise. For the holder of the lock.
-  @inline(__always)
-  var addressIfOwned: UnsafeMutableRawPointer? {
-    guard content != nil, isKnownUniquelyReferenced(&content!.body) else { return nil }
-    return Unmanaged.passUnretained(content!.body)._withUnsafeGuaranteedRef { body in
-      guard body.isContiguous, body.storage != nil, isKnownUniquelyReferenced(&body.storage!),
-        body.storage!.isWritable
-      else { return nil }
-      return body.pointer
+  /// Changes the word of the locked cell while pins may go away.
+  @inline(never)
+  private func changeLocked(_ body: (UInt64) -> UInt64) {
+    var seen = word.load(ordering: .relaxed)
+    while true {
+      let (isDone, now) = word.compareExchange(
+        expected: seen, desired: body(seen), successOrdering: .acquiringAndReleasing,
+        failureOrdering: .acquiring)
+      if isDone { return }
+      seen = now
     }
   }
 
-  /// The content, uncounted. For the holder of the lock, as long as it is.
+  // MARK: Pins
+
+  /// Keeps the content alive that the cell had when its word was looked at, if nothing has changed since.
+  @inline(__always)
+  func pin(_ seen: UInt64, marking marks: UInt64) -> Bool {
+    change(seen, to: (seen &+ CellWord.onePin) | marks)
+  }
+
+  /// As `pin`, for the holder of the lock, which ends.
+  func pinAndUnlock(marking marks: UInt64) {
+    changeLocked { (($0 &+ CellWord.onePin) & ~CellWord.lock) | marks }
+  }
+
+  /// Lets go of a content that was pinned when it had that number.
+  @inline(__always)
+  func unpin(_ body: Unmanaged<TensorBody>, number: UInt64) {
+    var seen = word.load(ordering: .acquiring)
+    while seen & CellWord.contents == number {
+      let (isDone, now) = word.compareExchange(
+        expected: seen, desired: seen &- CellWord.onePin, successOrdering: .releasing,
+        failureOrdering: .acquiring)
+      if isDone { return }
+      seen = now
+    }
+    // Whoever has put another content in its place has counted a reference for this pin.
+    body.release()
+  }
+
+  // MARK: For the holder of the lock
+
+  /// The content.
+  package var lockedContent: Tensor? {
+    get {
+      changeLocked { $0 | CellWord.shared }
+      return content
+    }
+    set {
+      var value = newValue
+      exchangeLocked(&value)
+    }
+  }
+
+  /// Swaps the content for another one.
+  /// - Parameter isShared: Whether the other one may have another owner than the cell.
+  @inline(__always)
+  func exchangeLocked(_ value: inout Tensor?, isShared: Bool = true) {
+    swap(&value, &content)
+    // After this no run reads an old content that the caller may have to himself.
+    let seen = word.load(ordering: .acquiring)
+    let mark = isShared ? CellWord.shared : 0
+    if seen & CellWord.pins == 0 {
+      word.store(
+        ((seen & ~CellWord.shared) | mark) &+ CellWord.oneContent, ordering: .relaxed)
+    } else {
+      handOver(value, mark)
+    }
+  }
+
+  /// Gives each run that has the old content pinned a counted reference instead.
+  @inline(never)
+  private func handOver(_ old: Tensor?, _ mark: UInt64) {
+    var counted = 0
+    var seen = word.load(ordering: .relaxed)
+    while true {
+      let pins = Int((seen & CellWord.pins) / CellWord.onePin)
+      while counted < pins {
+        if let old { _ = Unmanaged.passRetained(old.body) }
+        counted += 1
+      }
+      let (isDone, now) = word.compareExchange(
+        expected: seen,
+        desired: ((seen & ~(CellWord.pins | CellWord.shared)) | mark) &+ CellWord.oneContent,
+        successOrdering: .acquiringAndReleasing, failureOrdering: .acquiring)
+      if isDone {
+        // Some runs have ended meanwhile.
+        if let old { for _ in pins..<counted { Unmanaged.passUnretained(old.body).release() } }
+        return
+      }
+      seen = now
+    }
+  }
+
+  /// Whether nobody but the cell has the content, a contiguous value with elements of its own, so that it may be
+  /// overwritten. It is then marked so.
+  func ownsContentAlone() -> Bool {
+    let seen = word.load(ordering: .acquiring)
+    guard seen & CellWord.pins == 0, content != nil, isKnownUniquelyReferenced(&content!.body)
+    else { return false }
+    let isAlone = Unmanaged.passUnretained(content!.body)._withUnsafeGuaranteedRef { body in
+      body.isContiguous && body.storage != nil && isKnownUniquelyReferenced(&body.storage!)
+        && body.storage!.isWritable
+    }
+    if isAlone { word.store(seen & ~CellWord.shared, ordering: .relaxed) }
+    return isAlone
+  }
+
+  /// The content, uncounted, as long as the lock is held.
   @inline(__always)
   package var unretainedContent: Unmanaged<TensorBody>? {
     content.map { .passUnretained($0.body) }

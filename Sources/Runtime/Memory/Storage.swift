@@ -54,16 +54,23 @@ public final class Storage: ManagedBuffer<Storage.Header, UInt64> {
   }
 
   /// The first byte.
-  package var base: UnsafeMutableRawPointer { header.base }
-  package var byteCount: Int { header.byteCount }
+  package var base: UnsafeMutableRawPointer {
+    // As `header.base`, without looking for another access under way: the header never changes.
+    withUnsafeMutablePointerToHeader { $0.pointee.base }
+  }
+  package var byteCount: Int { withUnsafeMutablePointerToHeader { $0.pointee.byteCount } }
   /// Whether the only owner may write to the memory.
-  package var isWritable: Bool { header.sizeClass != -2 }
+  package var isWritable: Bool {
+    withUnsafeMutablePointerToHeader { $0.pointee.sizeClass != -2 }
+  }
 
   deinit {
-    switch header.sizeClass {
-    case -1: Allocator.noteDead(header.byteCount)
-    case -2: break
-    default: Allocator.release(header.base, header.sizeClass)
+    withUnsafeMutablePointerToHeader { header in
+      switch header.pointee.sizeClass {
+      case -1: Allocator.noteDead(header.pointee.byteCount)
+      case -2: break
+      default: Allocator.release(header.pointee.base, header.pointee.sizeClass)
+      }
     }
   }
 }

@@ -114,33 +114,32 @@ final class SessionProgram: @unchecked Sendable {
     }
     let results = graph.outputs[..<fetchCount].map { TensorBody(allocating: graph.type(of: $0)) }
     for (j, result) in results.enumerated() { outputs[j] = result.pointer }
-    guard cells.readOthers(into: room, &held) else { return nil }
-    cells.lock()
+    guard cells.readOthers(into: room, &held),
+      cells.lock(inputs: room, outputs: outputs, fresh, &held) != nil
+    else { return nil }
     var failure: (error: OpError, inputs: [TensorBody])?
-    let fits = cells.readLocked(into: room, &held)
-    if fits {
-      cells.place(outputs: outputs, fresh)
-      do throws(OpError) {
-        try plan.run(inputs: room, outputs: outputs)
-        cells.commit(fresh)
-        for cell in cleared { cell.lockedContent = nil }
-      } catch {
-        failure = (error, inputs(feeds))
-      }
+    do throws(OpError) {
+      try plan.run(inputs: room, outputs: outputs)
+      cells.commit(fresh)
+      for cell in cleared { cell.lockedContent = nil }
+    } catch {
+      failure = (error, inputs(feeds))
     }
     cells.unlock()
     if let failure { throw graph.explained(failure.error, failure.inputs) }
     withExtendedLifetime(feeds) {}
-    return fits ? results.map { Tensor($0) } : nil
+    return results.map { Tensor($0) }
   }
 
-  /// The arguments of a run that has failed, while the cells are locked.
+  /// The arguments of a run that has failed, while the cells that it writes are locked.
   private func inputs(_ feeds: [Tensor]) -> [TensorBody] {
-    graph.arguments.map { argument in
+    let locked = Set(cells.writtenCells.map { ObjectIdentifier($0) })
+    return graph.arguments.map { argument in
       switch argument.source {
       case .tensor(let body): body
       case .feed(let number): feeds[number].body
-      case .cell(let cell): cell.lockedContent!.body
+      case .cell(let cell):
+        (locked.contains(ObjectIdentifier(cell)) ? cell.lockedContent : cell.current)!.body
       }
     }
   }
@@ -197,7 +196,7 @@ extension [StateUpdates.Use] {
 }
 
 extension StateCell {
-  private var current: Tensor? {
+  fileprivate var current: Tensor? {
     lock()
     defer { unlock() }
     return lockedContent

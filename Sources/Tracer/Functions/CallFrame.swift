@@ -14,26 +14,29 @@ final class CallFrame: @unchecked Sendable {
   /// What has to stay alive while the plan runs.
   @exclusivity(unchecked) var held = HeldBodies()
   @exclusivity(unchecked) var results: [Tensor] = []
+  /// The only result, counted, if it is none of a tree.
+  @exclusivity(unchecked) var result: Unmanaged<TensorBody>?
   /// Callbacks that wait for the end of the call.
   @exclusivity(unchecked) var effects: [(effect: HostEffect, tensors: [Tensor])] = []
   /// What the closure did when the replayed path was recorded, if that is kept.
   @exclusivity(unchecked) var transcript: Transcript?
-  /// Why the last attempt failed, if it did.
+  /// Why the last attempt failed, if it did, and which trace it was.
   @exclusivity(unchecked) var failure: OpError?
-  /// The results' form; a `FormBox` of the function's result type.
-  @exclusivity(unchecked) var form: AnyObject?
+  @exclusivity(unchecked) var failedTrace: Trace?
+  /// The results' form; a `FormBox` of the function's result type. The trace keeps it.
+  @exclusivity(unchecked) var form: Unmanaged<AnyObject>?
 
   /// The function's traces as they were when they had that version.
-  @exclusivity(unchecked) var traces: [Trace] = []
-  @exclusivity(unchecked) var version = -1
+  @exclusivity(unchecked) private(set) var traces: [Trace] = []
+  /// The same, to go through without counting references.
+  @exclusivity(unchecked)
+  private(set) var plainTraces = UnsafeMutableBufferPointer<Unmanaged<Trace>>.allocate(capacity: 0)
+  @exclusivity(unchecked) private(set) var version = -1
 
   /// The arguments' tensors in order.
-  var arguments: UnsafeMutablePointer<Unmanaged<TensorBody>> { argumentRoom.baseAddress! }
+  @exclusivity(unchecked) var arguments: UnsafePointer<Unmanaged<TensorBody>>
   @exclusivity(unchecked)
-  private var argumentRoom = UnsafeMutableBufferPointer<Unmanaged<TensorBody>>.allocate(
-    capacity: CallFrame.mostArguments)
-  /// The most arguments, each a tensor, that `note` takes.
-  static let mostArguments = 8
+  private var argumentRoom = UnsafeMutableBufferPointer<Unmanaged<TensorBody>>.allocate(capacity: 8)
 
   @exclusivity(unchecked)
   private var room = UnsafeMutableBufferPointer<UnsafeMutableRawPointer>.allocate(capacity: 16)
@@ -48,14 +51,26 @@ final class CallFrame: @unchecked Sendable {
   @exclusivity(unchecked) private var free = UnsafeMutableRawPointer(bitPattern: 64)!
   @exclusivity(unchecked) private var freeCount = 0
 
+  init() { arguments = UnsafePointer(argumentRoom.baseAddress!) }
+
   deinit {
     letGo()
     held.deallocate()
+    plainTraces.deallocate()
     room.deallocate()
     freshRoom.deallocate()
     argumentRoom.deallocate()
     known.deallocate()
     for chunk in chunks { chunk.deallocate() }
+  }
+
+  /// Takes the traces that the function has now. Nothing of those before is in use any more.
+  func use(_ traces: [Trace], version: Int) {
+    letGo()
+    self.traces = traces
+    self.version = version
+    plainTraces.deallocate()
+    plainTraces = .plain(traces.map { .passUnretained($0) })
   }
 
   /// Room for that many values. Earlier ones are forgotten.
@@ -130,12 +145,33 @@ final class CallFrame: @unchecked Sendable {
 
   /// Lets go of what was held for a run.
   @inline(__always)
-  private func letGo() {
+  func letGo() {
     held.releaseAll()
     for i in 0..<freshCount {
       if let body = freshRoom[i] { body.release() }
     }
     freshCount = 0
+    if let unused = result {
+      unused.release()
+      result = nil
+    }
+  }
+
+  /// Says that nothing is left of what was put among the new memory.
+  @inline(__always)
+  func forgetFresh() { freshCount = 0 }
+
+  /// The only result, for whoever keeps it.
+  @inline(__always)
+  func takeResult() -> Tensor? {
+    guard let body = result else { return nil }
+    result = nil
+    return Tensor(body.takeRetainedValue())
+  }
+
+  /// Puts the results among `results`, wherever the replay has left them.
+  func collectResults() {
+    if let result = takeResult() { results.append(result) }
   }
 
   /// Makes the callbacks that wait, in order.
@@ -143,15 +179,6 @@ final class CallFrame: @unchecked Sendable {
     let waiting = effects
     effects = []
     for (effect, tensors) in waiting { effect.run(tensors) }
-  }
-
-  /// Notes an argument that is a tensor.
-  @inline(__always)
-  func note<Argument>(_ argument: borrowing Argument, at index: Int) {
-    withUnsafePointer(to: argument) {
-      UnsafeMutableRawPointer(arguments + index)
-        .copyMemory(from: $0, byteCount: MemoryLayout<UnsafeRawPointer>.size)
-    }
   }
 
   /// Notes the tensors that the visitor has collected.
@@ -163,6 +190,7 @@ final class CallFrame: @unchecked Sendable {
     for i in visitor.tensors.indices {
       argumentRoom[i] = .passUnretained(visitor.tensors[i].body)
     }
+    arguments = UnsafePointer(argumentRoom.baseAddress!)
   }
 
   /// Room for that many addresses.
@@ -184,6 +212,7 @@ final class CallFrame: @unchecked Sendable {
     if !effects.isEmpty { effects = [] }
     if transcript != nil { transcript = nil }
     if failure != nil { failure = nil }
+    if failedTrace != nil { failedTrace = nil }
     form = nil
   }
 }

@@ -39,7 +39,7 @@ final class FunctionCore: @unchecked Sendable {
     verifies = options.verifies
   }
 
-  deinit { _ = takeSpare() }
+  deinit { takeSpare()?.release() }
 
   var traces: [Trace] { state.withLock { $0.traces } }
   var traceCount: Int { history.withLock { $0.recorded } }
@@ -47,47 +47,58 @@ final class FunctionCore: @unchecked Sendable {
   // MARK: Frames
 
   /// A frame for one call, with the traces of this moment.
-  func takeFrame() -> CallFrame {
-    let frame = takeSpare() ?? state.withLock { $0.frames.popLast() } ?? CallFrame()
-    refresh(frame)
+  func takeFrame() -> CallFrame { takePlainFrame().takeRetainedValue() }
+
+  /// As `takeFrame`: a counted reference.
+  @inline(__always)
+  private func takePlainFrame() -> Unmanaged<CallFrame> {
+    let frame = takeSpare() ?? takeFirstOfList()
+    if frame._withUnsafeGuaranteedRef({ $0.version }) != version.load(ordering: .acquiring) {
+      _ = frame._withUnsafeGuaranteedRef { refresh($0) }
+    }
     return frame
+  }
+
+  @inline(never)
+  private func takeFirstOfList() -> Unmanaged<CallFrame> {
+    .passRetained(state.withLock { $0.frames.popLast() } ?? CallFrame())
   }
 
   /// Gives the frame the traces of this moment.
   /// - Returns: Whether they are others.
-  @discardableResult
+  @inline(never) @discardableResult
   private func refresh(_ frame: CallFrame) -> Bool {
     if frame.version == version.load(ordering: .acquiring) { return false }
-    state.withLock { state in
-      frame.traces = state.traces
-      frame.version = version.load(ordering: .relaxed)
+    let (traces, version) = state.withLock { state in
+      (state.traces, self.version.load(ordering: .relaxed))
     }
+    frame.use(traces, version: version)
     return true
   }
 
   /// Ends the use of a frame.
   func giveBack(_ frame: CallFrame) {
     frame.clear()
-    giveBackUnused(frame)
+    giveBack(.passRetained(frame))
   }
 
-  /// Ends the use of a frame that holds nothing of the call.
+  /// Ends the use of a frame, counted, that holds nothing of the call.
   @inline(__always)
-  func giveBackUnused(_ frame: CallFrame) {
-    let kept = Unmanaged.passRetained(frame)
+  private func giveBack(_ frame: Unmanaged<CallFrame>) {
     let (isSpare, _) = spare.compareExchange(
-      expected: 0, desired: UInt(bitPattern: kept.toOpaque()), ordering: .releasing)
-    if !isSpare {
-      kept.release()
-      state.withLock { $0.frames.append(frame) }
-    }
+      expected: 0, desired: UInt(bitPattern: frame.toOpaque()), ordering: .releasing)
+    if !isSpare { putIntoList(frame) }
+  }
+
+  @inline(never)
+  private func putIntoList(_ frame: Unmanaged<CallFrame>) {
+    let frame = frame.takeRetainedValue()
+    state.withLock { $0.frames.append(frame) }
   }
 
   @inline(__always)
-  private func takeSpare() -> CallFrame? {
-    let address = spare.exchange(0, ordering: .acquiring)
-    guard let pointer = UnsafeRawPointer(bitPattern: address) else { return nil }
-    return Unmanaged<CallFrame>.fromOpaque(pointer).takeRetainedValue()
+  private func takeSpare() -> Unmanaged<CallFrame>? {
+    UnsafeRawPointer(bitPattern: spare.exchange(0, ordering: .acquiring)).map { .fromOpaque($0) }
   }
 
   // MARK: Calls
@@ -126,42 +137,74 @@ final class FunctionCore: @unchecked Sendable {
 
   /// How a call went all of whose arguments are tensors.
   enum DirectOutcome {
-    /// There is only this result, and the frame holds nothing.
-    case tensor(TensorBody)
     /// The results are in the frame.
     case replayed
-    /// Only the values told that it cannot be done; nothing has changed.
-    case failed(Trace, OpError)
-    /// The call has to go the long way.
+    /// Only the values told that it cannot be done, and the frame knows why; nothing has changed.
+    case failed
+    /// There is more to do than to replay.
     case unknown
   }
 
-  /// Replays the trace of a call whose arguments, noted in the frame, are tensors and can be taken as they are.
-  /// - Parameter givesTensor: Whether the result is one tensor and nothing else.
-  @inline(__always)
-  func attemptDirectly(
-    _ frame: CallFrame, argumentCount: Int, givesTensor: Bool
-  ) -> DirectOutcome {
-    var hasTried = false
-    for trace in frame.traces where trace.signature.matches(frame.arguments, argumentCount) {
-      do throws(OpError) {
-        if trace.isDirect && givesTensor {
-          if hasTried { frame.restart() }
-          let result = try trace.replayDirectly(frame, argumentCount: argumentCount)
-          count(trace)
-          return .tensor(result)
-        }
-        if trace.runsEagerly { return .unknown }
-        if trace.ownsGradients(of: frame.arguments) {
-          hasTried = true
-          if try trace.replay(frame) {
-            count(trace)
-            return .replayed
-          }
-        }
-      } catch {
-        return .failed(trace, error)
+  /// Replays the trace of a call whose arguments are tensors and whose result is one; nil if there is more to do.
+  func replayTensor(_ arguments: UnsafePointer<Unmanaged<TensorBody>>, count: Int) -> Tensor? {
+    guard ThreadContext.allowsReplays else { return nil }
+    let taken = takePlainFrame()
+    return taken._withUnsafeGuaranteedRef { frame in
+      frame.arguments = arguments
+      let outcome = attemptDirectly(frame, count: count)
+      var result = frame.takeResult()
+      if outcome != .replayed || !frame.effects.isEmpty || !frame.results.isEmpty {
+        result = finish(frame, outcome, result)
       }
+      frame.letGo()
+      giveBack(taken)
+      return result
+    }
+  }
+
+  /// The result of a call of which more is left to do than to take it.
+  @inline(never)
+  private func finish(
+    _ frame: CallFrame, _ outcome: DirectOutcome, _ result: Tensor?
+  ) -> Tensor? {
+    defer { frame.clear() }
+    switch outcome {
+    case .unknown: return nil
+    case .failed: return fail(frame.failure!)
+    case .replayed:
+      let result = result ?? frame.results[0]
+      frame.performEffects()
+      return result
+    }
+  }
+
+  /// Replays the trace of a call whose arguments, noted in the frame, are tensors and can be taken as they are.
+  @inline(__always)
+  func attemptDirectly(_ frame: CallFrame, count argumentCount: Int) -> DirectOutcome {
+    let isGradEnabled = ThreadContext.isGradEnabled
+    for i in 0..<frame.plainTraces.count {
+      let outcome = frame.plainTraces[i]._withUnsafeGuaranteedRef { trace -> DirectOutcome? in
+        guard
+          trace.tensorSignature.matches(
+            frame.arguments, argumentCount, isGradEnabled: isGradEnabled)
+        else { return nil }
+        if trace.runsEagerly { return .unknown }
+        guard trace.ownsGradients(of: frame.arguments) else { return nil }
+        do throws(OpError) {
+          if trace.isDirect {
+            try trace.replayDirectly(frame)
+          } else if try !trace.replay(frame) {
+            return nil
+          }
+          count(trace)
+          return .replayed
+        } catch {
+          frame.failure = error
+          frame.failedTrace = trace
+          return .failed
+        }
+      }
+      if let outcome { return outcome }
     }
     return .unknown
   }
@@ -185,6 +228,7 @@ final class FunctionCore: @unchecked Sendable {
       }
       do throws(OpError) {
         if try trace.replay(frame) {
+          frame.collectResults()
           count(trace)
           return .replayed
         }
@@ -207,6 +251,7 @@ final class FunctionCore: @unchecked Sendable {
   func profile(_ frame: CallFrame, runs: Int) throws(OpError) -> PlanProfile? {
     guard let trace = trace(for: frame.visitor), !trace.runsEagerly else { return nil }
     frame.noteCollected()
+    defer { frame.letGo() }
     return try trace.compiled.plan.profile(runs: runs) { times throws(OpError) in
       frame.restart()
       let isDone = try trace.replay(frame, times: times)

@@ -44,26 +44,6 @@ struct Signature: Hashable {
     }
   }
 
-  /// Whether a call with these arguments, each a tensor, has this signature and every argument's elements lie
-  /// one behind the other.
-  @inline(__always)
-  func matches(_ arguments: UnsafePointer<Unmanaged<TensorBody>>, _ count: Int) -> Bool {
-    guard leaves.count == count, structure.isEmpty, isGradEnabled == DuetEager.isGradEnabled else {
-      return false
-    }
-    return leaves.withUnsafeBufferPointer { leaves in
-      for i in leaves.indices {
-        let fits = arguments[i]._withUnsafeGuaranteedRef { body in
-          body.dtype == leaves[i].type.dtype && body.layout.shape == leaves[i].type.shape
-            && (body.autograd != nil) == leaves[i].requiresGrad && body.isContiguous
-            && body.storage != nil
-        }
-        if !fits { return false }
-      }
-      return true
-    }
-  }
-
   /// How this signature differs from another, in words; empty if it does not.
   func differences(from other: Signature, paths: [String]) -> [String] {
     var result: [String] = []

@@ -11,6 +11,7 @@ class Trace: @unchecked Sendable {
   // Sendable: constant once calls see it but for `callCount` and `lastUse`, which are atomic.
 
   let signature: Signature
+  let tensorSignature: TensorSignature
   let paths: [String]
   let reason: String
   /// The plan that calls replay; of nothing, if they replay several plans.
@@ -25,6 +26,7 @@ class Trace: @unchecked Sendable {
   let constantBytes: Int
   /// The result's form, which replays fill with their tensors; a `FormBox` of the function's result type.
   let form: AnyObject?
+  private let plainForm: Unmanaged<AnyObject>?
   let callCount = Atomic<Int>(0)
   /// When it was last used; compares with other traces of the function.
   let lastUse = Atomic<Int>(0)
@@ -55,8 +57,23 @@ class Trace: @unchecked Sendable {
     let source: Source
   }
 
+  /// An input that is an argument.
+  private struct ArgumentInput {
+    let input: Int
+    let argument: Int
+  }
+
+  /// An output that gets memory of its own.
+  private struct FreshOutput {
+    let output: Int
+    var form: TensorForm
+  }
+
+  private let plan: Plan
   private let inputCount: Int
-  private let argumentInputs: [(input: Int, argument: Int)]
+  private let outputCount: Int
+  private let argumentInputs: UnsafeMutableBufferPointer<ArgumentInput>
+  private let freshOutputs: UnsafeMutableBufferPointer<FreshOutput>
   /// Arguments whose own gradients the closure reads or writes, with where those lie.
   private let ownGradients: [(argument: Int, cell: StateCell)]
   private let cells: CellTable
@@ -71,9 +88,6 @@ class Trace: @unchecked Sendable {
   let cellUses: [CellUse]
   /// Constants large enough to be worth a word, and where they were captured.
   let largeConstants: [(type: TensorType, callSite: CallSite)]
-  private let outputTypes: [TensorType]
-  /// The outputs that get memory of their own.
-  private let freshOutputs: [Int]
 
   /// Compiles what a recorder has seen.
   /// - Parameters:
@@ -91,13 +105,12 @@ class Trace: @unchecked Sendable {
     givesUp: Bool = false
   ) throws(OpError) {
     self.form = form
+    plainForm = form.map { .passUnretained($0) }
     self.signature = signature
+    tensorSignature = TensorSignature(signature)
     self.paths = paths
     self.reason = reason
     inputCount = recorder.inputs.count
-    argumentInputs = recorder.inputs.enumerated().compactMap { i, source in
-      if case .argument(let index) = source { (i, index) } else { nil }
-    }
     constantCount = recorder.constantCount
     constantBytes = recorder.constantBytes
 
@@ -117,7 +130,7 @@ class Trace: @unchecked Sendable {
     effects = recorder.effects.map { effect in
       (effect.effect, effect.tensors.map { source($0, "callback") })
     }
-    freshOutputs = Array(outputs.indices)
+    let freshTypes = types
     transcript = recorder.keepsTranscript ? Transcript(recorder, results: results) : nil
     if self.results.count == 1, case .output(let j) = self.results[0] {
       onlyResult = j
@@ -136,8 +149,19 @@ class Trace: @unchecked Sendable {
     unoptimized = graph
     compiled = try compile(
       isCompiled ? graph : .empty, CompileOptions(mayShare: isCompiled ? sharing : []))
-    outputTypes = types
+    outputCount = types.count
     let plan = compiled.plan
+    self.plan = plan
+    argumentInputs = .plain(
+      recorder.inputs.enumerated().compactMap { i, source in
+        if case .argument(let index) = source {
+          ArgumentInput(input: i, argument: index)
+        } else {
+          nil
+        }
+      })
+    freshOutputs = .plain(
+      freshTypes.enumerated().map { FreshOutput(output: $0, form: TensorForm($1)) })
     let isWritten = Set(writes.map { ObjectIdentifier($0.use.cell) })
     func reads(written: Bool) -> [CellTable.Read] {
       recorder.cells.compactMap { use in
@@ -204,9 +228,13 @@ class Trace: @unchecked Sendable {
     isDirect =
       isCompiled && reasonOfProgram == nil && recorder.cells.isEmpty && effects.isEmpty
       && transcript == nil && onlyResult >= 0
-      && outputTypes.count == 1
+      && outputCount == 1
       && argumentInputs.count == inputCount && arguments.count == inputCount
-      && inputCount <= CallFrame.mostArguments
+  }
+
+  deinit {
+    argumentInputs.deallocate()
+    freshOutputs.deallocate()
   }
 
   /// The trace of a function that does nothing.
@@ -262,57 +290,67 @@ class Trace: @unchecked Sendable {
   func replay(
     _ frame: CallFrame, times: UnsafeMutablePointer<UInt64>? = nil
   ) throws(OpError) -> Bool {
-    let inputs = frame.addresses(inputCount + outputTypes.count + 1)
+    let inputs = frame.addresses(inputCount + outputCount + 1)
     let outputs = inputs + inputCount
-    guard cells.readOthers(into: inputs, &frame.held) else { return false }
-    cells.lock()
-    defer { cells.unlock() }
-    guard cells.readLocked(into: inputs, &frame.held) else { return false }
-    for i in argumentInputs.indices {
-      let (input, argument) = argumentInputs[i]
-      inputs[input] = frame.arguments[argument]._withUnsafeGuaranteedRef {
+    guard cells.readOthers(into: inputs, &frame.held) else {
+      frame.letGo()
+      return false
+    }
+    for i in 0..<argumentInputs.count {
+      let place = argumentInputs[i]
+      inputs[place.input] = frame.arguments[place.argument]._withUnsafeGuaranteedRef {
         $0.contiguousAddress(&frame.held)
       }
     }
-    let fresh = frame.fresh(outputTypes.count)
-    cells.place(outputs: outputs, fresh)
-    for j in freshOutputs {
-      let body = TensorBody(allocating: outputTypes[j])
-      outputs[j] = body.pointer
-      fresh[j] = .passRetained(body)
+    let fresh = frame.fresh(outputCount)
+    for i in 0..<freshOutputs.count {
+      let output = freshOutputs[i].output
+      let body = Unmanaged.passRetained(TensorBody(allocating: &freshOutputs[i].form))
+      outputs[output] = body._withUnsafeGuaranteedRef { $0.pointer }
+      fresh[output] = body
     }
+    guard let freshCells = cells.lock(inputs: inputs, outputs: outputs, fresh, &frame.held) else {
+      frame.letGo()
+      return false
+    }
+    defer { cells.unlock() }
 
-    try compiled.plan.run(inputs: inputs, outputs: outputs, times: times)
+    try plan.run(inputs: inputs, outputs: outputs, times: times)
 
-    frame.form = form
-    cells.commit(fresh)
-    for write in otherWrites { write.cell.lockedContent = tensor(write.source, fresh) }
-    if onlyResult >= 0 {
-      frame.results.append(Tensor(fresh[onlyResult]!.takeUnretainedValue()))
-    } else {
-      for source in results { frame.results.append(tensor(source, fresh)!) }
+    if freshCells > 0 { cells.commit(fresh) }
+    for i in otherWrites.indices {
+      otherWrites[i].cell.lockedContent = tensor(otherWrites[i].source, fresh)
     }
     if !effects.isEmpty {
       for (effect, sources) in effects {
         frame.effects.append((effect, sources.map { tensor($0, fresh)! }))
       }
     }
-    frame.transcript = transcript
+    frame.form = plainForm
+    if transcript != nil { frame.transcript = transcript }
+    if onlyResult >= 0 {
+      frame.result = fresh[onlyResult]
+      fresh[onlyResult] = nil
+      if freshOutputs.count == 1 { frame.forgetFresh() }
+    } else {
+      for source in results { frame.results.append(tensor(source, fresh)!) }
+    }
     return true
   }
 
-  /// Runs the plan of a direct trace with the arguments noted in the frame, which have the trace's signature.
+  /// Runs the plan of a direct trace with the arguments noted in the frame, which have the trace's signature, and
+  /// leaves the result there.
   /// - Throws: `OpError` for what only values tell.
   @inline(__always)
-  func replayDirectly(_ frame: CallFrame, argumentCount: Int) throws(OpError) -> TensorBody {
-    let inputs = frame.addresses(argumentCount + 1)
-    for i in 0..<argumentCount {
+  final func replayDirectly(_ frame: CallFrame) throws(OpError) {
+    let inputs = frame.addresses(inputCount + 1)
+    for i in 0..<inputCount {
       inputs[i] = frame.arguments[i]._withUnsafeGuaranteedRef { $0.pointer }
     }
-    let result = TensorBody(allocating: outputTypes[0])
-    inputs[argumentCount] = result.pointer
-    try compiled.plan.run(inputs: inputs, outputs: inputs + argumentCount)
-    return result
+    let result = Unmanaged.passRetained(TensorBody(allocating: &freshOutputs[0].form))
+    frame.result = result
+    inputs[inputCount] = result._withUnsafeGuaranteedRef { $0.pointer }
+    try plan.run(inputs: inputs, outputs: inputs + inputCount)
   }
 
   private func tensor(

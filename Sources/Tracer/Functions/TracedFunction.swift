@@ -26,8 +26,9 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
   let body: (repeat each Argument) throws(Failure) -> Result
   let form: ResultForm<Result>
   let core: FunctionCore
-  /// How many arguments there are, if all of them are tensors; -1 otherwise.
-  private let directArgumentCount: Int
+  /// Whether all arguments are tensors, and calls do nothing but replay.
+  @usableFromInline let takesTensors: Bool
+  private let argumentCount: Int
 
   init(
     _ options: TracingOptions, form: ResultForm<Result>,
@@ -36,45 +37,64 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     core = FunctionCore(options)
     self.form = form
     self.body = body
-    var count = options.verifies ? -1 : 0
+    var (count, tensorCount) = (0, 0)
     func look<Part>(at type: Part.Type) {
-      count = count >= 0 && type == Tensor.self ? count + 1 : -1
+      count += 1
+      if type == Tensor.self { tensorCount += 1 }
     }
     repeat look(at: (each Argument).self)
-    directArgumentCount = count <= CallFrame.mostArguments ? count : -1
+    argumentCount = count
+    takesTensors = tensorCount == count && !options.verifies
   }
 
   /// Replays the trace of these arguments' signature, or records the closure while it runs.
   /// - Throws: What the closure throws. No state has changed then.
-  @discardableResult
+  @discardableResult @inlinable
   public func callAsFunction(_ argument: repeat each Argument) throws(Failure) -> Result {
-    // Inside another recording, in deferred mode, and where tracing is off, the closure is simply run.
-    if ThreadContext.recorder != nil || ThreadContext.isDeferred || ThreadContext.isTracingDisabled
-    {
-      return try body(repeat each argument)
+    // Compiled where it is called, so that the types are known: a tuple of tensors is an array of references.
+    if takesTensors {
+      let arguments = (repeat each argument)
+      if Result.self == Tensor.self {
+        if let result = withUnsafePointer(to: arguments, { replayTensor(UnsafeRawPointer($0)) }) {
+          return unsafeBitCast(result, to: Result.self)
+        }
+      } else if let result = withUnsafePointer(to: arguments, { replayTree(UnsafeRawPointer($0)) })
+      {
+        return result
+      }
     }
+    return try callSlowly(repeat each argument)
+  }
+
+  /// The result, if it is a tensor, of a call whose arguments are tensors with references there; nil if there is more
+  /// to do than to replay.
+  @usableFromInline
+  func replayTensor(_ arguments: UnsafeRawPointer) -> Tensor? {
+    core.replayTensor(
+      arguments.assumingMemoryBound(to: Unmanaged<TensorBody>.self), count: argumentCount)
+  }
+
+  /// As `replayTensor`, for other results.
+  @usableFromInline
+  func replayTree(_ arguments: UnsafeRawPointer) -> Result? {
+    let arguments = arguments.assumingMemoryBound(to: Unmanaged<TensorBody>.self)
+    guard ThreadContext.allowsReplays else { return nil }
     let frame = core.takeFrame()
-    if directArgumentCount >= 0 {
-      var index = 0
-      for argument in repeat each argument {
-        frame.note(argument, at: index)
-        index += 1
-      }
-      let outcome = core.attemptDirectly(
-        frame, argumentCount: directArgumentCount, givesTensor: Result.self == Tensor.self)
-      switch outcome {
-      case .tensor(let result):
-        core.giveBackUnused(frame)
-        return unsafeBitCast(Tensor(result), to: Result.self)
-      case .replayed:
-        defer { core.giveBack(frame) }
-        return replayed(frame)
-      case .failed(let trace, let error):
-        core.giveBack(frame)
-        return failed(trace, error)
-      case .unknown: break
-      }
+    defer { core.giveBack(frame) }
+    frame.arguments = arguments
+    switch core.attemptDirectly(frame, count: argumentCount) {
+    case .replayed: return replayed(frame)
+    case .failed: return failed(frame.failedTrace!, frame.failure!)
+    case .unknown: return nil
     }
+  }
+
+  /// Any call.
+  @usableFromInline @inline(never)
+  func callSlowly(_ argument: repeat each Argument) throws(Failure) -> Result {
+    // Inside another recording, in deferred mode, and where tracing is off, the closure is simply run.
+    if !ThreadContext.allowsReplays { return try body(repeat each argument) }
+    let frame = core.takeFrame()
     defer { core.giveBack(frame) }
     Self.visit(&frame.visitor, repeat each argument)
     frame.visitor.evaluateWhatIsPending()
@@ -93,7 +113,8 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
 
   /// The results of a replay, whose callbacks are made.
   func replayed(_ frame: CallFrame) -> Result {
-    let result = result(frame.results, frame.form)
+    frame.collectResults()
+    let result = result(frame.results, frame.form?.takeUnretainedValue())
     if !frame.effects.isEmpty { frame.performEffects() }
     return result
   }

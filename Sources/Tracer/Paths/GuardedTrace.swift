@@ -108,7 +108,9 @@ final class GuardedTrace: Trace, @unchecked Sendable {
       frame.restart()
       switch try run(frame) {
       case .done: return true
-      case .unknown: return false
+      case .unknown:
+        frame.restart()
+        return false
       case .disturbed: continue
       }
     }
@@ -177,10 +179,12 @@ final class GuardedTrace: Trace, @unchecked Sendable {
     for i in segment.keptValues.indices {
       let kept = segment.keptValues[i]
       if kept.isForEnd {
-        let body = TensorBody(allocating: program.outputs[i].type)
-        values[kept.value] = HeldValue(address: body.pointer, body: .passUnretained(body))
-        outputs[i] = body.pointer
+        let body = Unmanaged.passRetained(
+          TensorBody(allocating: program.outputs.baseAddress! + i))
         frame.held.keep(body)
+        let address = body._withUnsafeGuaranteedRef { $0.pointer }
+        values[kept.value] = HeldValue(address: address, body: body)
+        outputs[i] = address
       } else {
         let address = frame.room(program.outputs[i].byteCount)
         values[kept.value] = HeldValue(address: address, body: nil)
@@ -206,7 +210,7 @@ final class GuardedTrace: Trace, @unchecked Sendable {
   ) -> Bool {
     if !end.plainWrites.isEmpty, !write(end, values) { return false }
     if end.onlyResult >= 0 {
-      frame.results.append(Self.tensor(values[end.onlyResult].body!, nil))
+      frame.result = .passRetained(Self.tensor(values[end.onlyResult].body!, nil).body)
     } else {
       for source in end.results { frame.results.append(Self.tensor(source, nil, values)!) }
     }
@@ -215,8 +219,8 @@ final class GuardedTrace: Trace, @unchecked Sendable {
         frame.effects.append((effect, sources.map { Self.tensor($0, nil, values)! }))
       }
     }
-    frame.transcript = end.transcript
-    frame.form = end.form
+    if end.transcript != nil { frame.transcript = end.transcript }
+    frame.form = end.plainForm
     return true
   }
 

@@ -44,6 +44,7 @@ final class PathEnd: @unchecked Sendable {
   let plainWrites: [PlainWrite]
   /// The results' form, which replays fill; a `FormBox` of the function's result type.
   let form: AnyObject?
+  let plainForm: Unmanaged<AnyObject>?
 
   init(_ recorder: GraphRecorder, _ inputValues: [Int], results: [Tensor], form: AnyObject?) {
     func source(_ tensor: Tensor) -> Source {
@@ -61,6 +62,7 @@ final class PathEnd: @unchecked Sendable {
     effects = recorder.effects.map { ($0.effect, $0.tensors.map(source)) }
     transcript = recorder.keepsTranscript ? Transcript(recorder, results: results) : nil
     self.form = form
+    plainForm = form.map { .passUnretained($0) }
     let uses = recorder.cells.filter(\.isChanged).sorted { $0.cell.sequence < $1.cell.sequence }
     writes = uses.map { use in
       Write(

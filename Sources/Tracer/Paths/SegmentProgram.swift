@@ -1,6 +1,7 @@
 // Unsafe: keeps plain data in raw memory, constant after init and freed with its owner.
 
 import DuetCompiler
+import DuetEager
 import DuetRuntime
 import Synchronization
 
@@ -11,24 +12,18 @@ final class SegmentProgram: Sendable {
   final class Compiled: @unchecked Sendable {
     // Sendable: constant after init.
 
-    /// A kept value's type.
-    struct Output {
-      let type: TensorType
-      let byteCount: Int
-    }
-
     private let owner: Plan?
     /// Nil if there is nothing to compute.
     let plan: Unmanaged<Plan>?
     let inputs: UnsafeMutableBufferPointer<Int>
     /// By kept value.
-    let outputs: UnsafeMutableBufferPointer<Output>
+    let outputs: UnsafeMutableBufferPointer<TensorForm>
 
     init(plan: Plan?, inputs: [Int], types: [TensorType]) {
       owner = plan
       self.plan = plan.map { .passUnretained($0) }
       self.inputs = .plain(inputs)
-      outputs = .plain(types.map { Output(type: $0, byteCount: $0.byteCount) })
+      outputs = .plain(types.map { TensorForm($0) })
     }
 
     deinit {
