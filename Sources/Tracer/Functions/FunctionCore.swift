@@ -12,15 +12,12 @@ final class FunctionCore: @unchecked Sendable {
     var traces: [Trace] = []
     /// What was lowered for unknown sizes, the latest first.
     var sized: [SizedFunction] = []
-    /// Frames that no call uses.
-    var frames: [CallFrame] = []
   }
 
   private let state = Mutex(State())
   /// Grows with every change of the traces, under the lock of the state.
   private let version = Atomic<Int>(0)
-  /// The address of one more frame that no call uses; 0: none. Spares most calls the lock.
-  private let spare = Atomic<UInt>(0)
+  private let frames = FramePool()
   private let recording = NSRecursiveLock()
   /// Counts changes of which trace is used.
   private let clock = Atomic<Int>(0)
@@ -39,8 +36,6 @@ final class FunctionCore: @unchecked Sendable {
     verifies = options.verifies
   }
 
-  deinit { takeSpare()?.release() }
-
   var traces: [Trace] { state.withLock { $0.traces } }
   var traceCount: Int { history.withLock { $0.recorded } }
 
@@ -51,17 +46,12 @@ final class FunctionCore: @unchecked Sendable {
 
   /// As `takeFrame`: a counted reference.
   @inline(__always)
-  private func takePlainFrame() -> Unmanaged<CallFrame> {
-    let frame = takeSpare() ?? takeFirstOfList()
-    if frame._withUnsafeGuaranteedRef({ $0.version }) != version.load(ordering: .acquiring) {
-      _ = frame._withUnsafeGuaranteedRef { refresh($0) }
+  func takePlainFrame() -> Unmanaged<CallFrame> {
+    let frame = frames.take()
+    frame._withUnsafeGuaranteedRef { frame in
+      if frame.version != version.load(ordering: .acquiring) { refresh(frame) }
     }
     return frame
-  }
-
-  @inline(never)
-  private func takeFirstOfList() -> Unmanaged<CallFrame> {
-    .passRetained(state.withLock { $0.frames.popLast() } ?? CallFrame())
   }
 
   /// Gives the frame the traces of this moment.
@@ -84,167 +74,22 @@ final class FunctionCore: @unchecked Sendable {
 
   /// Ends the use of a frame, counted, that holds nothing of the call.
   @inline(__always)
-  private func giveBack(_ frame: Unmanaged<CallFrame>) {
-    let (isSpare, _) = spare.compareExchange(
-      expected: 0, desired: UInt(bitPattern: frame.toOpaque()), ordering: .releasing)
-    if !isSpare { putIntoList(frame) }
-  }
-
-  @inline(never)
-  private func putIntoList(_ frame: Unmanaged<CallFrame>) {
-    let frame = frame.takeRetainedValue()
-    state.withLock { $0.frames.append(frame) }
-  }
-
-  @inline(__always)
-  private func takeSpare() -> Unmanaged<CallFrame>? {
-    UnsafeRawPointer(bitPattern: spare.exchange(0, ordering: .acquiring)).map { .fromOpaque($0) }
-  }
+  func giveBack(_ frame: Unmanaged<CallFrame>) { frames.giveBack(frame) }
 
   // MARK: Calls
 
   /// Counts a call that used a trace.
   @inline(__always)
-  private func count(_ trace: Trace) {
+  func count(_ trace: Trace) {
     trace.callCount.add(1, ordering: .relaxed)
     if lastUsed.load(ordering: .relaxed) != trace.identity { noteUse(of: trace) }
   }
 
   /// Only where another trace was used before: the next call with the same signature finds nothing to write.
   @inline(never)
-  private func noteUse(of trace: Trace) {
+  func noteUse(of trace: Trace) {
     lastUsed.store(trace.identity, ordering: .relaxed)
     trace.lastUse.store(clock.add(1, ordering: .relaxed).newValue, ordering: .relaxed)
-  }
-
-  /// What a call shall do.
-  enum Decision {
-    /// Take the results from the frame.
-    case replayed
-    /// Only the values told that it cannot be done; nothing has changed.
-    case failed(Trace, OpError)
-    case runEagerly
-    case record
-  }
-
-  /// The trace that a call with these arguments would use now.
-  func trace(for visitor: borrowing TensorVisitor) -> Trace? {
-    traces.first {
-      $0.signature.matches(visitor.tensors, visitor.structure)
-        && visitor.owns(gradientsOf: $0) && $0.matchesState()
-    }
-  }
-
-  /// How a call went all of whose arguments are tensors.
-  enum DirectOutcome {
-    /// The results are in the frame.
-    case replayed
-    /// Only the values told that it cannot be done, and the frame knows why; nothing has changed.
-    case failed
-    /// There is more to do than to replay.
-    case unknown
-  }
-
-  /// Replays the trace of a call whose arguments are tensors and whose result is one; nil if there is more to do.
-  func replayTensor(_ arguments: UnsafePointer<Unmanaged<TensorBody>>, count: Int) -> Tensor? {
-    guard ThreadContext.allowsReplays else { return nil }
-    let taken = takePlainFrame()
-    return taken._withUnsafeGuaranteedRef { frame in
-      frame.arguments = arguments
-      let outcome = attemptDirectly(frame, count: count)
-      var result = frame.takeResult()
-      if outcome != .replayed || !frame.effects.isEmpty || !frame.results.isEmpty {
-        result = finish(frame, outcome, result)
-      }
-      frame.letGo()
-      giveBack(taken)
-      return result
-    }
-  }
-
-  /// The result of a call of which more is left to do than to take it.
-  @inline(never)
-  private func finish(
-    _ frame: CallFrame, _ outcome: DirectOutcome, _ result: Tensor?
-  ) -> Tensor? {
-    defer { frame.clear() }
-    switch outcome {
-    case .unknown: return nil
-    case .failed: return fail(frame.failure!)
-    case .replayed:
-      let result = result ?? frame.results[0]
-      frame.performEffects()
-      return result
-    }
-  }
-
-  /// Replays the trace of a call whose arguments, noted in the frame, are tensors and can be taken as they are.
-  @inline(__always)
-  func attemptDirectly(_ frame: CallFrame, count argumentCount: Int) -> DirectOutcome {
-    let isGradEnabled = ThreadContext.isGradEnabled
-    for i in 0..<frame.plainTraces.count {
-      let outcome = frame.plainTraces[i]._withUnsafeGuaranteedRef { trace -> DirectOutcome? in
-        guard
-          trace.tensorSignature.matches(
-            frame.arguments, argumentCount, isGradEnabled: isGradEnabled)
-        else { return nil }
-        if trace.runsEagerly { return .unknown }
-        guard trace.ownsGradients(of: frame.arguments) else { return nil }
-        do throws(OpError) {
-          if trace.isDirect {
-            try trace.replayDirectly(frame)
-          } else if try !trace.replay(frame) {
-            return nil
-          }
-          count(trace)
-          return .replayed
-        } catch {
-          frame.failure = error
-          frame.failedTrace = trace
-          return .failed
-        }
-      }
-      if let outcome { return outcome }
-    }
-    return .unknown
-  }
-
-  /// Looks for a trace of this signature and replays it.
-  func attempt(_ frame: CallFrame) -> Decision {
-    frame.noteCollected()
-    var forOtherGradients = 0
-    for trace in frame.traces
-    where trace.signature.matches(frame.visitor.tensors, frame.visitor.structure) {
-      guard trace.ownsGradients(of: frame.arguments) else {
-        forOtherGradients += 1
-        continue
-      }
-      if trace.runsEagerly {
-        if trace.matchesState() {
-          count(trace)
-          return .runEagerly
-        }
-        continue
-      }
-      do throws(OpError) {
-        if try trace.replay(frame) {
-          frame.collectResults()
-          count(trace)
-          return .replayed
-        }
-      } catch {
-        return .failed(trace, error)
-      }
-    }
-    // State that deferred mode has left pending has no elements yet; with them, a trace may fit.
-    var hasSettled = false
-    for trace in frame.traces where trace.settleState() { hasSettled = true }
-    if hasSettled {
-      frame.restart()
-      return attempt(frame)
-    }
-    // A few leaves that come again deserve a trace each; a new leaf on every call does not.
-    return forOtherGradients < 8 ? .record : .runEagerly
   }
 
   /// Replays the trace of this signature and times its steps; nil if it cannot be replayed.
@@ -402,11 +247,11 @@ final class FunctionCore: @unchecked Sendable {
     history.withLock { $0.recorded += 1 }
     state.withLock { state in
       defer { version.add(1, ordering: .releasing) }
-      state.frames = []
       if let place = state.traces.firstIndex(where: { $0 === known }) {
         state.traces[place] = trace
       }
     }
+    frames.drop()
     if known.reasonToGiveUp == nil, let reason = trace.reasonToGiveUp {
       warn("a traced function is run eagerly from here on: \(reason)")
     }
@@ -457,7 +302,6 @@ final class FunctionCore: @unchecked Sendable {
     let dropped = state.withLock { state -> Bool in
       // The most recently made first.
       defer { version.add(1, ordering: .releasing) }
-      state.frames = []
       state.traces.insert(trace, at: 0)
       guard state.traces.count > maximumTraces else { return false }
       let oldest = state.traces.indices.dropFirst().min {
@@ -467,6 +311,7 @@ final class FunctionCore: @unchecked Sendable {
       if let oldest { state.traces.remove(at: oldest) }
       return true
     }
+    frames.drop()
     guard dropped, trace.lowered == nil else { return }
     let warn = history.withLock { history in
       defer { history.warned = true }
@@ -499,7 +344,7 @@ final class FunctionCore: @unchecked Sendable {
 
 extension TensorVisitor {
   /// Whether the collected tensors are those whose gradients the trace reads and writes.
-  fileprivate func owns(gradientsOf trace: Trace) -> Bool {
+  func owns(gradientsOf trace: Trace) -> Bool {
     let bodies = tensors.map { Unmanaged.passUnretained($0.body) }
     return bodies.withUnsafeBufferPointer { bodies in
       bodies.baseAddress.map { trace.ownsGradients(of: $0) } ?? true
