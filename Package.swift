@@ -31,10 +31,13 @@ let package = Package(
       path: "Tests/CompilerTests"),
     .testTarget(name: "EagerTests", dependencies: ["DuetEager"], path: "Tests/EagerTests"),
     .target(
-      name: "DuetTestSupport", dependencies: ["Duet", "DuetKernels", "DuetPrograms"],
+      name: "DuetTestSupport",
+      dependencies: ["Duet", "DuetKernels", "DuetPrograms", "DuetThreadSanitizer"],
       path: "Tests/Support"),
+    .target(name: "DuetThreadSanitizer", path: "Tests/ThreadSanitizer"),
     .testTarget(
-      name: "RuntimeTests", dependencies: ["Duet", "DuetKernels", "DuetTestSupport"],
+      name: "RuntimeTests",
+      dependencies: ["Duet", "DuetKernels", "DuetTestSupport", "DuetThreadSanitizer"],
       path: "Tests/RuntimeTests", exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "TracerTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/TracerTests"),

@@ -1,7 +1,6 @@
 import Duet
 import DuetTestSupport
 import Foundation
-import Synchronization
 import Testing
 
 /// What users of compiled functions complain about, and what happens here instead.
@@ -244,7 +243,7 @@ import Testing
   @Test func compiledFunctionsThatAreUnsafeAcrossThreads() async {
     for _ in 0..<10 {
       let count = Variable(Tensor(0), name: "count")
-      let runs = Mutex(0)
+      let runs = Lock(0)
       let f = traced { (x: Tensor) -> Tensor in
         runs.withLock { $0 += 1 }
         count.value = count.value + 1

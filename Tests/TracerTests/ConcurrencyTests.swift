@@ -24,7 +24,7 @@ import Testing
       (matmul(x, w).tanh() * 2 + x.sum(axis: 1, keepDims: true)).sum(axis: 0)
     }
     let w = ones([20, 30])
-    let wrong = Mutex<[String]>([])
+    let wrong = Lock<[String]>([])
     concurrently(4) { thread in
       for i in 0..<100 {
         let x = full([17, 20], Float(thread * 1000 + i) * 0.001)
@@ -65,7 +65,7 @@ import Testing
   }
 
   @Test func mistakesOnSeveralThreadsAtOnceNameTheirLines() {
-    let wrong = Mutex<[String]>([])
+    let wrong = Lock<[String]>([])
     concurrently(4) { thread in
       for i in 0..<20 {
         let f = traced { (x: Tensor) in (x.sum() .> 1).item() ? x : -x }

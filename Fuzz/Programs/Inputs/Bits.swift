@@ -20,6 +20,8 @@ public struct Bits: Sendable, Hashable, CustomStringConvertible {
     let layout = body.layout
     let size = body.dtype.size
     let count = layout.shape.elementCount
+    // Making an empty array this way writes to the one that all empty arrays share.
+    if count == 0 { return [] }
     return withExtendedLifetime(tensor) {
       [UInt64](unsafeUninitializedCapacity: count) { buffer, initialized in
         initialized = count

@@ -1,5 +1,4 @@
 import Duet
-import Synchronization
 
 /// What a program finds outside of its closure: constants, and if it is stateful, what it reads and writes.
 final class State: @unchecked Sendable {
@@ -17,7 +16,7 @@ final class State: @unchecked Sendable {
   let optimizer: any Optimizer
 
   /// What callbacks have seen, in their order.
-  private let seen = Mutex<[Bits]>([])
+  private let seen = Lock<[Bits]>([])
 
   func note(_ bits: Bits) { seen.withLock { $0.append(bits) } }
   var log: [Bits] { seen.withLock { $0 } }

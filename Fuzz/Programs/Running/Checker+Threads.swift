@@ -1,6 +1,5 @@
 import Duet
 import Foundation
-import Synchronization
 
 extension Checker {
   private static let threadCount = 4
@@ -12,7 +11,7 @@ extension Checker {
   ) -> Difference? {
     let state = State(program)
     let subject = Subject(program, state, .traced)
-    let found = Mutex<Difference?>(nil)
+    let found = Lock<Difference?>(nil)
     let hasLeaves = program.arguments.contains(where: \.requiresGrad)
     // Where the order of calls does not matter, every thread begins with another.
     let mayRotate = !program.isStateful && !hasLeaves && expected.allSatisfy { $0.error == nil }

@@ -1,5 +1,4 @@
 import DuetRuntime
-import Synchronization
 
 /// A branch or a loop with the graphs that it runs. Each graph takes what it needs as arguments: nothing in it
 /// refers to the graph around it.
@@ -47,7 +46,7 @@ public final class GraphRegion: Region, @unchecked Sendable {
   /// A branch: what is run where the predicate is true, and where it is not. A loop: the body, and the condition if
   /// there is one.
   public let graphs: [Graph]
-  private let compiled = AtomicLazyReference<Plan>()
+  private let compiled = LazyReference<Plan>()
 
   /// A branch between two graphs of the same arguments and outputs.
   public init(then: Graph, else otherwise: Graph) {
@@ -107,7 +106,7 @@ public final class GraphRegion: Region, @unchecked Sendable {
   /// A plan that takes the region's inputs and gives all of its results.
   /// - Throws: `OpError` if a constant part of a graph has no value: an index out of range.
   package func plan() throws(OpError) -> Plan {
-    if let plan = compiled.load() { return plan }
+    if let plan = compiled.unretained { return plan.takeUnretainedValue() }
     var builder = GraphBuilder()
     let inputs = inputTypes.map { builder.addInput($0, name: "") }
     let region = try builder.add(.region(self), inputs)
@@ -116,6 +115,7 @@ public final class GraphRegion: Region, @unchecked Sendable {
       outputs.append(try builder.add(.regionResult(index: i, type), [region]))
     }
     return compiled.storeIfNil(try compile(builder.finish(outputs: outputs)).plan)
+      .takeUnretainedValue()
   }
 
   /// The elements of constants in the graphs: how many arrays, and their bytes.

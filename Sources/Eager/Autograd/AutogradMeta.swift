@@ -6,24 +6,24 @@ package final class AutogradMeta: Sendable {
   /// The operation that gave the tensor; nil for a leaf. Changes only in the hands of the last owner.
   @exclusivity(unchecked) nonisolated(unsafe) package private(set) var function: GradientFunction?
   /// Where `backward` accumulates the gradient, if it is kept.
-  private let kept: Mutex<StateCell?>
+  private let kept: Lock<StateCell?>
 
   /// A leaf: a tensor whose gradient is asked for.
   package init(leafNamed label: String) {
     function = nil
-    kept = Mutex(StateCell(label: label, isGradient: true))
+    kept = Lock(StateCell(label: label, isGradient: true))
   }
 
   /// A leaf whose gradient can be asked for, but is not kept.
   package init() {
     function = nil
-    kept = Mutex(nil)
+    kept = Lock(nil)
   }
 
   /// The result of an operation.
   init(_ function: GradientFunction) {
     self.function = function
-    kept = Mutex(nil)
+    kept = Lock(nil)
   }
 
   /// Gives up the operation, once nobody else refers to this object.

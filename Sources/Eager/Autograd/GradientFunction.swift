@@ -9,7 +9,7 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   package let outputType: TensorType
   /// Where the operation was done, if `detectAnomaly` wants to know.
   let callSite: CallSite?
-  private let state: Mutex<State>
+  private let state: Lock<State>
 
   private struct Input {
     let type: TensorType
@@ -39,7 +39,7 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
     self.outputType = outputType
     callSite = ThreadContext.has(ThreadContext.Flags.anomaly) ? CallSite() : nil
     let needs = op.gradientNeeds.inputs
-    state = Mutex(
+    state = Lock(
       State(
         inputs: [Input](unsafeUninitializedCapacity: inputs.count) { buffer, count in
           for i in inputs.indices {
@@ -60,7 +60,7 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
     op = .region(region)
     outputType = Region.type
     callSite = ThreadContext.has(ThreadContext.Flags.anomaly) ? CallSite() : nil
-    state = Mutex(
+    state = Lock(
       State(
         inputs: inputs.map { Input(type: $0.type, edge: $0.edge, saved: nil) }, output: nil,
         region: gradient))

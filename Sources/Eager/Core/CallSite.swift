@@ -1,8 +1,8 @@
 import DuetKernels
 
 #if canImport(Runtime)
+  import DuetRuntime
   import Runtime
-  import Synchronization
 #endif
 
 /// A point in the program's run: the calls under way, whose source lines are looked up only when they are asked for.
@@ -52,7 +52,7 @@ package struct CallSite: Sendable {
       var locations: [[UInt]: SourceLocation?] = [:]
     }
 
-    private static let state = Mutex(State())
+    private static let state = Lock(State())
     private static let mostLocations = 4096
 
     /// The innermost line of these calls that is not the framework's own.

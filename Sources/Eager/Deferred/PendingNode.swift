@@ -41,7 +41,7 @@ package final class PendingNode: @unchecked Sendable {
     var operands: [Operand] = []
     var value: TensorBody?
   }
-  private let state: Mutex<State>
+  private let state: Lock<State>
   /// How many operations lie one behind the other.
   private let depth: Atomic<Int>
   /// How many tensors are this value.
@@ -70,7 +70,7 @@ package final class PendingNode: @unchecked Sendable {
     }
     self.feed = feed
     self.depth = Atomic(depth + 1)
-    state = Mutex(State(operands: operands))
+    state = Lock(State(operands: operands))
   }
 
   /// A value that a session's run is given.
@@ -83,7 +83,7 @@ package final class PendingNode: @unchecked Sendable {
     source = nil
     feed = nil
     depth = Atomic(0)
-    state = Mutex(State())
+    state = Lock(State())
   }
 
   /// A cell's content, which may be pending.
@@ -108,7 +108,7 @@ package final class PendingNode: @unchecked Sendable {
       feed = nil
       depth = Atomic(0)
     }
-    state = Mutex(State(operands: [operand]))
+    state = Lock(State(operands: [operand]))
   }
 
   deinit { Self.release(take()) }
@@ -199,7 +199,7 @@ package final class PendingBody: TensorBody, @unchecked Sendable {
   // Sendable: what changes is locked.
 
   package let node: PendingNode
-  private let known = Mutex<TensorBody?>(nil)
+  private let known = Lock<TensorBody?>(nil)
 
   package init(_ node: PendingNode, autograd: AutogradMeta?) {
     self.node = node
@@ -293,5 +293,5 @@ extension PendingNode {
   }
 
   /// Set by the module that compiles, before the first value is put off.
-  package static let evaluator = Mutex<Evaluator?>(nil)
+  package static let evaluator = Lock<Evaluator?>(nil)
 }

@@ -80,13 +80,13 @@ extension Tensor {
     let source = ThreadContext.withRecorder(nil) {
       noGrad { evaluated(for: "elements").asType(T.dtype).contiguous() }
     }
+    // Making an empty array from uninitialised memory writes to the one that all empty arrays share.
+    if source.size == 0 { return [] }
     return withExtendedLifetime(source) {
       Array(unsafeUninitializedCapacity: source.size) { buffer, count in
         count = source.size
-        if count > 0 {
-          UnsafeMutableRawPointer(buffer.baseAddress!).copyMemory(
-            from: source.body.pointer, byteCount: count * MemoryLayout<T>.stride)
-        }
+        UnsafeMutableRawPointer(buffer.baseAddress!).copyMemory(
+          from: source.body.pointer, byteCount: count * MemoryLayout<T>.stride)
       }
     }
   }

@@ -1,5 +1,4 @@
 import DuetRuntime
-import Synchronization
 
 /// A source of random numbers: the counter-based generator Philox4x32-10 (Salmon and others,
 /// "Parallel random numbers: as easy as 1, 2, 3", 2011).
@@ -10,7 +9,7 @@ public final class Generator: Sendable {
   /// `int64[2]`: seed and counter.
   package let state: StateCell
   // One draw at a time, so that no two threads get the same numbers.
-  private let drawing = Mutex(())
+  private let drawing = Lock(())
 
   /// The generator that is used where none is named. Starts with the seed 0.
   public static let global = Generator(seed: 0)

@@ -12,6 +12,7 @@
 #include "duet_random.h"
 #include "duet_reduction.h"
 #include "duet_types.h"
+#include "duet_wait.h"
 #include "duet_window.h"
 
 // Room for the argument block of any kernel.

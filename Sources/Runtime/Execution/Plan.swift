@@ -45,7 +45,7 @@ public final class Plan: @unchecked Sendable {
   private let outputPatches: UnsafeMutableBufferPointer<duet_patch>
   private let profiler: PlanProfiler?
   /// The address of the first instance that no call uses; 0: none.
-  private let idle = Mutex<UInt>(0)
+  private let idle = Lock<UInt>(0)
   /// The address of one more such instance; 0: none. Spares most calls the lock.
   private let spare = Atomic<UInt>(0)
 

@@ -2,13 +2,12 @@
 
 import DuetKernels
 import Foundation
-import Synchronization
 
 /// Prints a plan's profile without a change of the program: with `DUET_PROFILE=n` in the environment every plan
 /// times its first n runs, after two to warm up, and writes its profile to the standard error.
 final class PlanProfiler: Sendable {
   private let stepCount: Int
-  private let collected = Mutex<(runs: Int, times: [UInt64])>((-2, []))
+  private let collected = Lock<(runs: Int, times: [UInt64])>((-2, []))
 
   /// How many runs are timed; 0: none.
   private static let runs = Int(ProcessInfo.processInfo.environment["DUET_PROFILE"] ?? "") ?? 0

@@ -74,7 +74,7 @@ public enum Allocator {
   final class SizeClass: Sendable {
     let byteCount: Int
     /// The address of the first free block; 0: none.
-    let lock = Mutex<UInt>(0)
+    let lock = Lock<UInt>(0)
     init(_ byteCount: Int) { self.byteCount = byteCount }
 
     /// The address of a free block; 0 where there is none.

@@ -1,7 +1,6 @@
 // Unsafe: cuts raw memory into blocks. A slab goes back to the system only when all that was cut from it is free.
 
 import Foundation
-import Synchronization
 
 /// Huge pages that blocks smaller than one are cut from.
 ///
@@ -19,7 +18,7 @@ enum Slabs {
     var cut: [UInt: Int] = [:]
   }
 
-  private static let state = Mutex(State())
+  private static let state = Lock(State())
 
   /// A block cut from a slab.
   /// - Parameter leftOver: Takes what is too small for the block at the end of a slab, before a new one is begun, and

@@ -1,7 +1,6 @@
 import DuetCompiler
 import DuetEager
 import DuetRuntime
-import Synchronization
 
 /// The programs that pending values were computed with, by structure: all threads and sessions share them.
 package final class PendingPrograms: Sendable {
@@ -31,7 +30,7 @@ package final class PendingPrograms: Sendable {
     var uses = 0
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
   /// The most programs that are kept; the one that was not used for longest goes first.
   private static let limit = 256
 

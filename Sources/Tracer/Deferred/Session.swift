@@ -1,7 +1,6 @@
 import DuetCompiler
 import DuetEager
 import DuetRuntime
-import Synchronization
 
 /// Runs graphs that deferred mode has built: fetches values, feeds others, and makes state changes.
 ///
@@ -24,7 +23,7 @@ public final class Session: Sendable {
     var uses = 0
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
   /// The most programs that are kept; the one that was not used for longest goes first.
   private static let limit = 64
 

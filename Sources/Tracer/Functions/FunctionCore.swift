@@ -14,7 +14,7 @@ final class FunctionCore: @unchecked Sendable {
     var sized: [SizedFunction] = []
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
   /// Grows with every change of the traces, under the lock of the state.
   private let version = Atomic<Int>(0)
   private let frames = FramePool()
@@ -23,7 +23,7 @@ final class FunctionCore: @unchecked Sendable {
   private let clock = Atomic<Int>(0)
   /// The identity of the trace that was used last; 0: none.
   private let lastUsed = Atomic<UInt>(0)
-  private let history = Mutex<(recorded: Int, warned: Bool)>((0, false))
+  private let history = Lock<(recorded: Int, warned: Bool)>((0, false))
   /// How many recordings in turn have made variables that live on; for the holder of `recording`.
   private var recordingsWithNewState = 0
   let maximumTraces: Int

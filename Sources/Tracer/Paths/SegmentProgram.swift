@@ -3,7 +3,6 @@
 import DuetCompiler
 import DuetEager
 import DuetRuntime
-import Synchronization
 
 /// What a segment computes, compiled when it is first run.
 final class SegmentProgram: Sendable {
@@ -37,9 +36,7 @@ final class SegmentProgram: Sendable {
   private let kept: [Int]
   /// What has to be done for the sake of its errors.
   private let checks: [Int]
-  private let known = AtomicLazyReference<Compiled>()
-  /// The address of what is known; 0: nothing yet.
-  private let address = Atomic<UInt>(0)
+  private let known = LazyReference<Compiled>()
 
   init(nodes: [Graph.Node], range: Range<Int>, kept: [Int], checks: [Int]) {
     self.nodes = nodes
@@ -52,12 +49,8 @@ final class SegmentProgram: Sendable {
   /// - Throws: `OpError` if a constant part of the graph has no value: an index out of range.
   @inline(__always)
   func compiled() throws(OpError) -> Unmanaged<Compiled> {
-    if let known = UnsafeRawPointer(bitPattern: address.load(ordering: .acquiring)) {
-      return .fromOpaque(known)
-    }
-    let made = Unmanaged.passUnretained(known.storeIfNil(try compiledAnew()))
-    address.store(UInt(bitPattern: made.toOpaque()), ordering: .releasing)
-    return made
+    if let known = known.unretained { return known }
+    return known.storeIfNil(try compiledAnew())
   }
 
   private func compiledAnew() throws(OpError) -> Compiled {
