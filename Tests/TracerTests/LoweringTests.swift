@@ -78,4 +78,10 @@ import Testing
     #expect(printed.contains("shape: [2, 2]"))
     #expect(printed.contains("float32"))
   }
+
+  @Test func manyRepetitionsAreOneStep() {
+    let f = traced { (x: Tensor) in x.tiled([50_000]) * 2 }
+    expectSame(f(Tensor([1.0, 2.0])), Tensor([2.0, 4.0]).tiled([50_000]))
+    #expect(f.plan(for: Tensor([1.0, 2.0])).stepCount <= 2)
+  }
 }

@@ -72,6 +72,7 @@ struct PlanEncoder {
       }
     }
     let labels = labels
+    let key = LoopKey(op, step.inputs.map(\.dtype))
     for (kernel, block) in collector.calls where !Self.isInPlace(op, block) {
       var pointers: [(offset: Int, place: PlanPlace)] = []
       for i in 0..<Int(DUET_MAX_OPERANDS) {
@@ -79,7 +80,7 @@ struct PlanEncoder {
         if bits != 0 { pointers.append((i * 8, place(bits))) }
       }
       var loops: [(offset: Int, key: LoopKey)] = []
-      if let key = LoopKey(op, step.inputs.map(\.dtype)) {
+      if let key {
         loops.append((MemoryLayout<duet_elementwise_call>.offset(of: \.loop)!, key))
       }
       builder.steps.append(

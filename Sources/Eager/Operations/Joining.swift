@@ -100,6 +100,15 @@ extension Tensor {
   /// The whole tensor `count` times along an axis.
   private func repeatedBlock(_ count: Int, _ axis: Int) -> Tensor {
     if count == 0 { return part(along: axis, 0, 0) }
+    // Copies along a new axis before this one, which then join.
+    let shape = body.layout.shape
+    if shape.rank < Shape.maximumRank {
+      let wide = apply(.reshape(shape.inserting(1, at: axis)), self)
+      let copies = apply(.broadcast(shape.inserting(count, at: axis)), wide)
+      var target = shape
+      target[axis] *= count
+      return apply(.reshape(target), copies)
+    }
     return concatenated(Array(repeating: self, count: count), axis: axis)
   }
 
