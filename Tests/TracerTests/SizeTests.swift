@@ -60,6 +60,25 @@ import Testing
     }
   }
 
+  @Test func branchesAndLoopsTakeAnyNumberOfRows() throws {
+    let random = Generator(seed: 3)
+    try expectSameForEverySize { x in
+      random.seed(4)
+      let (state, rows) = scan(zeros([12]), over: x) { s, row in
+        (s + row, cond(row.sum() .> 0, then: { s }, else: { row * 2 }))
+      }
+      let (_, y) = whileLoop(
+        (Tensor(0), x), maximumLength: 5, while: { i, _ in i .< 3 },
+        do: { i, y in
+          let noise = Random.normal(y.shape, generator: random)
+          let moved = y * 2 + y.mean(axis: 0)
+          return (i + 1, moved + noise / Double(y.size))
+        })
+      let slope = grad { (x: Tensor) in scan(x[0], over: x) { s, row in (s * row, s) }.0.sum() }
+      return [state, rows, y, slope(x)]
+    }
+  }
+
   /// A model with a batch norm and random numbers, trained on batches of any size.
   private struct Trial {
     let random = Generator(seed: 7)

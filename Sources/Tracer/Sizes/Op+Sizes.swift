@@ -3,7 +3,7 @@ import DuetRuntime
 extension Op {
   /// The operation with other whole numbers in the places that depend on the sizes of what a program works on.
   ///
-  /// Of what is not named here no attribute depends on a size: where one does, two recordings differ.
+  /// Regions are not looked into. Of what else is not named here no attribute depends on a size: where one does, two recordings differ.
   func mappingSizes(_ map: (Int) -> Int) -> Op {
     func mapped(_ shape: Shape) -> Shape { Shape(shape.map(map)) }
     func mapped(_ slice: Slice) -> Slice {
@@ -29,6 +29,7 @@ extension Op {
     case .random(.integer(let low, let high), let type):
       return .random(.integer(low: map(low), high: map(high)), mapped(type))
     case .random(let distribution, let type): return .random(distribution, mapped(type))
+    case .regionResult(let index, let type): return .regionResult(index: index, mapped(type))
     default: return self
     }
   }

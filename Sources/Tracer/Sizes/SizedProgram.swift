@@ -7,14 +7,10 @@ import DuetRuntime
 struct SizedProgram: @unchecked Sendable {
   // Sendable: constant after init; the form is a value that nobody changes.
 
-  private enum Node {
+  /// What an input of the recording stands for.
+  private enum Input {
     case argument(Int)
     case cell(StateCell)
-    case constant(Tensor)
-    case number(NumberFormula, TensorType)
-    case operation(Op, [SizeFormula], NumberFormula?, [Int])
-    /// The state after the draw that another node makes.
-    case advance(draw: Int, [Int])
   }
 
   private enum Source {
@@ -33,7 +29,8 @@ struct SizedProgram: @unchecked Sendable {
     let autograd: AutogradMeta?
   }
 
-  private let nodes: [Node]
+  private let nodes: [SizedNode]
+  private let inputs: [Input]
   private let uses: [Use]
   private let results: [(source: Source, isOpen: Bool)]
   private let effects: [(effect: HostEffect, sources: [Source])]
@@ -50,64 +47,23 @@ struct SizedProgram: @unchecked Sendable {
     for probe in probes.dropFirst() {
       try Self.compare(first, probe)
     }
-    var counts: Set<SizeFormula>?
-    func number(_ elements: [Element], _ dtype: DType, _ node: Int) throws(SizeDependence)
-      -> NumberFormula
-    {
-      if counts == nil { counts = Self.counts(probes) }
-      guard let formula = NumberFormula(elements, dtype, at: points, counts: counts!) else {
-        throw SizeDependence(node, "a number depends on it in a way that cannot be followed")
-      }
-      return formula
-    }
-    var nodes: [Node] = []
-    for (i, node) in first.nodes.enumerated() {
-      switch node.kind {
-      case .input(let index, _):
-        switch first.recorder.inputs[index] {
-        case .argument(let argument): nodes.append(.argument(argument))
-        case .cell(let cell): nodes.append(.cell(cell))
-        }
-      case .constant(let array):
-        let arrays = probes.map { $0.nodes[i].constant! }
-        let bytes = Tensor(array).bytes
-        if arrays.allSatisfy({ $0.type == array.type && Tensor($0).bytes == bytes }) {
-          nodes.append(.constant(Tensor(array)))
-        } else if array.type.shape.elementCount == 1, arrays.allSatisfy({ $0.type == array.type }) {
-          let formula = try number(arrays.map { $0.elements[0] }, array.type.dtype, i)
-          nodes.append(.number(formula, array.type))
-        } else {
-          throw SizeDependence(i, "a tensor from outside depends on it")
-        }
-      case .operation(let op, let operands):
-        let operands = operands.map(\.index)
-        if case .advanceRandom = op {
-          guard let draw = Self.draw(before: i, in: probes) else {
-            throw SizeDependence(i, "how many random numbers are drawn cannot be followed")
-          }
-          nodes.append(.advance(draw: draw, operands))
-          continue
-        }
-        let all = probes.map { $0.nodes[i].operation! }
-        let sizes = all.map(\.sizes)
-        var formulas: [SizeFormula] = []
-        for place in sizes[0].indices {
-          guard let formula = SizeFormula(sizes.map { $0[place] }, at: points) else {
-            throw SizeDependence(i, "\(op.name) depends on it in a way that cannot be followed")
-          }
-          formulas.append(formula)
-        }
-        var element: NumberFormula?
-        let elements = all.compactMap {
-          if case .fill(_, let element) = $0 { element } else { nil }
-        }
-        if let same = elements.first, !elements.allSatisfy({ $0 == same }) {
-          element = try number(elements, node.type.dtype, i)
-        }
-        nodes.append(.operation(op, formulas, element, operands))
+    let recordings = probes.map(\.nodes)
+    let follower = SizeFollower(recordings, at: points)
+    var nodes: [SizedNode] = []
+    for i in first.nodes.indices {
+      do throws(SizeFollower.Objection) {
+        nodes.append(try follower.node(i, in: recordings))
+      } catch {
+        throw SizeDependence(i, error.what)
       }
     }
     self.nodes = nodes
+    inputs = first.recorder.inputs.map { input in
+      switch input {
+      case .argument(let place): .argument(place)
+      case .cell(let cell): .cell(cell)
+      }
+    }
 
     func source(_ tensor: Tensor) -> Source {
       first.recorder.knownValue(of: tensor).map { .node($0.index) } ?? .constant(tensor)
@@ -124,50 +80,7 @@ struct SizedProgram: @unchecked Sendable {
     effects = first.recorder.effects.map { ($0.effect, $0.tensors.map(source)) }
     wentOutside = first.recorder.wentOutside
     form = first.form
-    var known: Set<Int> = []
-    for (i, node) in first.nodes.enumerated() {
-      for (axis, size) in node.type.shape.enumerated()
-      where probes.allSatisfy({ $0.nodes[i].type.shape[axis] == size }) { known.insert(size) }
-    }
-    knownSizes = known
-  }
-
-  /// The numbers of elements, and of parts along an axis, of all that the program computes.
-  private static func counts(_ probes: [SizeProbe]) -> Set<SizeFormula> {
-    let points = probes.map(\.sizes)
-    var seen: Set<[Int]> = []
-    var result: Set<SizeFormula> = []
-    func add(_ values: [Int]) {
-      if seen.insert(values).inserted, let formula = SizeFormula(values, at: points) {
-        result.insert(formula)
-      }
-    }
-    for i in probes[0].nodes.indices {
-      let shapes = probes.map { $0.nodes[i].type.shape }
-      add(shapes.map(\.elementCount))
-      for axis in 0..<shapes[0].rank {
-        add(shapes.map { $0[axis] })
-        add(shapes.map { $0.elementCount / max($0[axis], 1) })
-      }
-    }
-    return result
-  }
-
-  /// The draw whose numbers an `advanceRandom` counts, the same in all recordings.
-  private static func draw(before node: Int, in probes: [SizeProbe]) -> Int? {
-    let operands = probes[0].nodes[node].operands
-    guard
-      let draw = probes[0].nodes[..<node].lastIndex(where: {
-        if case .random = $0.operation { $0.operands == operands } else { false }
-      })
-    else { return nil }
-    let fits = probes.allSatisfy { probe in
-      guard case .random(let distribution, let type) = probe.nodes[draw].operation,
-        case .advanceRandom(let blocks) = probe.nodes[node].operation
-      else { return false }
-      return blocks == distribution.blocks(for: type)
-    }
-    return fits ? draw : nil
+    knownSizes = follower.knownSizes
   }
 
   // MARK: Comparing
@@ -184,10 +97,7 @@ struct SizedProgram: @unchecked Sendable {
           case (.cell(let p), .cell(let q)): a.isSame(p, as: q, of: b)
           default: false
           }
-        case (.constant, .constant): true
-        case (.operation(let p, let u), .operation(let q, let v)):
-          u == v && p.withoutSizes == q.withoutSizes && p.sizes.count == q.sizes.count
-        default: false
+        default: x.isAlike(y)
         }
       guard isSame, x.type.dtype == y.type.dtype, x.type.shape.rank == y.type.shape.rank else {
         throw SizeDependence(i, program)
@@ -222,33 +132,7 @@ struct SizedProgram: @unchecked Sendable {
   /// Whether a recording does what the program says for its sizes.
   func fits(_ probe: SizeProbe, like other: SizeProbe) -> Bool {
     guard (try? Self.compare(other, probe)) != nil else { return false }
-    return zip(nodes, probe.nodes).allSatisfy { node, recorded in
-      switch node {
-      case .argument, .cell: return true
-      case .constant(let tensor):
-        guard let array = recorded.constant else { return false }
-        return array.type == tensor.type && Tensor(array).bytes == tensor.bytes
-      case .number(let formula, let type):
-        guard let array = recorded.constant, array.type == type else { return false }
-        return array.elements == [formula(probe.sizes)]
-      case .operation(let op, let formulas, let element, _):
-        return Self.operation(op, formulas, element, probe.sizes) == recorded.operation
-      case .advance(let draw, _):
-        guard case .random(let distribution, let type) = probe.nodes[draw].operation else {
-          return false
-        }
-        return recorded.operation == .advanceRandom(blocks: distribution.blocks(for: type))
-      }
-    }
-  }
-
-  private static func operation(
-    _ op: Op, _ formulas: [SizeFormula], _ element: NumberFormula?, _ sizes: [Int]
-  ) -> Op {
-    var rest = formulas[...]
-    let op = op.mappingSizes { _ in rest.removeFirst()(sizes) }
-    if let element, case .fill(let type, _) = op { return .fill(type, element(sizes)) }
-    return op
+    return zip(nodes, probe.nodes).allSatisfy { $0.fits($1, probe.sizes, in: nodes) }
   }
 
   // MARK: For certain sizes
@@ -277,27 +161,23 @@ struct SizedProgram: @unchecked Sendable {
     }
     for node in nodes {
       switch node {
-      case .argument(let i):
-        let argument = recorder.addArgument(
-          Tensor(TensorBody(withoutElements: types[i])), name: "argument \(i)")
-        arguments.append(argument)
-        values.append(argument)
-      case .cell(let cell):
-        guard let content = recorder.read(cell, cell.read()) else { return nil }
-        values.append(content)
-      case .constant(let tensor): values.append(tensor)
+      case .input(let index, _, _):
+        switch inputs[index] {
+        case .argument(let i):
+          let argument = recorder.addArgument(
+            Tensor(TensorBody(withoutElements: types[i])), name: "argument \(i)")
+          arguments.append(argument)
+          values.append(argument)
+        case .cell(let cell):
+          guard let content = recorder.read(cell, cell.read()) else { return nil }
+          values.append(content)
+        }
+      case .constant(let array): values.append(Tensor(array))
       case .number(let formula, let type):
         values.append(Tensor(ConstantArray([formula(sizes)], type)))
-      case .operation(let op, let formulas, let element, let operands):
-        values.append(
-          try record(
-            Self.operation(op, formulas, element, sizes), operands.map { values[$0] }, recorder))
-      case .advance(let draw, let operands):
-        guard case .operation(let op, let formulas, let element, _) = nodes[draw],
-          case .random(let distribution, let type) = Self.operation(op, formulas, element, sizes)
-        else { return nil }
-        let advance = Op.advanceRandom(blocks: distribution.blocks(for: type))
-        values.append(try record(advance, operands.map { values[$0] }, recorder))
+      case .operation(let operation, let operands):
+        let op = try operation(sizes, in: nodes)
+        values.append(try record(op, operands.map { values[$0] }, recorder))
       }
     }
     for use in uses {
