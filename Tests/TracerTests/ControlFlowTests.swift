@@ -115,6 +115,16 @@ import Testing
     }
   }
 
+  @Test func aScanStacksAsManyTensorsInEveryIteration() {
+    #expect(throws: TensorError.self) {
+      try checked { () -> Void in
+        _ = scan(Tensor(0), over: arange(3)) { i, x in
+          (i + 1, Array(repeating: x, count: i.item(Int.self) + 1))
+        }
+      }
+    }
+  }
+
   @Test func aScanOfNothingGivesWhatItBeganWith() {
     expectAlike([[zeros([0, 3]), ones([3])]]) { input in
       let (state, outputs) = scan(input[1], over: input[0]) { state, x in

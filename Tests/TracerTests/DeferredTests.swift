@@ -79,6 +79,23 @@ import Testing
     #expect(expected == 111)
   }
 
+  @Test func loopsTakeWhatWasPutOff() {
+    func results() -> [Tensor] {
+      let x = Tensor([[1.0, 2.0], [3.0, 4.0]]) * 2
+      let bound = Tensor([2.0, 3.0]) + 1
+      let (sum, all) = scan(bound, over: x) { sum, row in (sum + row * bound, sum) }
+      let (last, none) = scan(bound, over: x[0..<0]) { s, row in (s + bound, s * row + bound) }
+      let leaf = (x * 3).detached().requiringGrad()
+      let (state, rows) = scan(bound * 1, over: leaf) { s, row in (s * row, s + row) }
+      (state.sum() + rows.sum()).backward()
+      let (_, power) = whileLoop(
+        (Tensor(0), leaf), while: { i, _ in i .< 3 }, do: { i, y in (i + 1, y * leaf) })
+      return [sum, all, last, none, leaf.grad!, gradients(of: [power.sum()], by: [leaf])[0]]
+    }
+    let expected = results()
+    withExecution(.deferred) { expectSame(results(), expected) }
+  }
+
   @Test func emptyTensorsAndScalars() {
     withExecution(.deferred) {
       let empty = zeros([0, 3]) + 1

@@ -326,4 +326,96 @@ import Testing
     let total = (0..<4).reduce(0) { $0 + (0..<100).reduce(100 * $1, +) }
     expectSame(v.value, full([500], total))
   }
+
+  // MARK: Branches and loops
+
+  @Test func branchesAndLoopsOnPlaceholdersArePartsOfTheGraph() throws {
+    func program(_ x: Tensor, _ n: Tensor, _ w: Tensor) -> [Tensor] {
+      let chosen = cond(x.sum() .> 0, then: { x * w }, else: { x - 1 })
+      let (_, power) = whileLoop(
+        (Tensor(0), x), maximumLength: 6, while: { i, _ in i .< n },
+        do: { i, y in (i + 1, y * w) })
+      let (state, rows) = scan(w, over: x) { s, element in
+        (cond(element .> 0, then: { s * element }, else: { s - w }), s + element)
+      }
+      let loss = chosen.sum() + power.sum() + state.sum() + rows.sum()
+      return [chosen, power, state, rows] + gradients(of: [loss], by: [w])
+    }
+    let w = Parameter(Tensor([0.5, -2.0, 1.5]), name: "w")
+    try withExecution(.deferred) {
+      let x = placeholder(.float32, shape: [3], name: "x")
+      let n = placeholder(.int64, shape: [], name: "n")
+      let fetches = program(x, n, w.value)
+      let session = Session()
+      for (values, count) in [([1.0, 2, 3], 2), ([-1, -5, 2], 0), ([0.5, -0.25, 0.125], 9)] {
+        let feed = Tensor(values, dtype: .float32)
+        let found = try session.run(fetches, feeding: [x: feed, n: Tensor(count)])
+        let expected = withExecution(.eager) { program(feed, Tensor(count), w.value) }
+        expectSame(found, expected.map { $0.detached() }, "\(values), \(count)")
+        withExecution(.eager) { noGrad { w.value = w.value * 1.5 } }
+      }
+    }
+  }
+
+  @Test func branchesInUpdatesChangeVariablesAndDraw() throws {
+    let v = Variable(Tensor(Float(1)), name: "v")
+    let random = Generator(seed: 5)
+    let same = Generator(seed: 5)
+    try withExecution(.deferred) {
+      let x = placeholder(.float32, shape: [], name: "x")
+      let (y, step) = resultAndUpdates {
+        cond(
+          x .> 0,
+          then: {
+            v.value = v.value + x
+            return Random.uniform([2], generator: random)
+          },
+          else: {
+            v.value = v.value * 2
+            return zeros([2])
+          })
+      }
+      let session = Session()
+      var expected: Float = 1
+      for value: Float in [1, -1, 5] {
+        let found = try session.run(y, running: step, feeding: [x: Tensor(value)])
+        expected = value > 0 ? expected + value : expected * 2
+        withExecution(.eager) {
+          expectSame(found, value > 0 ? Random.uniform([2], generator: same) : zeros([2]))
+          #expect(v.value.item(Float.self) == expected)
+        }
+      }
+    }
+  }
+
+  @Test func branchesOnStateInsideUpdatesAreDecidedInEveryRun() throws {
+    let v = Variable(Tensor(Float(1)), name: "v")
+    try withExecution(.deferred) {
+      let step = updates {
+        v.value = cond(v.value .< 10, then: { v.value * 3 }, else: { v.value - 20 })
+        let (_, y) = whileLoop(
+          (Tensor(0), v.value), while: { _, y in y .> 20 }, do: { i, y in (i + 1, y - 1) })
+        v.value = y
+      }
+      let session = Session()
+      for expected: Float in [3, 9, 20, 0] {
+        try session.run(step)
+        withExecution(.eager) { #expect(v.value.item(Float.self) == expected) }
+      }
+    }
+  }
+
+  @Test func mistakesInsideABranchNameTheOperation() throws {
+    try withExecution(.deferred) {
+      let x = placeholder(.int64, shape: [], name: "x")
+      let y = cond(x .> 0, then: { take(arange(3), x) }, else: { x })
+      let session = Session()
+      let found = try session.run(y, feeding: [x: Tensor(2)])
+      #expect(found.item(Int.self) == 2)
+      let error = #expect(throws: TensorError.self) {
+        try session.run(y, feeding: [x: Tensor(5)])
+      }
+      #expect(error?.operation == "take")
+    }
+  }
 }

@@ -67,7 +67,7 @@ package final class RegionGradient: @unchecked Sendable {
 
 extension Tensor {
   /// The same elements as a leaf that collects no gradient of its own: where the body of a region begins.
-  package func asRegionLeaf() -> Tensor { Tensor(TensorBody(body, autograd: AutogradMeta())) }
+  package func asRegionLeaf() -> Tensor { Tensor(body.attached(to: AutogradMeta())) }
 
   package var autograd: AutogradMeta? { body.autograd }
 }

@@ -142,7 +142,7 @@ private func finish(
 @inline(never)
 private func dispatchWithoutElements(_ op: Op, _ inputs: UnsafeBufferPointer<Tensor>) -> Tensor {
   if inputs.contains(where: \.isFailed) { return Tensor(FailedTensor.body) }
-  if inputs.contains(where: \.isPending) {
+  if inputs.contains(where: \.isPending), !(ThreadContext.recorder?.takesPending ?? false) {
     let evaluated = inputs.map { $0.isPending ? $0.evaluated(for: op.name) : $0 }
     return evaluated.withUnsafeBufferPointer { dispatch(op, $0) }
   }

@@ -146,6 +146,8 @@ open class Recorder {
   open func isVariable(_ tensor: Tensor) -> Bool { false }
   /// Whether branches and loops are recorded as such, from closures that are called once.
   open var recordsRegions: Bool { false }
+  /// Whether values that deferred mode has put off are recorded as they are, and not evaluated first.
+  open var takesPending: Bool { false }
   /// A symbolic tensor's type is all that is known; its name in printed form.
   open func name(of tensor: Tensor) -> String? { nil }
 }

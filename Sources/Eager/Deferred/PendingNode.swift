@@ -240,7 +240,7 @@ extension Tensor {
     return pending.evaluated.map { Tensor($0) }
   }
 
-  var evaluatedBody: TensorBody? { hasElements ? body : nil }
+  package var evaluatedBody: TensorBody? { hasElements ? body : nil }
 
   /// The same tensor with elements: does what was put off. Gives a failed tensor after noting why there are none.
   /// - Parameter operation: What needs the elements.

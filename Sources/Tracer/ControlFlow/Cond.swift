@@ -8,7 +8,8 @@ import DuetRuntime
 ///
 /// The closure that is chosen is called, and nothing else happens. Inside a traced function both are recorded, once, as
 /// parts of one graph, and a replay runs the one that the predicate's value asks for: unlike `if (p).item()`, which
-/// records another path for each outcome. Both have to give tensors of the same dtypes and shapes, and write the same
+/// records another path for each outcome. So they are in deferred mode if the predicate depends on a placeholder, or,
+/// inside `updates`, on state. Both have to give tensors of the same dtypes and shapes, and write the same
 /// kinds of contents to variables. Gradients go through the closure that was run; they cannot be differentiated in
 /// turn.
 ///
@@ -54,7 +55,7 @@ private func choose<Result, E: Error>(
   _ otherwise: () throws(E) -> Result
 ) throws(E) -> Result {
   let isUsable = isPredicate(predicate, of: "cond")
-  if isUsable && recordsRegions {
+  if isUsable && (recordsRegions || predicate.isDecidedByRun) {
     return try Branch.recorded(form, predicate, then, otherwise)
   }
   // After a mistake inside `checked` the program goes on somehow.
@@ -121,7 +122,7 @@ private enum Branch {
     _ form: TreeForm<Result>, _ closure: () throws(E) -> Result,
     _ first: inout (value: Result, form: ExpectedForm)?
   ) throws(E) -> Side? {
-    let recorder = RegionRecorder("cond", outer: ThreadContext.recorder)
+    let recorder = RegionRecorder("cond", outer: recorderAroundRegion)
     let floor = BodyTape.now
     let value = try ThreadContext.withRecorder(recorder, closure)
     let visitor = form.described(value, as: "result")
@@ -198,7 +199,7 @@ private enum Branch {
     var cotangentValues: [[ValueID]] = []
     var found: [[Tensor?]] = []
     for side in sides {
-      let recorder = RegionRecorder(continuing: side.recorder, outer: ThreadContext.recorder)
+      let recorder = RegionRecorder(continuing: side.recorder, outer: recorderAroundRegion)
       given = []
       var values: [ValueID] = []
       let inside = cotangents.map { cotangent -> Tensor? in

@@ -21,6 +21,8 @@ struct LoopPlan {
 
   /// The slice of a sequence that an iteration takes.
   static func slice(_ sequence: Tensor, _ t: Int) -> Tensor {
+    // What deferred mode has put off is taken apart by operations that are put off, too.
+    guard sequence.hasElements else { return noGrad { sequence[t] } }
     let body = sequence.body
     let layout = Layout(
       shape: Shape(body.layout.shape.dropFirst()), strides: Shape(body.layout.strides.dropFirst()))
@@ -117,6 +119,14 @@ extension LoopPlan {
   private func stack(_ rows: [[Tensor]]) -> [Tensor]? {
     guard let first = rows.first else { return [] }
     for row in rows {
+      guard row.count == first.count else {
+        note(
+          OpError(
+            name,
+            "what is stacked has to have one form: it is \(first.count) tensors in one iteration and \(row.count) in another"
+          ))
+        return nil
+      }
       for (i, tensor) in row.enumerated() where tensor.type != first[i].type {
         note(
           OpError(

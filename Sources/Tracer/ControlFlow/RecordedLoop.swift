@@ -29,7 +29,7 @@ struct RecordedLoop {
     do body: ([Tensor], [Tensor]) throws(E) -> LoopPlan.Step?
   ) throws(E) {
     self.plan = plan
-    let outer = ThreadContext.recorder
+    let outer = recorderAroundRegion
     let recorder = RegionRecorder(plan.name, outer: outer)
     self.body = recorder
     let types =
@@ -210,7 +210,7 @@ struct RecordedLoop {
     _ cotangents: [Tensor?], _ isActive: [Bool], _ saved: [Tensor],
     _ edges: [RegionGradient.Input]
   ) -> [Tensor?] {
-    let recorder = RegionRecorder(continuing: body, outer: ThreadContext.recorder)
+    let recorder = RegionRecorder(continuing: body, outer: recorderAroundRegion)
     let outside = edges[(stateCount + plan.sequences.count)...]
     let active = (0..<stateCount).filter { isActive[$0] }
 

@@ -7,6 +7,12 @@ import DuetRuntime
 /// Puts a region into what is being recorded, and gives its results; where they can be computed they are.
 func emit(_ region: GraphRegion, _ inputs: [Tensor]) -> [Tensor] {
   let recorder = ThreadContext.recorder
+  if recorder == nil && ThreadContext.isDeferred {
+    return noGrad {
+      let all = apply(.region(region), inputs)
+      return region.outputTypes.enumerated().map { apply(.regionResult(index: $0, $1), all) }
+    }
+  }
   let isSymbolic = recorder?.isSymbolic ?? false || inputs.contains { !$0.hasElements }
   let results: [Tensor]
   if isSymbolic {
@@ -27,7 +33,8 @@ func emit(_ region: GraphRegion, _ inputs: [Tensor]) -> [Tensor] {
   return results
 }
 
-private func computed(_ region: GraphRegion, _ inputs: [Tensor]) throws(OpError) -> [Tensor] {
+/// Runs a region by itself.
+func computed(_ region: GraphRegion, _ inputs: [Tensor]) throws(OpError) -> [Tensor] {
   let plan = try region.plan()
   let inputs = ThreadContext.withRecorder(nil) {
     noGrad { inputs.map { $0.body.isContiguous ? $0 : apply(.copy, $0) } }
@@ -141,7 +148,7 @@ struct RegionState {
   /// Leaves a region's result in the cell.
   func write(_ result: Tensor) {
     guard let autograd else { return cell.write(result) }
-    let content = Tensor(TensorBody(result.body, autograd: autograd))
+    let content = Tensor(result.body.attached(to: autograd))
     ThreadContext.recorder?.recordAlias(content, of: result)
     cell.write(content)
   }

@@ -116,6 +116,12 @@ final class RegionRecorder: Recorder {
   /// The graph's value for a tensor; what is from outside becomes an argument or a constant.
   func value(of tensor: Tensor) -> ValueID {
     if let known = knownValue(of: tensor) { return known }
+    if let known = tensor.isPending ? tensor.evaluated(for: region).evaluatedBody : nil {
+      // Deferred mode has made it, for all that this recorder knows before the recording.
+      let id = value(of: Tensor(known))
+      assign(id, to: tensor, isVariable: false)
+      return id
+    }
     if tensor.hasElements {
       if failure == nil { failure = objection(to: tensor) }
       let id = builder.addConstant(tensor.constant)
@@ -167,6 +173,8 @@ final class RegionRecorder: Recorder {
   }
 
   override var recordsRegions: Bool { true }
+
+  override var takesPending: Bool { outer?.takesPending ?? false }
 
   override func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool {
     note(

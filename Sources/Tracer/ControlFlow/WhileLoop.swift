@@ -7,7 +7,8 @@ import DuetRuntime
 ///
 /// Without recording, the closures are called, iteration by iteration, and gradients flow through all of them. Inside a
 /// traced function each closure is recorded once and the loop is one operation of the graph, whatever the number of
-/// iterations: unlike `while (i .< 10).item()`, which records a path for each. The tensors of the state keep their
+/// iterations: unlike `while (i .< 10).item()`, which records a path for each. So it is in deferred mode if the initial
+/// state, or the first condition, depends on a placeholder. The tensors of the state keep their
 /// number, dtypes and shapes. The body may read tensors and variables from around, and write variables that hold
 /// something before; the condition may read them. Gradients cannot be differentiated in turn.
 ///
@@ -69,14 +70,26 @@ private func repeated<State, E: Error>(
   let plan = LoopPlan(
     name: "whileLoop", state: ExpectedForm(described), initial: described.tensors, sequences: [],
     length: maximumLength, isReversed: false, hasCondition: true)
+  // In deferred mode the first answer decides how the loop is done.
+  var answer: Tensor?
   func goesOn(_ state: [Tensor]) throws(E) -> Tensor {
-    try condition(form.rebuilt(initial, with: state))
+    if let first = answer {
+      answer = nil
+      return first
+    }
+    return try condition(form.rebuilt(initial, with: state))
   }
   func step(_ state: [Tensor], _ slices: [Tensor]) throws(E) -> LoopPlan.Step? {
     let next = form.collected(try body(form.rebuilt(initial, with: state)))
     return plan.accepts(next) ? (next.tensors, []) : nil
   }
-  if recordsRegions {
+  var isRecorded = recordsRegions || plan.initial.contains(where: \.isDecidedByRun)
+  if !isRecorded && ThreadContext.isDeferred && maximumLength != 0 {
+    let first = try noGrad { () throws(E) in try condition(initial) }
+    isRecorded = first.isDecidedByRun
+    if !isRecorded { answer = first }
+  }
+  if isRecorded {
     let result = try RecordedLoop(plan, while: goesOn, do: step)?.emitted() ?? plan.failed
     return form.rebuilt(initial, with: result.state)
   }
@@ -86,7 +99,11 @@ private func repeated<State, E: Error>(
   if !progress.needsGradient.contains(true) {
     var count = 0
     while count < maximumLength ?? .max {
-      let goesOn = try noGrad { () throws(E) in try condition(state) }
+      let goesOn = try noGrad { () throws(E) in
+        if let first = answer { return first }
+        return try condition(state)
+      }
+      answer = nil
       guard isPredicate(goesOn, of: plan.name) else {
         return form.rebuilt(initial, with: plan.failed.state)
       }

@@ -101,7 +101,7 @@ extension PendingNode {
   fileprivate var isWorthKeeping: Bool {
     switch kind {
     case .operation(.reshape), .operation(.transpose), .operation(.broadcast), .operation(.slice),
-      .operation(.fill), .placeholder, .content:
+      .operation(.fill), .operation(.region), .placeholder, .content:
       false
     case .operation: true
     }

@@ -219,6 +219,7 @@ struct PendingGraph {
   /// - Returns: The error with the operation's scope and place, or the one given if all of them can be done.
   func explained(_ error: OpError, _ inputs: [TensorBody]) -> TensorError {
     var values: [Tensor] = []
+    var regionResults: [Int: [Tensor]] = [:]
     var nextArgument = 0
     for (i, entry) in entries.enumerated() {
       switch entry {
@@ -228,7 +229,21 @@ struct PendingGraph {
       case .operation(let op, let operands, _):
         let result = Result {
           try checked {
-            ThreadContext.withRecorder(nil) { noGrad { apply(op, operands.map { values[$0] }) } }
+            try ThreadContext.withRecorder(nil) {
+              try noGrad {
+                switch op {
+                case .region(let region as GraphRegion):
+                  do throws(OpError) {
+                    regionResults[i] = try computed(region, operands.map { values[$0] })
+                  } catch {
+                    throw TensorError(error, location: nil)
+                  }
+                  return Tensor(TensorBody(withoutElements: Region.type))
+                case .regionResult(let index, _): return regionResults[operands[0]]![index]
+                default: return apply(op, operands.map { values[$0] })
+                }
+              }
+            }
           }
         }
         switch result {
