@@ -36,6 +36,8 @@ import Testing
       "programs that gave up because a value keeps changing",
       "programs run eagerly because of gradients outside",
       "programs with nested traced functions called", "programs that make a mistake",
+      "programs with branches and loops of the graph", "gradients of branches and loops",
+      "programs that throw", "runs of sessions", "programs lowered for unknown sizes",
     ] {
       #expect(coverage.count(of: name) > 0, "\(name)\n\(coverage.report)")
     }

@@ -17,16 +17,17 @@ public enum Kind: String, Sendable, CaseIterable {
   // What is called back with values.
   case callback
   // Gradients.
-  case leaf, detach, backward, trainingLoss, gradients, secondGradient, transform, retained,
-    readGradient,
-    forgetGradient
+  case leaf, detach, backward, trainingLoss, gradients, secondGradient, transform, derivative,
+    retained, readGradient, forgetGradient
   case descend, optimizerStep, clippedStep, learningRate
   // Swift's control flow on values, and other uses of values.
   case branch, loop, selection, repetition, earlyReturn, withoutGradients, number, elements
+  // Control flow inside the graph.
+  case cond, whileLoop, scan
   // Arguments that are not tensors, and functions.
   case staticValue, optional, call
-  // Mistakes.
-  case outOfRange, itemOfMany, mismatch
+  // Ends that are no results: a throw, and mistakes.
+  case refusal, outOfRange, itemOfMany, mismatch
   // What several threads may do to one variable.
   case accumulate
 
@@ -89,6 +90,7 @@ public enum Kind: String, Sendable, CaseIterable {
     case .gradients: (2.5, 2)
     case .secondGradient: (1, 0.8)
     case .transform: (2, 1.5)
+    case .derivative: (1.2, 1)
     case .retained: (0.8, 0.8)
     case .readGradient: (1, 2)
     case .forgetGradient: (0.5, 1.5)
@@ -104,20 +106,60 @@ public enum Kind: String, Sendable, CaseIterable {
     case .withoutGradients: (0.7, 0.7)
     case .number: (0.25, 0.25)
     case .elements: (0.25, 0.25)
+    case .cond: (2.5, 2.5)
+    case .whileLoop: (2, 2)
+    case .scan: (2.5, 2.5)
     case .staticValue: (1, 1)
     case .optional: (1, 1)
     case .call: (3, 3)
-    case .outOfRange, .itemOfMany, .mismatch, .accumulate: (0, 0)
+    case .refusal, .outOfRange, .itemOfMany, .mismatch, .accumulate: (0, 0)
     }
   }
 
   /// How many blocks it has.
   var blockCount: Int {
     switch self {
-    case .branch, .optional: 2
+    case .branch, .optional, .cond: 2
     case .selection: 3
-    case .loop, .repetition, .withoutGradients: 1
+    case .loop, .repetition, .withoutGradients, .derivative, .whileLoop, .scan: 1
     default: 0
+    }
+  }
+
+  /// Whether it is control flow inside the graph.
+  var isRegion: Bool { self == .cond || self == .whileLoop || self == .scan }
+
+  /// Whether it looks at values, or does something else that a graph which is built once for all values cannot do.
+  var needsValues: Bool {
+    switch self {
+    case .branch, .loop, .selection, .number, .elements, .mask, .earlyReturn, .refusal, .callback,
+      .itemOfMany, .clippedStep, .localVariable:
+      true
+    default: false
+    }
+  }
+
+  /// Whether what it does with numbers of elements holds for all sizes of its operands.
+  var fitsAnySize: Bool {
+    switch self {
+    case .losses, .linear, .einsum, .convolution, .pooling, .take, .scatter, .gather, .oneHot,
+      .assignment, .trainingLoss, .outOfRange, .mismatch, .accumulate, .triangle:
+      false
+    default: !needsValues
+    }
+  }
+
+  /// Whether it means something where values are looked at nowhere, gradients are nobody's, and a closure stands for
+  /// all iterations: in control flow inside the graph.
+  var fitsRegions: Bool {
+    switch self {
+    case .backward, .trainingLoss, .gradients, .retained, .leaf, .readGradient, .forgetGradient,
+      .descend, .optimizerStep, .clippedStep, .derivative:
+      // What they do depends on what requires gradients, which differs: what a loop that is recorded begins with
+      // always does. Or they write gradients that are not there before.
+      false
+    case .loop, .number, .elements, .mask, .earlyReturn, .refusal, .callback, .itemOfMany: false
+    default: true
     }
   }
 }

@@ -13,12 +13,18 @@ extension Program {
   static let firstArgument = 1000
   /// The parameters of nested functions.
   static let firstParameter = 2000
+  /// What control flow inside the graph gives its closures beside the value of the statement's own number: two
+  /// values each.
+  static func inner(_ statement: Int) -> [Int] { [3000 + 2 * statement, 3001 + 2 * statement] }
 
   private struct Drawer {
     var random: SplitMix64
     var program: Program
     private var nextID = 0
     private var isInFunction = false
+    private var isInRegion = false
+    /// Whether it looks at no values.
+    private var withoutLooks = false
 
     init(random: SplitMix64, program: Program) {
       self.random = random
@@ -28,13 +34,26 @@ extension Program {
     mutating func draw() {
       program.isStateful = random.chance(0.55)
       program.isAccumulating = !program.isStateful && random.chance(0.15)
+      program.detachesResults = random.chance(0.8)
+      program.hasOpenRegions = random.chance(0.4)
+      program.mayThrow = random.chance(0.12)
       program.form = random.pick([
         .trees, .trees, .oneTensor, .twoTensors, .threeTensors, .arrayAndStatic, .effects,
       ])
+      // What the two modes that build a program once ask for.
+      let isBuilt = random.chance(0.2)
+      program.isSized = isBuilt && random.chance(0.6)
+      withoutLooks = isBuilt
+      if isBuilt {
+        program.form = random.pick([.oneTensor, .twoTensors, .threeTensors])
+        program.isAccumulating = false
+        program.detachesResults = true
+        program.mayThrow = false
+      }
       if program.form == .effects && !program.isStateful { program.form = .twoTensors }
-      program.detachesResults = random.chance(0.8)
-      let isLarge = random.chance(0.03)
-      program.sizeLimit = isLarge ? 150_000 : 2000
+      let isLarge = random.chance(0.03) && !program.isSized
+      // A program that is cut by the number of elements is another one for each size.
+      program.sizeLimit = isLarge ? 150_000 : program.isSized ? 1 << 40 : 2000
       drawArguments(isLarge)
       drawCalls(isLarge)
       isInFunction = true
@@ -45,7 +64,8 @@ extension Program {
       }
       isInFunction = false
       let count =
-        isLarge ? random.int(2...6) : random.chance(0.7) ? random.int(2...12) : random.int(8...25)
+        isLarge || program.isSized
+        ? random.int(2...6) : random.chance(0.7) ? random.int(2...12) : random.int(8...25)
       let known = program.arguments.indices.map { Program.firstArgument + $0 }
       program.body = block(count, known, depth: 0)
       if program.isAccumulating {
@@ -54,14 +74,20 @@ extension Program {
             statement(.accumulate, known, depth: 0), at: random.int(0...program.body.count))
         }
       }
+      if program.mayThrow {
+        program.body.insert(
+          statement(.refusal, known, depth: 0), at: random.int(0...program.body.count))
+      }
       // Values that keep changing make a function give up replaying.
-      if program.calls.count == 14 {
+      if program.calls.count == 14 && !withoutLooks {
         program.body.append(statement(.number, known, depth: 0))
       }
       let values = program.body.map(\.id) + known
       program.results = (0..<random.int(2...3)).map { _ in random.pick(values) }
       if let last = program.body.last { program.results.append(last.id) }
-      if program.form != .effects && program.form != .arrayAndStatic && random.chance(0.04) {
+      if program.form != .effects && program.form != .arrayAndStatic && !withoutLooks
+        && random.chance(0.04)
+      {
         // A mistake in what nobody uses is none in a plan, where it is left out.
         let mistake = statement(
           random.pick([.outOfRange, .itemOfMany, .mismatch]), known, depth: 0)
@@ -82,7 +108,7 @@ extension Program {
         case .trees: random.int(3...5)
         }
       let placement: Placement = random.chance(0.3) ? .strided : .contiguous
-      let hasLeaves = random.chance(0.35) && !program.isAccumulating
+      let hasLeaves = random.chance(0.35) && !program.isAccumulating && !withoutLooks
       for i in 0..<count {
         let dtype: DType =
           random.chance(i == 0 ? 0.8 : 0.55)
@@ -91,11 +117,14 @@ extension Program {
             .float64, .float64, .float16, .bfloat16, .int32, .int64, .int16, .int8, .uint8, .bool,
           ])
         let axes =
-          isLarge
-          ? random.pick([[0, 1], [0, 1], [1], [0, 4]])
-          : random.pick([
-            [], [0], [1], [0, 1], [0, 1], [4, 1], [0, 4], [2, 0, 1], [1, 2], [2, 4, 1],
-          ])
+          program.isSized
+          ? random.pick(
+            i == 0 ? [[0, 1], [0, 1], [0], [0, 2, 1]] : [[0, 1], [0], [1], [3, 1], []])
+          : isLarge
+            ? random.pick([[0, 1], [0, 1], [1], [0, 4]])
+            : random.pick([
+              [], [0], [1], [0, 1], [0, 1], [4, 1], [0, 4], [2, 0, 1], [1, 2], [2, 4, 1],
+            ])
         program.arguments.append(
           Argument(
             dtype: dtype, axes: axes, values: random.chance(0.1) ? .special : .ordinary,
@@ -105,7 +134,8 @@ extension Program {
     }
 
     private mutating func size() -> Int {
-      random.chance(0.03) ? 0 : random.pick([1, 2, 3, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33])
+      random.chance(0.03) && !program.isSized
+        ? 0 : random.pick([1, 2, 3, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33])
     }
 
     private mutating func sizes(_ isLarge: Bool) -> [Int] {
@@ -120,13 +150,15 @@ extension Program {
       let changesMode = random.chance(0.3)
       let changesOptional = random.chance(0.3)
       let changesNoGrad = random.chance(0.1)
-      let count = isLarge ? 3 : random.chance(0.05) ? 14 : random.int(4...6)
+      let count = isLarge ? 3 : random.chance(0.05) && !withoutLooks ? 14 : random.int(4...6)
       let kinds = random.pick([1, 2, 3, 3, 4, 5])
       for i in 0..<count {
+        var sizes = random.chance(0.3) ? other : first
+        if program.isSized { sizes = [random.pick([19, 23, 29, 43, 43, 1, 2, 5])] + first[1...] }
         program.calls.append(
           Call(
             data: count == 14 ? i : random.int(below: kinds),
-            sizes: random.chance(0.3) ? other : first,
+            sizes: sizes,
             mode: changesMode ? random.int(0...2) : 0,
             hasOptional: changesOptional ? random.chance(0.5) : true,
             isInsideNoGrad: changesNoGrad && random.chance(0.3)))
@@ -155,15 +187,20 @@ extension Program {
       }
       var statement = Statement(
         id: id, kind: kind, operands: operands, choices: random.next())
+      let wasInRegion = isInRegion
+      isInRegion = isInRegion || kind.isRegion
+      defer { isInRegion = wasInRegion }
+      let inner = kind.isRegion ? Program.inner(id) : []
       statement.blocks = (0..<kind.blockCount).map { _ in
-        block(random.int(depth == 0 ? 1...4 : 0...2), known + [id], depth: depth + 1)
+        block(random.int(depth == 0 ? 1...4 : 0...2), known + inner + [id], depth: depth + 1)
       }
       return statement
     }
 
     private mutating func kind(_ depth: Int) -> Kind {
       let candidates = Kind.allCases.filter { kind in
-        if kind.blockCount > 0 && depth > 2 { return false }
+        if kind.blockCount > 0 && depth > 2 || isInRegion && !kind.fitsRegions { return false }
+        if withoutLooks && kind.needsValues || program.isSized && !kind.fitsAnySize { return false }
         switch kind {
         case .call: return !program.functions.isEmpty
         // Nested functions end at their end, and have tensors as arguments.

@@ -43,7 +43,7 @@ public struct Program: Sendable {
     let requiresGrad: Bool
   }
 
-  struct Call: Sendable {
+  struct Call: Sendable, Hashable {
     /// Calls with the same number get the same elements.
     var data: Int
     /// The sizes that axes are made of.
@@ -67,6 +67,12 @@ public struct Program: Sendable {
   var isStateful: Bool
   /// Whether it only adds to a shared counter, so that the order of calls does not matter.
   var isAccumulating: Bool
+  /// Whether a call may throw.
+  var mayThrow: Bool
+  /// Whether it is made for arguments whose first size is unknown: `n`.
+  var isSized: Bool
+  /// Whether gradients of later statements go through branches and loops. Those cannot be differentiated twice.
+  var hasOpenRegions: Bool
   /// How many elements a value may have.
   var sizeLimit: Int
 
@@ -82,6 +88,9 @@ public struct Program: Sendable {
     detachesResults = true
     isStateful = false
     isAccumulating = false
+    mayThrow = false
+    isSized = false
+    hasOpenRegions = false
     sizeLimit = 2000
   }
 }
@@ -89,6 +98,25 @@ public struct Program: Sendable {
 extension Program {
   /// The value of the optional argument, where the form has one.
   var optionalID: Int { form == .trees ? Program.firstArgument + arguments.count - 1 : -1 }
+
+  /// Whether it can be built once, with placeholders for its arguments, and then be run.
+  var fitsSessions: Bool {
+    let takesTensors = form == .oneTensor || form == .twoTensors || form == .threeTensors
+    return takesTensors && detachesResults && !isAccumulating
+      && !arguments.contains(where: \.requiresGrad)
+      && !statements.contains(where: \.kind.needsValues)
+  }
+
+  /// Whether all that it does is decided by the form of its arguments, and recorded once for each. (A closure that
+  /// gives gradients to tensors of its own is recorded on every call.)
+  var isPlain: Bool {
+    let keepsGradients: Set<Kind> = [.backward, .retained, .cond, .whileLoop, .scan]
+    return !isStateful && !isAccumulating && !mayThrow && detachesResults
+      && !arguments.contains(where: \.requiresGrad)
+      && !statements.contains {
+        $0.kind.needsValues && $0.kind != .localVariable || keepsGradients.contains($0.kind)
+      }
+  }
 
   /// All statements, those of blocks included, in the order of the text.
   var statements: [Statement] { functions.flatMap { flat($0) } + flat(body) }

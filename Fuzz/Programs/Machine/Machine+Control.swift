@@ -5,9 +5,13 @@ extension Machine {
     _ statement: Program.Statement, _ a: Operand, _ b: Operand, _ random: inout SplitMix64
   ) -> Operand {
     switch statement.kind {
-    case .branch: return branch(statement, condition(a, &random), b)
+    case .branch:
+      let condition = place.isInRegion ? looks?.condition : condition(a, &random)
+      return condition.map { branch(statement, $0, b) } ?? b
     case .loop: return loop(statement, a, b, &random)
-    case .selection: return selection(statement, smallCount(a), b)
+    case .selection:
+      let selector = place.isInRegion ? looks?.count : smallCount(a)
+      return selector.map { selection(statement, $0, b) } ?? b
     case .repetition:
       let count = random.int(2...3)
       begin(statement, b)
@@ -20,6 +24,12 @@ extension Machine {
       listing?.add("if \(condition).item() { return }")
       coverage?.looks += 1
       if condition.tensor.item() && listing == nil { isFinished = true }
+      return condition
+    case .refusal:
+      let condition = condition(a, &random)
+      listing?.add("if \(condition).item() { throw Refusal() }")
+      coverage?.looks += 1
+      if condition.tensor.item() && listing == nil { (isFinished, hasThrown) = (true, true) }
       return condition
     case .withoutGradients:
       listing?.add("// noGrad")
@@ -168,6 +178,7 @@ extension Machine {
     guard !callees.isEmpty else { return a }
     let place = callees.startIndex + random.int(below: callees.count)
     coverage?.nestedCalls += 1
-    return say(callees[place](a.tensor, b.tensor), "f\(place)(\(a), \(b))")
+    return say(
+      callees[place](a.tensor, b.tensor, self.place), "f\(place)(\(a), \(b))")
   }
 }

@@ -62,7 +62,9 @@ extension Machine {
     case .readVariable:
       if random.chance(0.4) {
         let parameter = random.pick(state.parameters)
-        return say(parameter.value, "\(parameter.name).value")
+        return place.detachesParameters
+          ? say(parameter.value.detached(), "\(parameter.name).value.detached()")
+          : say(parameter.value, "\(parameter.name).value")
       }
       return say(variable.value, "\(variable.name).value")
     case .writeVariable:

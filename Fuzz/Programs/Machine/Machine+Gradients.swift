@@ -18,6 +18,7 @@ extension Machine {
     case .gradients: return gradients(differentiable(a, b, &random), &random)
     case .secondGradient: return secondGradient(a, &random)
     case .transform: return transform(floating(a), floating(b), &random)
+    case .derivative: return derivative(statement, floating(a), floating(b), &random)
     case .retained:
       let x = differentiable(a, b, &random)
       guard x.tensor.requiresGrad else { return x }
@@ -95,7 +96,7 @@ extension Machine {
 
   /// Runs backward from a number, if anything leads to it.
   private func backward(_ loss: Operand, _ random: inout SplitMix64) {
-    let retains = isNested || random.chance(0.6)
+    let retains = isNested || place.isDifferentiated || random.chance(0.6)
     guard loss.tensor.requiresGrad, loss.tensor.gradFn != nil else { return }
     coverage?.gradients += 1
     listing?.add("\(loss).backward(\(retains ? "retainGraph: true" : ""))")
@@ -128,7 +129,7 @@ extension Machine {
 
   private func gradients(_ y: Operand, _ random: inout SplitMix64) -> Operand {
     let loss = loss(y, &random)
-    let creates = random.chance(0.4)
+    let creates = random.chance(0.4) && !program.hasOpenRegions
     var sources = values.map(\.operand).filter(\.tensor.requiresGrad)
     if program.isStateful {
       let parameter = random.pick(state.parameters)

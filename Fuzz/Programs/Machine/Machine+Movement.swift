@@ -36,7 +36,7 @@ extension Machine {
 
   private func reshaping(_ a: Operand, _ random: inout SplitMix64) -> Operand {
     let x = a.tensor
-    switch random.int(below: 5) {
+    switch random.int(below: program.isSized ? 3 : 5) {
     case 0: return say(x.flattened(), "\(a).flattened()")
     case 1:
       let axis = random.int(0...x.ndim)
@@ -52,6 +52,14 @@ extension Machine {
   private func slicing(_ a: Operand, _ random: inout SplitMix64) -> Operand {
     let x = a.tensor
     let axis = random.int(below: x.ndim)
+    if program.isSized {
+      switch random.int(below: 4) {
+      case 0: return say(x[1...], "\(a)[1...]")
+      case 1: return say(x[.ellipsis, .newAxis], "\(a)[.ellipsis, .newAxis]")
+      case 2: return say(x.flipped(axis: axis), "\(a).flipped(axis: \(axis))")
+      default: return say(x[-1], "\(a)[-1]")
+      }
+    }
     let count = x.dim(axis)
     let start = random.int(0...count)
     let end = random.int(start...count)

@@ -57,6 +57,13 @@ extension Machine {
   }
 
   private func matmul(_ a: Operand, _ b: Operand, _ random: inout SplitMix64) -> Operand {
+    if program.isSized {
+      let x = matrix(a)
+      let y = x.tensor.swappedAxes(-1, -2)
+      return random.chance(0.5)
+        ? say(Duet.matmul(x.tensor, y), "matmul(\(x), \(x).swappedAxes(-1, -2))")
+        : say(Duet.matmul(y, x.tensor), "matmul(\(x).swappedAxes(-1, -2), \(x))")
+    }
     let isLarge = program.sizeLimit > 10_000 && random.chance(0.5)
     func dimension(_ random: inout SplitMix64) -> Int {
       isLarge

@@ -49,13 +49,17 @@ extension Machine {
         return say(
           grad(g)(x.tensor), "grad { grad { ($0 * $0 * $0).sum() }($0).square().sum() }(\(x))")
       }
-      let place = callees.startIndex + random.int(below: callees.count)
-      let callee = callees[place]
+      let number = callees.startIndex + random.int(below: callees.count)
+      let callee = callees[number]
       coverage?.nestedCalls += 1
-      let f = { (x: Tensor, y: Tensor) in (callee(x, y).asType(.float32) * 0.5).sin().sum() }
+      var place = self.place
+      place.isDifferentiated = true
+      let f = { (x: Tensor, y: Tensor) in
+        (callee(x, y, place).asType(.float32) * 0.5).sin().sum()
+      }
       return say(
         grad(f)(x.tensor, other.tensor),
-        "grad { (x, y) in (f\(place)(x, y).asType(.float32) * 0.5).sin().sum() }(\(x), \(other))")
+        "grad { (x, y) in (f\(number)(x, y).asType(.float32) * 0.5).sin().sum() }(\(x), \(other))")
     }
   }
 }

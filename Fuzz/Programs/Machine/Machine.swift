@@ -1,7 +1,7 @@
 import Duet
 
-/// A nested function of two tensors: run as it is, or traced.
-typealias Callee = (Tensor, Tensor) -> Tensor
+/// A nested function of two tensors: run as it is, or traced. It is told where it is called.
+typealias Callee = (Tensor, Tensor, Machine.Place) -> Tensor
 
 /// Runs the statements of a program, one call at a time.
 final class Machine {
@@ -14,13 +14,32 @@ final class Machine {
   let listing: Listing?
   let coverage: Coverage?
 
+  /// Where statements stand, which decides about what some of them do.
+  struct Place: Hashable, Sendable {
+    /// Inside a branch or a loop of the graph.
+    var isInRegion = false
+    /// Inside a function that is differentiated, perhaps twice: no gradient goes through a region.
+    var isDifferentiated = false
+    /// Whether a region's gradient ends at parameters.
+    var detachesParameters = false
+    /// Whether gradients may go through the regions around, so that loops need a greatest length.
+    var hasGradients = false
+  }
+
+  var place: Place
   private(set) var values: [(id: Int, operand: Operand)] = []
   var isFinished = false
+  /// Whether the program has thrown.
+  var hasThrown = false
+  /// What statements inside a region may look at: a truth value and a small count from outside of it.
+  var looks: (condition: Operand, count: Operand)?
 
   init(
     _ program: Program, _ state: State, callees: ArraySlice<Callee>, mode: Int = 0,
-    isNested: Bool = false, listing: Listing? = nil, coverage: Coverage? = nil
+    isNested: Bool = false, place: Place = Place(), listing: Listing? = nil,
+    coverage: Coverage? = nil
   ) {
+    self.place = place
     self.program = program
     self.state = state
     self.callees = callees
@@ -48,6 +67,14 @@ final class Machine {
 
   /// Whether a number names a value that there is.
   func has(_ id: Int) -> Bool { values.contains { $0.id == id } }
+
+  /// Runs a body that sees values in another form.
+  func withValues<R>(_ form: (Operand) -> Operand, _ body: () -> R) -> R {
+    let before = values
+    for i in values.indices { values[i].operand = form(values[i].operand) }
+    defer { values = before }
+    return body()
+  }
 
   /// Cuts all values off from graphs that a backward pass has used up.
   func detachAll() {
@@ -79,9 +106,13 @@ final class Machine {
   }
 
   /// Runs the statements of a nested block.
+  /// - Parameter given: Values that the block has beside those around it.
   /// - Returns: The last one's value, or that of an empty block.
-  func run(nested block: Program.Block, otherwise: Operand) -> Operand {
+  func run(
+    nested block: Program.Block, given: [(id: Int, operand: Operand)] = [], otherwise: Operand
+  ) -> Operand {
     let count = values.count
+    values += given
     listing?.depth += 1
     let result = run(block) ?? otherwise
     listing?.depth -= 1
@@ -99,6 +130,12 @@ final class Machine {
     _ statement: Program.Statement, _ random: inout SplitMix64
   ) -> Operand {
     let (a, b) = (value(statement.operands[0]), value(statement.operands[1]))
+    // After a mistake.
+    if let failed = [a, b, value(statement.operands[2])].first(where: \.tensor.isFailed) {
+      return failed
+    }
+    // A nested function may be called from a region, too.
+    if place.isInRegion && !statement.kind.fitsRegions { return a }
     switch statement.kind {
     case .unary, .activation, .binary, .withNumber, .chain, .integers, .comparison, .logic,
       .choice, .clip, .cast:
@@ -117,11 +154,13 @@ final class Machine {
       .accumulate:
       return variables(statement.kind, a, &random)
     case .leaf, .detach, .backward, .trainingLoss, .gradients, .secondGradient, .transform,
-      .retained,
-      .readGradient, .forgetGradient, .descend, .optimizerStep, .clippedStep, .learningRate:
+      .derivative, .retained, .readGradient, .forgetGradient, .descend, .optimizerStep,
+      .clippedStep, .learningRate:
       return differentiation(statement, a, b, &random)
+    case .cond, .whileLoop, .scan: return region(statement, a, b, &random)
     case .branch, .loop, .selection, .repetition, .earlyReturn, .withoutGradients, .number,
-      .elements, .staticValue, .optional, .call, .itemOfMany, .mismatch:
+      .elements, .staticValue, .optional, .call, .refusal,
+      .itemOfMany, .mismatch:
       return control(statement, a, b, &random)
     }
   }

@@ -43,18 +43,18 @@ extension Checker {
     // A closure that is run as it is adds like one that is not traced: not in one piece.
     let replays = subject.explanation()!.traces.allSatisfy { $0.runsEagerlyBecause == nil }
     return program.isAccumulating && replays && expected.allSatisfy { $0.error == nil }
-      ? sumDifference(program, inputs, state) : nil
+      ? sumDifference(program, inputs, state, expected) : nil
   }
 
   /// Compares the counter with what as many calls one after the other leave there.
   private func sumDifference(
-    _ program: Program, _ inputs: Inputs, _ state: State
+    _ program: Program, _ inputs: Inputs, _ state: State, _ outcomes: [Outcome]
   ) -> Difference? {
     let expected = State(program)
     let subject = Subject(program, expected, .plain)
     var leaves = Leaves(program, inputs)
     for _ in 0..<Self.threadCount {
-      for call in program.calls.indices {
+      for call in program.calls.indices where !outcomes[call].hasThrown {
         _ = Outcome(subject, program, call, leaves.arguments(call), expected)
       }
     }

@@ -15,6 +15,10 @@ public struct Checker {
     case threads
     /// Operations are put off until something is looked at.
     case deferred
+    /// Built once with placeholders for the arguments, and run by a session.
+    case session
+    /// Lowered for an unknown first size of its arguments, and called with several.
+    case sized
   }
 
   /// Where a mode has done something else than the closure.
@@ -55,10 +59,13 @@ public struct Checker {
       case .verified: found = difference(.verified, .verified, program, inputs, expected).0
       case .threads: found = threadsDifference(program, inputs, expected)
       case .deferred: found = deferredDifference(program, inputs, expected)
+      case .session: found = sessionDifference(program, inputs, expected)
+      case .sized: found = sizedDifference(program, inputs, expected)
       }
       if let found { return found }
     }
     coverage?.end(program, explanation)
+    if expected.contains(where: \.hasThrown) { coverage?.add("programs that throw") }
     if expected.last?.error != nil { coverage?.add("programs that make a mistake") }
     return inputs.difference.map { Difference(mode: modes.last ?? .traced, call: 0, what: $0) }
   }
@@ -87,18 +94,10 @@ public struct Checker {
       _ = duet_use_isa(sets[program.number % sets.count])
       if program.sizeLimit > 10_000 { setThreadCount(1) }
     }
-    let state = State(program)
-    let subject = Subject(program, state, .plain, coverage: coverage)
-    return run(subject, state, program, inputs)
-  }
-
-  private func run(
-    _ subject: Subject, _ state: State, _ program: Program, _ inputs: Inputs
-  ) -> [Outcome] {
-    var leaves = Leaves(program, inputs)
+    var run = Run(program, inputs, .plain, coverage)
     var outcomes: [Outcome] = []
     for call in program.calls.indices {
-      outcomes.append(Outcome(subject, program, call, leaves.arguments(call), state))
+      outcomes.append(run.outcome(call))
       if outcomes[call].error != nil { break }
     }
     return outcomes
@@ -109,13 +108,11 @@ public struct Checker {
     _ mode: Mode, _ form: Subject.Form, _ program: Program, _ inputs: Inputs,
     _ expected: [Outcome]
   ) -> (Difference?, Explanation?) {
-    let state = State(program)
-    let subject = Subject(program, state, form)
-    var leaves = Leaves(program, inputs)
+    var run = Run(program, inputs, form)
     for call in expected.indices {
-      let held = state.contents.compactMap(\.content)
+      let held = run.state.contents.compactMap(\.content)
       let before = held.map(Bits.init)
-      let outcome = Outcome(subject, program, call, leaves.arguments(call), state)
+      let outcome = run.outcome(call)
       if let what = outcome.difference(from: expected[call]) {
         return (Difference(mode: mode, call: call, what: what), nil)
       }
@@ -126,6 +123,21 @@ public struct Checker {
         }
       }
     }
-    return (nil, subject.explanation())
+    // Without state, and without looks at values, a program is recorded once for each form of its arguments.
+    if program.isPlain, expected.allSatisfy({ $0.error == nil }) {
+      var forms = Set(program.calls)
+      forms = Set(
+        forms.map { form in
+          var form = form
+          form.data = 0
+          return form
+        })
+      let count = run.subject.traceCount()
+      if count > forms.count {
+        let text = "\(count) traces for \(forms.count) forms of its arguments"
+        return (Difference(mode: mode, call: program.calls.count - 1, what: text), nil)
+      }
+    }
+    return (nil, run.subject.explanation())
   }
 }

@@ -9,10 +9,12 @@ public final class Coverage {
   private var dtypesOfProgram: Set<DType> = []
   private var counts: [(name: String, count: Int)] = []
 
-  /// In the program that is being run: values looked at, gradients taken, calls of nested functions.
+  /// In the program that is being run: values looked at, gradients taken, calls of nested functions, branches and loops of the
+  /// graph.
   var looks = 0
   var gradients = 0
   var nestedCalls = 0
+  var regions = 0
 
   public private(set) var programs = 0
 
@@ -33,7 +35,7 @@ public final class Coverage {
   func begin() {
     kindsOfProgram = []
     dtypesOfProgram = []
-    (looks, gradients, nestedCalls) = (0, 0, 0)
+    (looks, gradients, nestedCalls, regions) = (0, 0, 0, 0)
   }
 
   /// Ends a program whose traced calls have left this explanation.
@@ -48,6 +50,8 @@ public final class Coverage {
     add("programs with gradients", gradients > 0 ? 1 : 0)
     add("gradients taken", gradients)
     add("programs with nested traced functions called", nestedCalls > 0 ? 1 : 0)
+    add("programs with branches and loops of the graph", regions > 0 ? 1 : 0)
+    add("branches and loops of the graph", regions)
     add("programs with state", program.isStateful ? 1 : 0)
     add(
       "programs with arguments of changing shapes",

@@ -24,6 +24,9 @@ extension Program {
     for variable in state.variables + state.parameters where isStateful || isAccumulating {
       listing.add("// \(variable.name): \(variable.type)")
     }
+    if statements.contains(where: \.kind.isRegion) {
+      listing.add("// zero(x): 0, with a gradient of 0 for x")
+    }
     if isStateful { listing.add("// optimizer: \(type(of: state.optimizer))") }
     _ = try? checked {
       var callees: [Callee] = []
@@ -39,8 +42,9 @@ extension Program {
         listing.add("return \(last?.text ?? "a")")
         listing.depth -= 1
         listing.add("}")
-        callees.append { a, b in
-          let machine = Machine(self, state, callees: earlier[...], isNested: true)
+        callees.append { a, b, place in
+          let machine = Machine(
+            self, state, callees: earlier[...], isNested: true, place: place)
           machine.define(Program.firstParameter, a, "a")
           machine.define(Program.firstParameter + 1, b, "b")
           return machine.run(block)?.tensor ?? a
@@ -50,7 +54,7 @@ extension Program {
       listing.depth += 1
       var leaves = Leaves(self, inputs)
       let values = leaves.arguments(0).enumerated().map { (Program.firstArgument + $0, $1) }
-      _ = run(values, state, Callees(all: callees), mode: calls[0].mode, listing: listing)
+      _ = try run(values, state, Callees(all: callees), mode: calls[0].mode, listing: listing)
       listing.depth -= 1
       listing.add("}")
     }
