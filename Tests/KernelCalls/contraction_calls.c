@@ -58,8 +58,8 @@ static void matmul_call(trial *t, int32_t v) {
                                        {8, 600, 520, 1, 1},   {259, 33, 410, 1, 1},
                                        {9, 1100, 530, 1, 1},  {300, 350, 330, 1, 1},
                                        {19, 1409, 450, 1, 1}, {3, 1040, 4170, 1, 1},
-                                       {143, 529, 517, 1, 1}};
-    const int64_t *s = large[trial_int(t, 0, 12)];
+                                       {143, 529, 517, 1, 1}, {131, 135, 2003, 1, 1}};
+    const int64_t *s = large[trial_int(t, 0, 13)];
     call.m = s[0], call.n = s[1], call.k = s[2];
     if (s[3] > 1) {
       call.batch_rank = 2;

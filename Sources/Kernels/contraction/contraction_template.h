@@ -52,6 +52,7 @@
 #define MULTIPLY_ADD FUSED
 #define PACK DUET_SUFFIX(pack_u32)
 #define SPREAD DUET_SUFFIX(spread_u32)
+#define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u32)
 #define MATVEC NAME(matvec)
 #define K_BLOCK 512
 #define ROW_BLOCK 224
@@ -68,6 +69,7 @@
 #define MULTIPLY_ADD FUSED
 #define PACK DUET_SUFFIX(pack_u64)
 #define SPREAD DUET_SUFFIX(spread_u64)
+#define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u64)
 #define MATVEC NAME(matvec)
 #define K_BLOCK 256
 #define ROW_BLOCK 224
@@ -84,6 +86,7 @@
 #define MULTIPLY_ADD WRAPPING
 #define PACK DUET_SUFFIX(pack_u32)
 #define SPREAD DUET_SUFFIX(spread_u32)
+#define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u32)
 #define MATVEC NULL
 #define K_BLOCK 256
 #define ROW_BLOCK 240
@@ -99,6 +102,7 @@
 #define MULTIPLY_ADD WRAPPING
 #define PACK DUET_SUFFIX(pack_u64)
 #define SPREAD DUET_SUFFIX(spread_u64)
+#define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u64)
 #define MATVEC NULL
 #define K_BLOCK 256
 #define ROW_BLOCK 120

@@ -18,6 +18,7 @@ typedef enum {
   DUET_TILE_ROWS_AT,  // a: one pointer per row, a_step and a_segment; b: b_step and b_segment
   DUET_TILE_TAPS,     // a: a panel [s][p][rows]; b: row p at offset[p] from b, b_segment
   DUET_TILE_STREAMED, // as PACKED; tiles of two whole vectors also fetch what `runs` names
+  DUET_TILE_MOVING,   // as PACKED; tiles of two whole vectors also do a part of `moves`
   DUET_TILE_MODES
 } duet_tile_mode;
 
@@ -40,6 +41,19 @@ typedef struct {
   int32_t crosses_lines;      // runs end within a line of the cache
 } duet_runs_ahead;
 
+// A panel to be packed beside tiles, in groups of four elements that lie one behind the other: a
+// tile moves one group for each four of its k. From group to group both places move by a step; after
+// each `length` of them by a turn instead.
+typedef struct {
+  const char *from;
+  char *to;
+  int64_t spread;                // between the elements of a group in `to`
+  int64_t from_step, to_step, from_turn, to_turn;
+  int64_t length, left;          // left: until the next turn
+  int64_t fetch;                 // from a group to what is fetched beside it
+  int64_t count;                 // groups yet to be moved
+} duet_moves;                    // all distances in bytes
+
 typedef struct {
   const void *a;
   const void *const *row;
@@ -52,13 +66,15 @@ typedef struct {
   int64_t c_step;      // between rows of c
   const char *ahead;   // NULL or memory that is wanted soon (duet_lines_ahead)
   duet_runs_ahead runs;  // of DUET_TILE_STREAMED
+  duet_moves *moves;     // of DUET_TILE_MOVING
+  int64_t c_ahead;       // of the same: from c to a tile of it that is wanted soon
   int32_t columns;     // 1 to 2 * lanes
   int32_t accumulate;  // 0: c is written only
 } duet_tile;
 
 // Cache lines from `ahead` on that a tile of two whole vectors fetches while it computes.
 static inline int64_t duet_lines_ahead(duet_tile_mode mode, int64_t k) {
-  return mode == DUET_TILE_PACKED ? k / 4 : mode == DUET_TILE_ROWS_AT ? k : 0;
+  return mode == DUET_TILE_PACKED || mode == DUET_TILE_MOVING ? k / 4 : mode == DUET_TILE_ROWS_AT ? k : 0;
 }
 
 typedef void (*duet_tile_fn)(const duet_tile *);
@@ -92,6 +108,7 @@ typedef struct {
   duet_tile_fn tile[DUET_TILE_MODES][DUET_COLUMNS_COUNT][DUET_TILE_ROWS];  // [rows - 1]
   duet_pack_fn pack;
   duet_spread_fn spread;
+  duet_spread_fn spread_past_caches;  // to whole lines; for other threads after duet_stream_end
   duet_matvec_fn matvec;  // NULL for integers, whose order does not matter
 } duet_engine;
 

@@ -121,35 +121,49 @@ static void DUET_SUFFIX(pack_u64)(void *panel, int64_t width, const void *source
 }
 
 // Whole rows, four at a time: enough streams to keep memory busy.
-#define SPREAD_ROWS(type, vector_any)                                                       \
+#define SPREAD_ROWS(type, vector, vector_any)                                               \
   const int64_t group = 64 / sizeof(type);                                                  \
   int64_t p = 0;                                                                            \
   for (; p + 4 <= k; p += 4, from += 4 * k_stride)                                          \
     for (int64_t j = 0; j < panels; j++)                                                    \
       for (int64_t i = 0; i < width; i += group)                                            \
-        for (int64_t r = 0; r < 4; r++)                                                     \
-          *(vector_any *)(to + (j * k + p + r) * width + i) =                               \
-            *(const vector_any *)(from + r * k_stride + j * width + i);                     \
+        for (int64_t r = 0; r < 4; r++) {                                                   \
+          const vector lanes = *(const vector_any *)(from + r * k_stride + j * width + i);  \
+          type *line = to + (j * k + p + r) * width + i;                                    \
+          if (past_caches)                                                                  \
+            __builtin_nontemporal_store(lanes, (vector *)line);                             \
+          else                                                                              \
+            *(vector_any *)line = lanes;                                                    \
+        }                                                                                   \
   for (; p < k; p++, from += k_stride)                                                      \
     for (int64_t j = 0; j < panels; j++)                                                    \
       memcpy(to + (j * k + p) * width, from + j * width, width * sizeof(type));
 
-static void DUET_SUFFIX(spread_u32)(void *to_panels, int64_t width, const void *source,
-                                    int64_t panels,
-                                    int64_t k, int64_t k_stride) {
-  const uint32_t *from = source;
-  uint32_t *to = to_panels;
-  SPREAD_ROWS(uint32_t, i32x16_any)
+DUET_INLINE void DUET_SUFFIX(spread_rows_u32)(uint32_t *to, int64_t width, const uint32_t *from,
+                                              int64_t panels, int64_t k, int64_t k_stride,
+                                              const int past_caches) {
+  SPREAD_ROWS(uint32_t, i32x16, i32x16_any)
 }
 
-static void DUET_SUFFIX(spread_u64)(void *to_panels, int64_t width, const void *source,
-                                    int64_t panels,
-                                    int64_t k, int64_t k_stride) {
-  const uint64_t *from = source;
-  uint64_t *to = to_panels;
-  SPREAD_ROWS(uint64_t, i64x8_any)
+DUET_INLINE void DUET_SUFFIX(spread_rows_u64)(uint64_t *to, int64_t width, const uint64_t *from,
+                                              int64_t panels, int64_t k, int64_t k_stride,
+                                              const int past_caches) {
+  SPREAD_ROWS(uint64_t, i64x8, i64x8_any)
 }
 
+#define SPREAD_FUNCTIONS(name, past_caches)                                                 \
+  static void DUET_SUFFIX(name##_u32)(void *panels, int64_t width, const void *source,      \
+                                      int64_t count, int64_t k, int64_t k_stride) {         \
+    DUET_SUFFIX(spread_rows_u32)(panels, width, source, count, k, k_stride, past_caches);   \
+  }                                                                                         \
+  static void DUET_SUFFIX(name##_u64)(void *panels, int64_t width, const void *source,      \
+                                      int64_t count, int64_t k, int64_t k_stride) {         \
+    DUET_SUFFIX(spread_rows_u64)(panels, width, source, count, k, k_stride, past_caches);   \
+  }
+SPREAD_FUNCTIONS(spread, 0)
+SPREAD_FUNCTIONS(spread_past_caches, 1)
+
+#undef SPREAD_FUNCTIONS
 #undef SPREAD_ROWS
 #undef PACK_TRANSPOSED
 #undef PACK_COPIED

@@ -3,6 +3,11 @@
 //   ELEMENT, BITS       the type and its size
 //   LANES, HALF         elements of a register and of a half one (0: none)
 //   NAME(x)             x with the suffix of type and instruction set
+#if BITS == 32
+typedef uint32_t NAME(word);
+#else
+typedef uint64_t NAME(word);
+#endif
 typedef ELEMENT NAME(vector) __attribute__((ext_vector_type(LANES)));
 typedef NAME(vector) NAME(vector_any) __attribute__((aligned(sizeof(ELEMENT))));
 #if HALF

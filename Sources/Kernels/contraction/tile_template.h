@@ -1,7 +1,7 @@
 // Micro-kernels of one element type. Needs the macros and definitions of registers_template.h, and
 //   ROWS                    of a tile
 //   MULTIPLY_ADD(a, b, c)   a * b + c with one rounding
-//   PACK, MATVEC            entries of the engine
+//   PACK, SPREAD, MATVEC ... entries of the engine
 //   K_BLOCK, ROW_BLOCK      block sizes
 //   IN_PLACE                of right operands that are not packed
 #define EACH_ROW _Pragma("clang loop unroll(full)") for (int i = 0; i < rows; i++)
@@ -24,6 +24,24 @@ DUET_INLINE void NAME(fetch_quarter)(const char *from, int q) {
     }                                                                                      \
     a += rows;                                                                             \
     b_row += b_step;                                                                       \
+  }
+
+// The empty assembly keeps the elements of a group apart: shuffling them together and apart again
+// would take multipliers' time.
+#define MOVE_GROUP                                                                         \
+  {                                                                                        \
+    __builtin_prefetch(m.from + m.fetch, 0, 2);                                            \
+    NAME(word) w[4];                                                                       \
+    memcpy(w, m.from, sizeof w);                                                           \
+    _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) {                       \
+      __asm__("" : "+r"(w[q]));                                                            \
+      memcpy(m.to + q * m.spread, &w[q], sizeof w[q]);                                     \
+    }                                                                                      \
+    const int turns = --m.left == 0;                                                       \
+    m.from += turns ? m.from_turn : m.from_step;                                           \
+    m.to += turns ? m.to_turn : m.to_step;                                                 \
+    m.left = turns ? m.length : m.left;                                                    \
+    m.count--;                                                                             \
   }
 
 // full: whole vectors; tail: 0 none, 1 a masked vector, 2 a masked half vector.
@@ -77,6 +95,22 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
         __builtin_prefetch(ahead, 0, 2);
         _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
       }
+    if (mode == DUET_TILE_MOVING && full == 2) {
+      const ELEMENT *c_ahead = c + t->c_ahead;
+      duet_moves m = *t->moves;
+      for (; p + 4 <= k; p += 4, ahead += ahead_step) {
+        __builtin_prefetch(ahead, 0, 2);
+        if (p < 4 * rows) {
+          __builtin_prefetch(c_ahead, 0, 2);
+          __builtin_prefetch(c_ahead + 2 * LANES - 1, 0, 2);
+          c_ahead += c_step;
+        } else if (m.count > 0) {
+          MOVE_GROUP
+        }
+        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
+      }
+      *t->moves = m;
+    }
     if (mode == DUET_TILE_STREAMED && full == 2)
       while (p + 4 <= k) {
         // To the end of a run.
@@ -173,6 +207,7 @@ TILE_MODE(PACKED)
 TILE_MODE(ROWS_AT)
 TILE_MODE(TAPS)
 TILES(TILE, STREAMED, two, 2, 0)
+TILES(TILE, MOVING, two, 2, 0)
 #if HALF
 TILE_MODE_HALF(PACKED)
 TILE_MODE_HALF(ROWS_AT)
@@ -183,8 +218,8 @@ TILE_MODE_HALF(TAPS)
 #define TILE_TABLES(mode)                                                  \
   {TILE_TABLE(mode, two), TILE_TABLE(mode, one_and_part), TILE_TABLE(mode, one_and_part), \
    TILE_TABLE(mode, part), TILE_TABLE(mode, part)}
-#define TILE_TABLES_STREAMED                                                              \
-  {TILE_TABLE(STREAMED, two), TILE_TABLE(PACKED, one_and_part),                           \
+#define TILE_TABLES_WHOLE(mode)                                                           \
+  {TILE_TABLE(mode, two), TILE_TABLE(PACKED, one_and_part),                               \
    TILE_TABLE(PACKED, one_and_part), TILE_TABLE(PACKED, part), TILE_TABLE(PACKED, part)}
 #define TILE_TABLES_HALF(mode)                                             \
   {TILE_TABLE(mode, two), TILE_TABLE(mode, one_and_part), TILE_TABLE(mode, one_and_half), \
@@ -201,18 +236,21 @@ static const duet_engine NAME(engine) = {
   .in_place = IN_PLACE,
 #if HALF
   .tile = {TILE_TABLES_HALF(PACKED), TILE_TABLES_HALF(ROWS_AT), TILE_TABLES_HALF(TAPS),
-           TILE_TABLES_STREAMED},
+           TILE_TABLES_WHOLE(STREAMED), TILE_TABLES_WHOLE(MOVING)},
 #else
-  .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS), TILE_TABLES_STREAMED},
+  .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS),
+           TILE_TABLES_WHOLE(STREAMED), TILE_TABLES_WHOLE(MOVING)},
 #endif
   .pack = PACK,
   .spread = SPREAD,
+  .spread_past_caches = SPREAD_PAST_CACHES,
   .matvec = MATVEC,
 };
 
 #undef EACH_ROW
 #undef WHOLE_ROW
 #undef FETCHED
+#undef MOVE_GROUP
 #undef TILE
 #undef TILE_NAME
 #undef TILES_4
@@ -225,7 +263,7 @@ static const duet_engine NAME(engine) = {
 #undef TILE_TABLE
 #undef TILE_TABLES
 #undef TILE_TABLES_HALF
-#undef TILE_TABLES_STREAMED
+#undef TILE_TABLES_WHOLE
 #undef ELEMENT
 #undef LANES
 #undef ROWS
@@ -236,6 +274,7 @@ static const duet_engine NAME(engine) = {
 #undef LOAD_B_PART
 #undef PACK
 #undef SPREAD
+#undef SPREAD_PAST_CACHES
 #undef MATVEC
 #undef K_BLOCK
 #undef ROW_BLOCK
