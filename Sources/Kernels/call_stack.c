@@ -45,7 +45,8 @@ __attribute__((noinline)) static void call_below(
   *frame = saved;
 }
 
-__attribute__((noinline)) void duet_with_call_stack(
+// Not for the address sanitizer, which would have the records elsewhere than on the stack.
+__attribute__((noinline, no_sanitize("address"))) void duet_with_call_stack(
     const uintptr_t *addresses, int32_t count, void (*body)(void *context), void *context) {
   // Records lie above the frames of what is called here, in rising order, as those of a real stack do.
   _Alignas(16) volatile frame_record records[most_records + 1];
