@@ -60,6 +60,12 @@ import Testing
       let y = whileLoop(x[0], maximumLength: 4, while: { _ in Tensor(false) }, do: { $0 * x[1] })
       return (y * x[1]).sum()
     },
+    Program("what only a branch or a loop uses that does not run", [[3], [3], [2], [2]]) { x in
+      let y = cond(
+        Tensor(false), then: { (x[0] * -2).sum() + x[1].sum() }, else: { x[1].square().sum() })
+      let z = whileLoop(Tensor(1.0), maximumLength: 2, while: { $0 .< 0 }) { $0 * x[2].sum() }
+      return y + z.asType(x[0].dtype) * cond(Tensor(true), then: { x[3] }, else: { x[2] }).sum()
+    },
     Program("a loop up to its bound", [[2, 2], [2]]) { x in
       let y = whileLoop(x[1], maximumLength: 3, while: { _ in Tensor(true) }) { y in
         matmul(x[0], y).tanh() + y

@@ -20,9 +20,9 @@ extension Tensor {
     let run = {
       Backward.run(
         from: [(root, cotangent)], keepingGraph: keep, isWanted: { $0.gradientCell != nil },
-        visit: { leaf, gradient in
+        visit: { leaf, gradient, mayBeMissing in
           guard let cell = leaf.gradientCell else { return }
-          cell.write(cell.read().map { $0 + gradient } ?? gradient)
+          cell.write(cell.read().map { $0 + gradient } ?? gradient.completed(mayBeMissing))
         })
     }
     createGraph ? enableGrad(run) : noGrad(run)
@@ -45,7 +45,7 @@ public func gradients(
     guard let cotangent = Backward.cotangent(cotangents?[i], for: output) else { return inputs }
     seeds.append((meta, cotangent))
   }
-  var wanted: [ObjectIdentifier: Tensor] = [:]
+  var found = Backward.Found()
   for input in inputs {
     guard input.body.autograd != nil else {
       return inputs.map { _ in fail(OpError("gradients", "an input does not require gradients")) }
@@ -56,13 +56,10 @@ public func gradients(
     Backward.run(
       from: seeds, keepingGraph: retainGraph || createGraph,
       isWanted: { ids.contains(ObjectIdentifier($0)) },
-      visit: { meta, gradient in
-        let id = ObjectIdentifier(meta)
-        wanted[id] = wanted[id].map { $0 + gradient } ?? gradient
-      })
+      visit: { found.add($1, to: $0, mayBeMissing: $2) })
   }
   createGraph ? enableGrad(run) : noGrad(run)
-  return inputs.map { wanted[ObjectIdentifier($0.body.autograd!)] ?? zeros(like: $0) }
+  return inputs.map { found[$0.body.autograd!] ?? zeros(like: $0) }
 }
 
 enum Backward {
@@ -94,11 +91,11 @@ enum Backward {
   ///   - stops: Results that count as leaves: nothing is sent on from them.
   ///   - floor: Results of operations up to this number count as leaves, too.
   ///   - isWanted: Whether the gradient of this place in the graph is asked for.
-  ///   - visit: Takes those that are.
+  ///   - visit: Takes those that are, and whether they only came out of branches and loops: see `Sums.mayBeMissing`.
   static func run(
     from seeds: [(AutogradMeta, Tensor)], keepingGraph: Bool,
     stoppingAt stops: Set<ObjectIdentifier> = [], above floor: Int = 0,
-    isWanted: (AutogradMeta) -> Bool, visit: (AutogradMeta, Tensor) -> Void
+    isWanted: (AutogradMeta) -> Bool, visit: (AutogradMeta, Tensor, Bool) -> Void
   ) {
     var sums = Sums(stops: stops, floor: floor)
     for (meta, gradient) in seeds { sums.update(meta, gradient.type) { $0.add(gradient) } }
@@ -116,7 +113,10 @@ enum Backward {
       guard var sum = sums.remove(meta) else { continue }
       if let recorder, recorder.isFromOutside(function) { recorder.didGoOutside() }
       let edges = function.edges
+      let mayBeMissing = sums.mayBeMissing(meta)
+      sums.sendsWhatMayBeMissing = mayBeMissing
       if case .region = function.op {
+        sums.sendsWhatMayBeMissing = true
         guard function.sendThroughRegion(sum, to: &sums, edges, keepingGraph) else { return }
         sums.settleIfLast(edges)
         finish(function)
@@ -134,13 +134,31 @@ enum Backward {
         }
       }
       let gradient = sum.take()
-      if isWanted(meta) { visit(meta, gradient) }
+      if isWanted(meta) { visit(meta, gradient, mayBeMissing) }
       guard function.send(gradient, to: &sums, edges, meta) else { return }
       sums.settleIfLast(edges)
       finish(function)
     }
     for leaf in sums.leaves where isWanted(leaf) {
-      if var sum = sums.remove(leaf) { visit(leaf, sum.take()) }
+      if var sum = sums.remove(leaf) { visit(leaf, sum.take(), sums.mayBeMissing(leaf)) }
+    }
+  }
+
+  /// The gradients that were asked for.
+  struct Found {
+    private var gradients: [ObjectIdentifier: (sum: Tensor, mayBeMissing: Bool)] = [:]
+
+    mutating func add(_ gradient: Tensor, to meta: AutogradMeta, mayBeMissing: Bool) {
+      let id = ObjectIdentifier(meta)
+      let known = gradients[id]
+      gradients[id] = (
+        known.map { $0.sum + gradient } ?? gradient, mayBeMissing && known?.mayBeMissing ?? true
+      )
+    }
+
+    /// Nil where nothing has arrived.
+    subscript(_ meta: AutogradMeta) -> Tensor? {
+      gradients[ObjectIdentifier(meta)].map { $0.sum.completed($0.mayBeMissing) }
     }
   }
 
@@ -155,6 +173,9 @@ enum Backward {
     private let floor: Int
     /// Tensors in the order in which something first reached them.
     private var arrivals: [ObjectIdentifier] = []
+    private var mayBeMissing: Set<ObjectIdentifier> = []
+    /// Whether what is being sent has only come out of branches and loops.
+    var sendsWhatMayBeMissing = false
 
     init(stops: Set<ObjectIdentifier>, floor: Int) {
       self.stops = stops
@@ -167,6 +188,12 @@ enum Backward {
       for id in arrivals { sums.values[sums.index(forKey: id)!].close() }
     }
 
+    /// Whether all that has reached a tensor has come out of branches and loops: from one that is not taken nothing
+    /// comes eagerly, and in a graph what changes no sum.
+    func mayBeMissing(_ meta: AutogradMeta) -> Bool {
+      !mayBeMissing.isEmpty && mayBeMissing.contains(ObjectIdentifier(meta))
+    }
+
     mutating func update(
       _ meta: AutogradMeta, _ type: @autoclosure () -> TensorType,
       _ add: (inout GradientSum) -> Void
@@ -174,8 +201,10 @@ enum Backward {
       let id = ObjectIdentifier(meta)
       if let index = sums.index(forKey: id) {
         add(&sums.values[index])
+        if !sendsWhatMayBeMissing, !mayBeMissing.isEmpty { mayBeMissing.remove(id) }
         return
       }
+      if sendsWhatMayBeMissing { mayBeMissing.insert(id) }
       var sum = GradientSum(type())
       add(&sum)
       sums[id] = sum

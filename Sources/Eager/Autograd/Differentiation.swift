@@ -35,7 +35,7 @@ package struct Differentiation {
     let leadsOutside = outputs.contains { Backward.leadsOutside(from: $0, own) }
     let creates =
       createGraph || (isNested && (leadsOutside || cotangents.contains(where: \.requiresGrad)))
-    var wanted: [ObjectIdentifier: Tensor] = [:]
+    var found = Backward.Found()
     let seeds = zip(outputs, cotangents).compactMap { output, cotangent in
       output.body.autograd.map { ($0, cotangent) }
     }
@@ -43,14 +43,11 @@ package struct Differentiation {
       Backward.run(
         from: seeds, keepingGraph: creates || leadsOutside || keepsGraph, stoppingAt: own,
         isWanted: { asked.contains(ObjectIdentifier($0)) },
-        visit: { meta, gradient in
-          let id = ObjectIdentifier(meta)
-          wanted[id] = wanted[id].map { $0 + gradient } ?? gradient
-        })
+        visit: { found.add($1, to: $0, mayBeMissing: $2) })
     }
     creates ? enableGrad(run) : noGrad(run)
     return inputs.map { input in
-      let gradient = input.body.autograd.flatMap { wanted[ObjectIdentifier($0)] }
+      let gradient = input.body.autograd.flatMap { found[$0] }
       return gradient ?? zeros(like: input.detached())
     }
   }

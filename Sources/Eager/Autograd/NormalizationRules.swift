@@ -118,7 +118,7 @@ extension GradientRule {
     Backward.run(
       from: [(root, cotangent)], keepingGraph: ThreadContext.isGradEnabled,
       stoppingAt: Set(stops.keys), isWanted: { stops[ObjectIdentifier($0)] != nil },
-      visit: { meta, gradient in results[stops[ObjectIdentifier(meta)]!] = gradient })
+      visit: { meta, gradient, _ in results[stops[ObjectIdentifier(meta)]!] = gradient })
     return results
   }
 }

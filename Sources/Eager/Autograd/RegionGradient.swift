@@ -66,6 +66,10 @@ package final class RegionGradient: @unchecked Sendable {
 }
 
 extension Tensor {
+  /// A gradient as it is given away. One that may be missing is +0 where nothing was sent, as for a tensor that was not
+  /// used, and not what changes no sum.
+  func completed(_ mayBeMissing: Bool) -> Tensor { mayBeMissing ? self + 0 : self }
+
   /// The same elements as a leaf that collects no gradient of its own: where the body of a region begins.
   package func asRegionLeaf() -> Tensor { Tensor(body.attached(to: AutogradMeta())) }
 
@@ -136,7 +140,7 @@ package struct BodyTape {
     Backward.run(
       from: seeds, keepingGraph: keepingGraph, above: floor,
       isWanted: { $0.function.map { $0.sequence <= floor } ?? true },
-      visit: { meta, gradient in
+      visit: { meta, gradient, _ in
         if let i = own[ObjectIdentifier(meta)] {
           found[i] = gradient
         } else {
