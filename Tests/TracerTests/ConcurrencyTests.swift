@@ -116,7 +116,7 @@ import Testing
     let x = arange(300).asType(.float32)
     (_, _) = (read(x), look(x))
     update()
-    let wrong = Mutex<[String]>([])
+    let wrong = Lock<[String]>([])
     concurrently(4) { thread in
       for round in 0..<200 {
         switch thread {

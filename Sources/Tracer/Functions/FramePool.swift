@@ -1,5 +1,6 @@
 // Unsafe: keeps a counted reference as an address.
 
+import DuetRuntime
 import Synchronization
 
 /// The frames of a function that no call uses. One of them changes hands by an atomic exchange, which is all that most
@@ -7,7 +8,7 @@ import Synchronization
 struct FramePool: ~Copyable {
   /// The address of a frame; 0: none.
   private let spare = Atomic<UInt>(0)
-  private let list = Mutex<[CallFrame]>([])
+  private let list = Lock<[CallFrame]>([])
 
   deinit {
     if let frame = Self.frame(at: spare.load(ordering: .acquiring)) { frame.release() }
