@@ -40,6 +40,25 @@ import Testing
     try expectPlansAgree(graph, Self.inputs(graph))
   }
 
+  /// Single elements are one step, whatever their shapes, which reads a part of what it writes as views.
+  @Test func whatAStepReadsOfItsOwnIsNotOverwritten() throws {
+    let graph = try Graph(
+      parsing: """
+        graph (x: float32[1], y: float32[1]) -> (%10) {
+          %2 = add(%0, %1) : float32[1]
+          %3 = reshape(%2, shape: [1, 1]) : float32[1, 1]
+          %4 = transpose(%3, permutation: [1, 0]) : float32[1, 1]
+          %5 = tanh(%4) : float32[1, 1]
+          %6 = multiply(%5, %5) : float32[1, 1]
+          %7 = transpose(%6, permutation: [1, 0]) : float32[1, 1]
+          %8 = reshape(%7, shape: [1]) : float32[1]
+          %9 = cos(%2) : float32[1]
+          %10 = add(%9, %8) : float32[1]
+        }
+        """)
+    for seed in 0..<4 { try expectPlansAgree(graph, Self.inputs(graph, seed: seed)) }
+  }
+
   @Test("views of operands give the same bits")
   func views() throws {
     let graph = try Graph(

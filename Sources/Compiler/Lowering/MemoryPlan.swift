@@ -72,8 +72,10 @@ package struct MemoryPlan: Sendable {
         }
         for input in step.inputs {
           let source = input.buffer
+          // A step may read, as a view, what it has itself written: that is there for all of the step.
           guard buffers[source].kind == .arena, buffers[source].byteCount == target.byteCount,
-            last[source] == s, !taken.contains(source), step.mayOverwrite(source, with: o)
+            first[source] != s, last[source] == s, !taken.contains(source),
+            step.mayOverwrite(source, with: o)
           else { continue }
           taken.insert(source)
           owner[output.buffer] = owner[source]
