@@ -11,7 +11,8 @@ extension TracedFunction {
   /// needs them equal. Numbers taken from shapes are followed where they are sums and products of sizes, or simple
   /// functions of such; anything else, a Swift loop or `if` among them, is an error. A condition that all numbers
   /// tried agree on, such as `n < 100_000`, is not noticed. Calls of no elements, and of sizes for which broadcasting
-  /// makes another program, are recorded as always.
+  /// makes another program, are recorded as always. The numbers tried go up to 4,099: shapes that would have more
+  /// elements than any memory then, as `[n, n, n, n, n, n]` would, are an error.
   ///
   /// - Parameter specs: One per argument; every argument must be a tensor. At most three independent unknown sizes.
   /// - Returns: What a call runs; for unknown sizes an example.
