@@ -93,12 +93,6 @@ static const char *panel_of_b(const multiplication *x, const char *b, int64_t j,
   return panel;
 }
 
-// A tile of the next column of tiles is wanted while this one is computed.
-static void prefetch_tile(const char *c, int64_t row_bytes, int64_t rows, int64_t bytes) {
-  for (int64_t i = 0; i < rows; i++, c += row_bytes)
-    for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(c + at, 1);
-}
-
 // A part of what the next product needs, to be fetched while a tile is computed.
 static const char *next_lines(multiplication *x, duet_tile_mode mode, int64_t k) {
   for (int i = 0; i < 3; i++) {
@@ -134,7 +128,6 @@ static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0,
   const void *row[DUET_TILE_ROWS];
   duet_tile t = {.row = row, .a_step = p->a_k, .k = k, .segments = 1, .accumulate = k0 > 0};
   duet_tile_mode mode = x->a_direct ? DUET_TILE_ROWS_AT : DUET_TILE_PACKED;
-  int prefetches = k >= 128 && parts.count > 1 && !x->through_tile;
   for (int64_t j = 0; j < p->n; j += x->panel) {
     int64_t columns = p->n - j < x->panel ? p->n - j : x->panel;
     t.columns = (int32_t)columns;
@@ -148,8 +141,6 @@ static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0,
         t.a = x->a_block + begin * k * es;
       t.c = x->through_tile ? x->tile : c;
       t.c_step = x->through_tile ? columns : c_row;
-      if (prefetches && i + 1 < parts.count)
-        prefetch_tile(c + rows * c_row * es, c_row * es, parts.base, columns * es);
       if (x->through_tile && k0 > 0)
         copy_tile(x->tile, columns, 1, c, c_row, c_column, rows, columns, es);
       t.ahead = next_lines(x, mode, k);

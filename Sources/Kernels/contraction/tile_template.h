@@ -44,6 +44,14 @@ DUET_INLINE void NAME(fetch_quarter)(const char *from, int q) {
     m.count--;                                                                             \
   }
 
+#define FETCH_ROW_OF_C                                                                     \
+  {                                                                                        \
+    __builtin_prefetch(c_row, 1);                                                          \
+    __builtin_prefetch(c_row + LANES, 1);                                                  \
+    __builtin_prefetch(c_row + 2 * LANES - 1, 1);                                          \
+    c_row += c_step;                                                                       \
+  }
+
 // full: whole vectors; tail: 0 none, 1 a masked vector, 2 a masked half vector.
 DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, const int full,
                             const int tail) {
@@ -63,6 +71,12 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   duet_runs_ahead runs = t->runs;
   const NAME(mask) mask = NAME(mask_of)(t->columns - full * LANES);
 
+  // Where k is long enough the rows of c are fetched one by one beside the multiply-adds.
+  const ELEMENT *c_row = c;
+  const int fetches_c = (mode == DUET_TILE_PACKED || mode == DUET_TILE_ROWS_AT) && full == 2 &&
+                        k >= 4 * rows;
+  int64_t c_rows = fetches_c ? rows : 0;
+
   if (mode == DUET_TILE_ROWS_AT) EACH_ROW row[i] = t->row[i];
   EACH_ROW {
     sum0[i] = 0;
@@ -77,7 +91,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
       if (tail == 1) sum1[i] = NAME(load_part)(from + full * LANES, mask);
       if (tail == 2) sum2[i] = NAME(load_half)(from + full * LANES, mask);
     }
-  } else {
+  } else if (!fetches_c) {
     EACH_ROW {
       __builtin_prefetch(c + i * c_step, 1);
       if (full > 1) __builtin_prefetch(c + i * c_step + 2 * LANES - 1, 1);
@@ -93,6 +107,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
     if (mode == DUET_TILE_PACKED && full == 2)
       for (; p + 4 <= k; p += 4, ahead += ahead_step) {
         __builtin_prefetch(ahead, 0, 2);
+        if (p < 4 * c_rows) FETCH_ROW_OF_C
         _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
       }
     if (mode == DUET_TILE_MOVING && full == 2) {
@@ -102,6 +117,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
         __builtin_prefetch(ahead, 0, 2);
         if (p < 4 * rows) {
           __builtin_prefetch(c_ahead, 0, 2);
+          __builtin_prefetch(c_ahead + LANES, 0, 2);
           __builtin_prefetch(c_ahead + 2 * LANES - 1, 0, 2);
           c_ahead += c_step;
         } else if (m.count > 0) {
@@ -137,6 +153,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
       if (mode == DUET_TILE_ROWS_AT && full == 2) {
         __builtin_prefetch(ahead, 0, 2);
         ahead += ahead_step;
+        if (p < c_rows) FETCH_ROW_OF_C
       }
       vector b0 = 0, b1 = 0;
       half b2 = 0;
@@ -156,6 +173,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
         a += rows;
       b_row += b_step;
     }
+    c_rows = 0;
     b += t->b_segment;
     if (mode == DUET_TILE_ROWS_AT)
       a_at += t->a_segment;
@@ -251,6 +269,7 @@ static const duet_engine NAME(engine) = {
 #undef WHOLE_ROW
 #undef FETCHED
 #undef MOVE_GROUP
+#undef FETCH_ROW_OF_C
 #undef TILE
 #undef TILE_NAME
 #undef TILES_4
