@@ -5,16 +5,18 @@
 #include "../elementwise/loops.h"
 #include "duet_isa.h"
 
-static duet_chain_interpreter interpreter(void) {
+static duet_chain_interpreter *interpreter(int is_narrow) {
+#define EITHER(isa) is_narrow ? duet_interpret_chain_narrow_##isa : duet_interpret_chain_##isa
   switch (duet_current_isa()) {
 #if defined(__x86_64__)
-    case DUET_AVX512: return duet_interpret_chain_avx512;
-    case DUET_AVX2: return duet_interpret_chain_avx2;
+    case DUET_AVX512: return EITHER(avx512);
+    case DUET_AVX2: return EITHER(avx2);
 #elif defined(__aarch64__)
-    case DUET_NEON: return duet_interpret_chain_neon;
+    case DUET_NEON: return EITHER(neon);
 #endif
     default: return NULL;
   }
+#undef EITHER
 }
 
 enum { NONE = DUET_CHAIN_END };
@@ -68,6 +70,11 @@ static int is_read_back(const duet_tile_instruction *at, const duet_tile_instruc
   return 0;
 }
 
+// Functions take longer than their operands take to arrive.
+static int is_function(duet_chain_code code) {
+  return code >= DUET_CHAIN_EXP && code <= DUET_CHAIN_SOFTPLUS && code != DUET_CHAIN_RELU;
+}
+
 static int fits(const duet_tile_call *call) {
   const duet_tile_external *external =
       (const duet_tile_external *)((const char *)call + call->externals);
@@ -80,7 +87,7 @@ static int fits(const duet_tile_call *call) {
 }
 
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {
-  if (!fits(call) || !interpreter()) return 0;
+  if (!fits(call) || !interpreter(0)) return 0;
   const duet_tile_instruction *i =
       (const duet_tile_instruction *)((const char *)call + call->instructions);
   const duet_tile_instruction *end = i + call->instruction_count;
@@ -106,6 +113,8 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
       add_memory(chain, passes ? DUET_CHAIN_STREAM : DUET_CHAIN_STORE, call, i, 0);
   }
   add(chain, DUET_CHAIN_END);
+  chain->is_narrow = streamed != 0;
+  for (int32_t k = 0; k < chain->count; k++) chain->is_narrow &= !is_function(chain->step[k].code);
   return 1;
 }
 
@@ -115,5 +124,5 @@ void duet_run_chain(const duet_chain *chain, char *scratch, int64_t first, int64
   memcpy(step, chain->step, (size_t)chain->count * sizeof *step);
   for (int32_t i = 0; i < chain->count; i++)
     if (step[i].is_register) step[i].base = scratch + (intptr_t)step[i].base;
-  interpreter()(step, first * 4, (first + count) * 4);
+  interpreter(chain->is_narrow)(step, first * 4, (first + count) * 4);
 }

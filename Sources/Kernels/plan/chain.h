@@ -1,4 +1,4 @@
-// Groups of float32 operations whose values stay in registers: a chain is interpreted on four vectors at
+// Groups of float32 operations whose values stay in registers: a chain is interpreted on a few vectors at
 // a time, so that nothing goes through memory between two operations, and the loads are spread evenly
 // over the work. Element by element it is the arithmetic of the loops: which of the two ran does not show.
 #ifndef DUET_PLAN_CHAIN_H
@@ -45,6 +45,9 @@ typedef struct {
 
 typedef struct {
   int32_t count;
+  // Waits for memory rather than for arithmetic: one vector at a time. Then an instruction that loads
+  // goes from line to line, which is what processors look for when they fetch ahead.
+  int32_t is_narrow;
   duet_chain_step step[DUET_CHAIN_STEPS];
 } duet_chain;
 
@@ -55,10 +58,10 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
 // Runs it on `count` elements of every array from `first` on, whole blocks.
 void duet_run_chain(const duet_chain *chain, char *scratch, int64_t first, int64_t count);
 
-// Runs the steps for offsets from `begin` to `end` bytes.
-typedef void (*duet_chain_interpreter)(const duet_chain_step *steps, int64_t begin, int64_t end);
-void duet_interpret_chain_avx512(const duet_chain_step *steps, int64_t begin, int64_t end);
-void duet_interpret_chain_avx2(const duet_chain_step *steps, int64_t begin, int64_t end);
-void duet_interpret_chain_neon(const duet_chain_step *steps, int64_t begin, int64_t end);
+// Runs the steps for offsets from `begin` to `end` bytes, on four vectors at a time or on one.
+typedef void duet_chain_interpreter(const duet_chain_step *steps, int64_t begin, int64_t end);
+duet_chain_interpreter duet_interpret_chain_avx512, duet_interpret_chain_narrow_avx512;
+duet_chain_interpreter duet_interpret_chain_avx2, duet_interpret_chain_narrow_avx2;
+duet_chain_interpreter duet_interpret_chain_neon, duet_interpret_chain_narrow_neon;
 
 #endif

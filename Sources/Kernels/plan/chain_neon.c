@@ -2,6 +2,6 @@
 #include "../simd/simd.h"
 #ifndef DUET_ISA_ABSENT
 DUET_ISA_BEGIN
-#include "chain_template.h"
+#include "chain_interpreters.h"
 DUET_ISA_END
 #endif

@@ -1,12 +1,22 @@
-// The interpreter of chains.
-#include "../elementwise/loops.h"
-#include "../math/math_f32.h"
-#include "chain.h"
+// The interpreter of chains, on one vector or on four at a time: VECTORS.
+#if VECTORS == 4
+#define INTERPRET DUET_SUFFIX(duet_interpret_chain)
+#define EACH(part, with) part(0, with) part(1, with) part(2, with) part(3, with)
+#else
+#define INTERPRET DUET_SUFFIX(duet_interpret_chain_narrow)
+#define EACH(part, with) part(0, with)
+#endif
 
-#define REAL(name) name##_f32
-#define VECTOR f32x16
-#define MASK i32x16
-#include "../elementwise/arithmetic_template.h"
+#define BEGUN(k, value) f32x16 v##k = value;
+#define LOADED(k, at) v##k = load_f32(at + 64 * k);
+#define FILLED(k, value) v##k = value;
+#define STORED(k, at) store_f32(at + 64 * k, v##k);
+#define STREAMED(k, at) __builtin_nontemporal_store(v##k, (f32x16 *)at + k);
+#define APPLIED(k, f) v##k = f(v##k);
+#define WITH_MEMORY(k, f) v##k = f(v##k, load_f32(p + 64 * k));
+#define WITH_ONE(k, f) v##k = f(v##k, one);
+#define MEMORY_WITH(k, f) v##k = f(load_f32(p + 64 * k), v##k);
+#define ONE_WITH(k, f) v##k = f(one, v##k);
 
 #define NEXT                          \
   do {                                \
@@ -14,7 +24,7 @@
     p = step->base + (at & step->mask); \
     goto *labels[step->code];         \
   } while (0)
-void DUET_SUFFIX(duet_interpret_chain)(const duet_chain_step *steps, int64_t begin, int64_t end) {
+void INTERPRET(const duet_chain_step *steps, int64_t begin, int64_t end) {
   static const void *const labels[] = {
       &&end, &&load, &&load_one, &&store, &&stream,
 #define X(op, name) &&name,
@@ -26,61 +36,66 @@ void DUET_SUFFIX(duet_interpret_chain)(const duet_chain_step *steps, int64_t beg
   };
   int64_t at = begin;
   const duet_chain_step *step = steps - 1;
-  f32x16 v0 = 0, v1 = 0, v2 = 0, v3 = 0;
+  EACH(BEGUN, 0)
   char *p;
   NEXT;
 end:
-  at += DUET_CHAIN_BLOCK * 4;
+  at += VECTORS * 64;
   if (at >= end) return;
   step = steps - 1;
   NEXT;
 load:
-  v0 = load_f32(p), v1 = load_f32(p + 64), v2 = load_f32(p + 128), v3 = load_f32(p + 192);
+  EACH(LOADED, p)
   NEXT;
-load_one:
-  v0 = v1 = v2 = v3 = (f32x16)(*(const float *)p);
+load_one : {
+  const f32x16 one = (f32x16)(*(const float *)p);
+  EACH(FILLED, one)
+}
   NEXT;
 store:
-  store_f32(p, v0), store_f32(p + 64, v1), store_f32(p + 128, v2), store_f32(p + 192, v3);
+  EACH(STORED, p)
   NEXT;
 stream:
-  __builtin_nontemporal_store(v0, (f32x16 *)p);
-  __builtin_nontemporal_store(v1, (f32x16 *)p + 1);
-  __builtin_nontemporal_store(v2, (f32x16 *)p + 2);
-  __builtin_nontemporal_store(v3, (f32x16 *)p + 3);
+  EACH(STREAMED, p)
   NEXT;
-#define X(op, name)             \
-  name:                         \
-  v0 = math_##name##_f32(v0);   \
-  v1 = math_##name##_f32(v1);   \
-  v2 = math_##name##_f32(v2);   \
-  v3 = math_##name##_f32(v3);   \
+#define X(op, name)               \
+  name:                           \
+  EACH(APPLIED, math_##name##_f32) \
   NEXT;
   DUET_CHAIN_UNARY(X)
 #undef X
-#define X(op, name)                                                                      \
-  name:                                                                                  \
-  v0 = math_##name##_f32(v0, load_f32(p)), v1 = math_##name##_f32(v1, load_f32(p + 64)); \
-  v2 = math_##name##_f32(v2, load_f32(p + 128));                                         \
-  v3 = math_##name##_f32(v3, load_f32(p + 192));                                         \
-  NEXT;                                                                                  \
-  name##_one : {                                                                         \
-    f32x16 y = (f32x16)(*(const float *)p);                                              \
-    v0 = math_##name##_f32(v0, y), v1 = math_##name##_f32(v1, y);                        \
-    v2 = math_##name##_f32(v2, y), v3 = math_##name##_f32(v3, y);                        \
-  }                                                                                      \
-  NEXT;                                                                                  \
-  name##_to:                                                                             \
-  v0 = math_##name##_f32(load_f32(p), v0), v1 = math_##name##_f32(load_f32(p + 64), v1); \
-  v2 = math_##name##_f32(load_f32(p + 128), v2);                                         \
-  v3 = math_##name##_f32(load_f32(p + 192), v3);                                         \
-  NEXT;                                                                                  \
-  name##_to_one : {                                                                      \
-    f32x16 x = (f32x16)(*(const float *)p);                                              \
-    v0 = math_##name##_f32(x, v0), v1 = math_##name##_f32(x, v1);                        \
-    v2 = math_##name##_f32(x, v2), v3 = math_##name##_f32(x, v3);                        \
-  }                                                                                      \
+#define X(op, name)                                         \
+  name:                                                     \
+  EACH(WITH_MEMORY, math_##name##_f32)                      \
+  NEXT;                                                     \
+  name##_one : {                                            \
+    const f32x16 one = (f32x16)(*(const float *)p);         \
+    EACH(WITH_ONE, math_##name##_f32)                       \
+  }                                                         \
+  NEXT;                                                     \
+  name##_to:                                                \
+  EACH(MEMORY_WITH, math_##name##_f32)                      \
+  NEXT;                                                     \
+  name##_to_one : {                                         \
+    const f32x16 one = (f32x16)(*(const float *)p);         \
+    EACH(ONE_WITH, math_##name##_f32)                       \
+  }                                                         \
   NEXT;
   DUET_CHAIN_BINARY(X)
 #undef X
 }
+
+#undef INTERPRET
+#undef EACH
+#undef BEGUN
+#undef LOADED
+#undef FILLED
+#undef STORED
+#undef STREAMED
+#undef APPLIED
+#undef WITH_MEMORY
+#undef WITH_ONE
+#undef MEMORY_WITH
+#undef ONE_WITH
+#undef NEXT
+#undef VECTORS
