@@ -77,4 +77,21 @@ import Testing
       }
     }
   }
+
+  @Test("normalised rows, whole lines and not", arguments: [1040, 1037])
+  func normalised(_ columns: Int) {
+    let x = values([6200, columns], 0.37)
+    let scale = values([columns], 0.7)
+    let offset = values([columns], 0.9)
+    for set in ProcessSettings.instructionSets {
+      ProcessSettings.with(threads: 2, instructionSet: set) {
+        expectParts(layerNorm(x, weight: scale, bias: offset), 20, "layer norm, \(set)") {
+          layerNorm(x[$0], weight: scale, bias: offset)
+        }
+        expectParts(rmsNorm(x, weight: scale), 20, "rms norm, \(set)") {
+          rmsNorm(x[$0], weight: scale)
+        }
+      }
+    }
+  }
 }

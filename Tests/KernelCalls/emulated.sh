@@ -17,7 +17,7 @@ compile() { # NAME, then flags
   mkdir "$build/$name.o"
   { find Sources/Kernels -name '*.c'; ls Tests/KernelCalls/*.c; } |
     xargs -P "$(nproc)" -I{} bash -c 'clang "${@:3}" -c -o "$1/$(tr / _ <<< "$2").o" "$2"' _ \
-      "$build/$name.o" {} "$@" -O2 -fPIC -I Sources/Kernels/include
+      "$build/$name.o" {} "$@" -O2 -fPIC -I Sources/Kernels/include -I Tests/KernelCalls/include
   clang "$@" -fuse-ld=lld "$build/$name.o"/*.o -static -pthread -lm -o "$build/$name"
 }
 compile x86 --target=x86_64-linux-gnu

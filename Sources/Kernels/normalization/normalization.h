@@ -9,6 +9,9 @@
 typedef struct {
   void (*forward)(void *y, const void *x, const void *scale, const void *offset, int64_t rows,
                   int64_t columns, double eps, int together);
+  // Past the caches, to rows that begin and end where lines do; one at a time.
+  void (*streamed)(void *y, const void *x, const void *scale, const void *offset, int64_t rows,
+                   int64_t columns, double eps);
   void (*input_gradient)(void *dx, const void *x, const void *scale, const void *dy, int64_t rows,
                          int64_t columns, double eps, int together);
   // Adds dy x̂ and dy of up to 32 rows to sums [2, columns] ([1, columns] for a root mean square),

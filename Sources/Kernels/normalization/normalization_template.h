@@ -25,9 +25,10 @@
 #include "end_of_type.h"
 
 #define ROW_NORMS(type)                                                                        \
-  {{layer_norm_rows_##type, layer_norm_input_gradient_##type,                                  \
+  {{layer_norm_rows_##type, layer_norm_streamed_##type, layer_norm_input_gradient_##type,      \
     layer_norm_parameter_gradient_##type},                                                     \
-   {rms_norm_rows_##type, rms_norm_input_gradient_##type, rms_norm_parameter_gradient_##type}}
+   {rms_norm_rows_##type, rms_norm_streamed_##type, rms_norm_input_gradient_##type,            \
+    rms_norm_parameter_gradient_##type}}
 #define CHANNELS(type)                                                                         \
   {clear_##type,               add_##type,                 add_centred_##type,                 \
    add_products_##type,        fold_##type,                column_sums_##type,                 \

@@ -1,4 +1,5 @@
 // Normalisation of rows: the grid, and the 16-bit floats through float32 buffers.
+#include "../elementwise/stream.h"
 #include "half.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -17,7 +18,7 @@ typedef struct {
   duet_number_format format;
   const void *scale, *offset;  // of 16-bit floats the float32 copies
   int64_t batch;               // rows of a task
-  int is_gradient, together;
+  int is_gradient, together, streams;
   // Of the sums over rows.
   int64_t sums, parts, part_chunks, levels;
   char *partials;
@@ -57,9 +58,21 @@ static void run_rows(void *context, int64_t task) {
     job->loops->input_gradient(at(c->operand[0], from, job), at(c->operand[1], from, job),
                                job->scale, at(c->operand[3], from, job), last - first, c->columns,
                                c->eps, job->together);
-  else
+  else if (!job->streams)
     job->loops->forward(at(c->operand[0], from, job), at(c->operand[1], from, job), job->scale,
                         job->offset, last - first, c->columns, c->eps, job->together);
+  else
+    job->loops->streamed(at(c->operand[0], from, job), at(c->operand[1], from, job), job->scale,
+                         job->offset, last - first, c->columns, c->eps);
+  if (job->streams) duet_stream_end();
+}
+
+// Whether rows are written past the caches.
+static int streams(const row_norm_job *job) {
+  const duet_row_norm_call *c = job->call;
+  int64_t row = c->columns * job->format.element;
+  return !job->is_gradient && !job->format.is_half && 2 * c->rows * row >= DUET_STREAM_BYTES &&
+         row % 64 == 0 && (uintptr_t)c->operand[0] % 64 == 0 && c->operand[0] != c->operand[1];
 }
 
 // How many rows to take side by side. Arrays that come from memory are best read in order, one row
@@ -85,6 +98,7 @@ static duet_status for_rows(const duet_row_norm_call *call, int is_gradient) {
   if (call->rows == 0 || call->columns == 0) return DUET_OK;
   row_norm_job job = open_job(call);
   job.is_gradient = is_gradient;
+  job.streams = streams(&job);
   job.scale = call->operand[2];
   job.offset = is_gradient ? NULL : call->operand[3];
   float *wide = NULL;

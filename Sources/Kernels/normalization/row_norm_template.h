@@ -12,6 +12,8 @@ typedef struct {
 #define PREFETCH(p) \
   if (rows == 4) __builtin_prefetch(p, 0, 2)
 
+typedef VECTOR IN(line) __attribute__((aligned(64)));
+
 // x̂ of a vector of row k.
 #define NORMALIZED(x, s, k) \
   (is_rms ? (x) * (VECTOR)(s)->r[k] : FMA((x) - (VECTOR)(s)->mean[k], (s)->r[k], (s)->shift[k]))
@@ -75,7 +77,7 @@ DUET_INLINE void IN(row_statistics_of)(IN(row_statistics) *s, const TYPE *x, int
 }
 
 DUET_INLINE void IN(normalize_rows)(TYPE *y, const TYPE *x, const TYPE *scale, const TYPE *offset,
-                                    int64_t columns, int rows, TYPE eps, int is_rms) {
+                                    int64_t columns, int rows, int streams, TYPE eps, int is_rms) {
   IN(row_statistics) s;
   IN(row_statistics_of)(&s, x, columns, rows, eps, is_rms);
   int64_t i = 0;
@@ -85,7 +87,11 @@ DUET_INLINE void IN(normalize_rows)(TYPE *y, const TYPE *x, const TYPE *scale, c
       VECTOR v = LOAD(x + k * columns + i);
       PREFETCH(x + (k + rows) * columns + i);
       v = NORMALIZED(v, &s, k);
-      STORE(y + k * columns + i, is_rms ? v * w : FMA(v, w, b));
+      v = is_rms ? v * w : FMA(v, w, b);
+      if (streams)
+        __builtin_nontemporal_store(v, (IN(line) *)(y + k * columns + i));
+      else
+        STORE(y + k * columns + i, v);
     }
   }
   if (i == columns) return;
@@ -207,6 +213,12 @@ DUET_INLINE void IN(add_rows)(TYPE *sums, const TYPE *x, const TYPE *dy, int64_t
     const TYPE *from = x;                                                                         \
     FOR_ROWS(NORMALIZE_##is_rms)                                                                  \
   }                                                                                               \
+  static void IN(name##_streamed)(void *y, const void *x, const void *scale, const void *offset,  \
+                                  int64_t rows, int64_t columns, double eps) {                    \
+    TYPE *to = y;                                                                                 \
+    const TYPE *from = x;                                                                         \
+    for (int64_t i = 0; i < rows; i++) NORMALIZE(1, 1, is_rms);                                   \
+  }                                                                                               \
   static void IN(name##_input_gradient)(void *dx, const void *x, const void *scale,               \
                                         const void *dy, int64_t rows, int64_t columns,            \
                                         double eps, int together) {                               \
@@ -220,11 +232,11 @@ DUET_INLINE void IN(add_rows)(TYPE *sums, const TYPE *x, const TYPE *dy, int64_t
     const TYPE *from = x, *cotangent = dy;                                                        \
     FOR_ROWS(ADD_ROWS_##is_rms)                                                                   \
   }
-#define NORMALIZE(n, is_rms)                                                              \
+#define NORMALIZE(n, streams, is_rms)                                                     \
   IN(normalize_rows)(to + i * columns, from + i * columns, scale, offset, columns, n,     \
-                     (TYPE)eps, is_rms)
-#define NORMALIZE_0(n) NORMALIZE(n, 0)
-#define NORMALIZE_1(n) NORMALIZE(n, 1)
+                     streams, (TYPE)eps, is_rms)
+#define NORMALIZE_0(n) NORMALIZE(n, 0, 0)
+#define NORMALIZE_1(n) NORMALIZE(n, 0, 1)
 #define DIFFERENTIATE(n, is_rms)                                                          \
   IN(differentiate_rows)(to + i * columns, from + i * columns, scale,                     \
                          cotangent + i * columns, columns, n, (TYPE)eps, is_rms)
