@@ -35,11 +35,21 @@ typedef struct {
 
 enum { most_records = 64 };
 
+#if defined(__linux__) && defined(__x86_64__)
+#define END_OF_STACK __asm__ volatile(".cfi_undefined rip")
+#elif defined(__linux__) && defined(__aarch64__)
+#define END_OF_STACK __asm__ volatile(".cfi_undefined x30")
+#else
+#define END_OF_STACK
+#endif
+
 __attribute__((noinline)) static void call_below(
     void *volatile *outer, void (*body)(void *context), void *context) {
   // This function's own frame: what its caller had in the register is put aside for the while of the call.
   void *volatile *frame = __builtin_frame_address(0);
   void *saved = *frame;
+  // Readers of unwind tables, who would take it for the caller's, are told that there is no caller.
+  END_OF_STACK;
   *frame = (void *)outer;
   body(context);
   *frame = saved;
