@@ -116,6 +116,12 @@ enum Backward {
       let mayBeMissing = sums.mayBeMissing(meta)
       sums.sendsWhatMayBeMissing = mayBeMissing
       if case .region = function.op {
+        if let gradient = function.region as? CustomGradient {
+          guard function.send(sum, through: gradient, to: &sums, edges, meta) else { return }
+          sums.settleIfLast(edges)
+          finish(function)
+          continue
+        }
         sums.sendsWhatMayBeMissing = true
         guard function.sendThroughRegion(sum, to: &sums, edges, keepingGraph) else { return }
         sums.settleIfLast(edges)
@@ -294,6 +300,31 @@ extension GradientFunction {
     return true
   }
 
+  /// Sends the cotangents of a function's inputs on their way that has a gradient of its own.
+  /// - Returns: False, after reporting it, if there are none.
+  fileprivate func send(
+    _ sum: GradientSum, through custom: CustomGradient, to sums: inout Backward.Sums,
+    _ edges: [AutogradMeta?], _ meta: AutogradMeta
+  ) -> Bool {
+    let inputs = saved.inputs.map { $0! }
+    var isDone = true
+    let results = AnomalyDetector.gradients(of: self) {
+      let found = custom.gradients(inputs, sum.results(count: outputCount), under: meta)
+      isDone = found != nil
+      return found ?? []
+    }
+    guard isDone, !results.contains(where: { $0?.isFailed ?? false }) else { return false }
+    for (edge, result) in zip(edges, results) {
+      if let edge, let result { sums.update(edge, result.type) { $0.add(result) } }
+    }
+    return true
+  }
+
+  /// How many results a region has.
+  private var outputCount: Int {
+    if case .region(let region) = op { region.outputTypes.count } else { 1 }
+  }
+
   /// Sends the cotangents of the inputs on their way.
   /// - Returns: False, after reporting it, if what the gradient reads was let go of.
   fileprivate func send(
@@ -305,7 +336,11 @@ extension GradientFunction {
       return true
     }
     if case .regionResult(let index, _) = op {
-      if let edge = edges[0] { sums.update(edge, Region.type) { $0.add(gradient, result: index) } }
+      guard let edge = edges[0] else { return true }
+      // A rule of the program's own cannot tell what changes no sum from zeros.
+      let isMissing = sums.sendsWhatMayBeMissing && edge.function?.region is CustomGradient
+      let cotangent = gradient.completed(isMissing)
+      sums.update(edge, Region.type) { $0.add(cotangent, result: index) }
       return true
     }
     var saved = saved

@@ -55,15 +55,33 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   }
 
   /// The function of all results of a region.
-  init(_ region: Region, _ inputs: [RegionGradient.Input], _ gradient: RegionGradient) {
+  /// - Parameter saved: The inputs themselves, if the gradient reads them.
+  init(
+    _ region: Region, _ inputs: [RegionGradient.Input], _ gradient: RegionGradient,
+    saving saved: [Tensor]? = nil
+  ) {
     sequence = Self.counter.add(1, ordering: .relaxed).newValue
     op = .region(region)
     outputType = Region.type
     callSite = ThreadContext.has(ThreadContext.Flags.anomaly) ? CallSite() : nil
     state = Lock(
       State(
-        inputs: inputs.map { Input(type: $0.type, edge: $0.edge, saved: nil) }, output: nil,
-        region: gradient))
+        inputs: inputs.enumerated().map {
+          Input(type: $1.type, edge: $1.edge, saved: saved?[$0])
+        }, output: nil, region: gradient))
+  }
+
+  /// The function of one of a region's results.
+  /// - Parameters:
+  ///   - region: The place in the graph of all results.
+  ///   - sequence: The number that the function had before, if it is made once more.
+  init(result index: Int, _ type: TensorType, of region: AutogradMeta, sequence: Int? = nil) {
+    self.sequence = sequence ?? Self.counter.add(1, ordering: .relaxed).newValue
+    op = .regionResult(index: index, type)
+    outputType = type
+    callSite = ThreadContext.has(ThreadContext.Flags.anomaly) ? CallSite() : nil
+    state = Lock(
+      State(inputs: [Input(type: Region.type, edge: region, saved: nil)], output: nil))
   }
 
   /// The gradient of a region, until it is let go of.

@@ -86,8 +86,10 @@ struct GradientSum {
     if earlier == nil { earlier = current } else { Self.add(current, to: &earlier!) }
   }
 
-  /// Notes the cotangent of a region's result.
-  mutating func add(_ gradient: Tensor, result index: Int) { results[index] = gradient }
+  /// Adds the cotangent of a region's result.
+  mutating func add(_ gradient: Tensor, result index: Int) {
+    results[index] = results[index].map { $0 + gradient } ?? gradient
+  }
 
   /// The cotangents of a region's results.
   func results(count: Int) -> [Tensor?] { (0..<count).map { results[$0] } }

@@ -1,7 +1,7 @@
 import DuetRuntime
 
 /// The gradient of a branch or a loop: one function for all of its results.
-package final class RegionGradient: @unchecked Sendable {
+package class RegionGradient: @unchecked Sendable {
   // Sendable: constant after init. Whoever runs `backward` calls the closure, one thread at a time, as with all
   // of an autograd graph.
 
@@ -24,15 +24,11 @@ package final class RegionGradient: @unchecked Sendable {
     _ results: [Tensor], where isDifferentiable: [Bool], of region: Region, to inputs: [Input]
   ) -> [Tensor] {
     let function = GradientFunction(region, inputs, self)
-    let all = Tensor(TensorBody(withoutElements: Region.type, autograd: AutogradMeta(function)))
+    let all = AutogradMeta(function)
     return results.enumerated().map { i, result in
       guard isDifferentiable[i] else { return result }
-      let one = withUnsafePointer(to: all) {
-        GradientFunction(
-          .regionResult(index: i, result.type), UnsafeBufferPointer(start: $0, count: 1),
-          outputType: result.type)
-      }
-      return result.attached(to: AutogradMeta(one))
+      return result.attached(
+        to: AutogradMeta(GradientFunction(result: i, result.type, of: all)))
     }
   }
 
