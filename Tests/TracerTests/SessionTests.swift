@@ -357,6 +357,52 @@ import Testing
     }
   }
 
+  @Test(arguments: [nil, 5]) func loopsThatDependOnAPlaceholderOnlyLater(maximum: Int?) throws {
+    // The first condition is known; what the body makes of it is not.
+    func program(_ x: Tensor, _ n: Tensor) -> [Tensor] {
+      let (i, y) = whileLoop(
+        (Tensor(0), Tensor(Float(1))), maximumLength: maximum, while: { _, y in y .< 100 },
+        do: { i, y in (i + 1, y * x) })
+      let (a, b) = whileLoop(
+        (Tensor(Float(1)), Tensor(Float(2))), maximumLength: maximum, while: { a, _ in a .< 50 },
+        do: { a, b in (b, a + n * b) })
+      return [i, y, a, b]
+    }
+    try withExecution(.deferred) {
+      let x = placeholder(.float32, shape: [], name: "x")
+      let n = placeholder(.float32, shape: [], name: "n")
+      let fetches = program(x, n)
+      for (factor, bound): (Float, Float) in [(2, 3), (101, 60), (1.5, 0.5)] {
+        let found = try Session().run(fetches, feeding: [x: Tensor(factor), n: Tensor(bound)])
+        expectSame(found, withExecution(.eager) { program(Tensor(factor), Tensor(bound)) })
+      }
+    }
+  }
+
+  @Test func gradientsOfLoopsThatDependOnAPlaceholderOnlyLater() throws {
+    let w = Parameter(Tensor([1.1, 0.7, 1.3]), name: "w")
+    func program(_ x: Tensor, _ w: Tensor) -> [Tensor] {
+      let (a, b, c) = whileLoop(
+        (Tensor(Float(0)), ones([3]), w), maximumLength: 6,
+        while: { (a: Tensor, _: Tensor, _: Tensor) in a .< 3 },
+        do: { (a: Tensor, b: Tensor, c: Tensor) -> (Tensor, Tensor, Tensor) in
+          let slow: Tensor = which(a .< 2, 0.5, 0)
+          return (a + slow + x, b * w * x, c + b * w)
+        })
+      let loss: Tensor = (w * 3).sum() + a + b.sum()
+      return [a, b, c] + gradients(of: [loss + (c * w).sum()], by: [w])
+    }
+    try withExecution(.deferred) {
+      let x = placeholder(.float32, shape: [], name: "x")
+      let fetches = program(x, w.value)
+      for factor: Float in [0.25, 0.6, 1.75, 4] {
+        let found = try Session().run(fetches, feeding: [x: Tensor(factor)])
+        let expected = withExecution(.eager) { program(Tensor(factor), w.value) }
+        expectSame(found, expected.map { $0.detached() }, "\(factor)")
+      }
+    }
+  }
+
   @Test func branchesInUpdatesChangeVariablesAndDraw() throws {
     let v = Variable(Tensor(Float(1)), name: "v")
     let random = Generator(seed: 5)

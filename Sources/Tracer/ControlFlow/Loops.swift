@@ -45,6 +45,13 @@ struct LoopPlan {
   }
 
   var failed: Step { (initial.map { _ in .failed }, []) }
+
+  /// The loop that is left of one without sequences after some iterations.
+  func remaining(after count: Int, from state: [Tensor]) -> LoopPlan {
+    LoopPlan(
+      name: name, state: self.state, initial: state, sequences: [],
+      length: length.map { $0 - count }, isReversed: false, hasCondition: hasCondition)
+  }
 }
 
 extension LoopPlan {
@@ -79,7 +86,8 @@ extension LoopPlan {
     }
   }
 
-  /// Runs the loop by calling the closures, iteration by iteration.
+  /// Runs the loop by calling the closures, iteration by iteration. Iterations of which only a run of deferred mode's
+  /// graph can tell if there are any count as one, which is an operation of that graph.
   /// - Parameter progress: What has been done already.
   func run<E: Error>(
     after progress: Progress? = nil, while condition: ([Tensor]) throws(E) -> Tensor,
@@ -87,11 +95,15 @@ extension LoopPlan {
   ) throws(E) -> Step {
     var progress = progress ?? Progress(initial)
     var rows: [[Tensor]] = []
-    while progress.tapes.count < length ?? .max {
+    var isLast = false
+    while !isLast && progress.tapes.count < length ?? .max {
       if hasCondition {
         let goesOn = try noGrad { () throws(E) in try condition(progress.state) }
-        guard isPredicate(goesOn, of: name) else { return failed }
-        if !goesOn.item(Bool.self) { break }
+        isLast =
+          goesOn.isDecidedByRun
+          || ThreadContext.isDeferred && progress.state.contains(where: \.isDecidedByRun)
+        guard isLast || isPredicate(goesOn, of: name) else { return failed }
+        if !isLast && !goesOn.item(Bool.self) { break }
       }
       let t = progress.tapes.count
       let place = isReversed ? length! - 1 - t : t
@@ -101,7 +113,14 @@ extension LoopPlan {
       }
       let state = zip(progress.state, progress.needsGradient).map { $1 ? $0.asRegionLeaf() : $0 }
       let floor = BodyTape.now
-      guard let step = try body(state, slices) else { return failed }
+      let done: Step?
+      if isLast {
+        let rest = remaining(after: t, from: state)
+        done = try RecordedLoop(rest, while: condition, do: body)?.emitted()
+      } else {
+        done = try body(state, slices)
+      }
+      guard let step = done else { return failed }
       let needed = progress.needsGradient
       let stacked = progress.advance(
         step, since: floor,

@@ -7,8 +7,8 @@ import DuetRuntime
 ///
 /// Without recording, the closures are called, iteration by iteration, and gradients flow through all of them. Inside a
 /// traced function each closure is recorded once and the loop is one operation of the graph, whatever the number of
-/// iterations: unlike `while (i .< 10).item()`, which records a path for each. So it is in deferred mode if the initial
-/// state, or the first condition, depends on a placeholder. The tensors of the state keep their
+/// iterations: unlike `while (i .< 10).item()`, which records a path for each. So it is in deferred mode from the first
+/// iteration on whose state, or condition, depends on a placeholder. The tensors of the state keep their
 /// number, dtypes and shapes. The body may read tensors and variables from around, and write variables that hold
 /// something before; the condition may read them. Gradients cannot be differentiated in turn.
 ///
@@ -70,27 +70,21 @@ private func repeated<State, E: Error>(
   let plan = LoopPlan(
     name: "whileLoop", state: ExpectedForm(described), initial: described.tensors, sequences: [],
     length: maximumLength, isReversed: false, hasCondition: true)
-  // In deferred mode the first answer decides how the loop is done.
-  var answer: Tensor?
   func goesOn(_ state: [Tensor]) throws(E) -> Tensor {
-    if let first = answer {
-      answer = nil
-      return first
-    }
-    return try condition(form.rebuilt(initial, with: state))
+    try condition(form.rebuilt(initial, with: state))
   }
   func step(_ state: [Tensor], _ slices: [Tensor]) throws(E) -> LoopPlan.Step? {
     let next = form.collected(try body(form.rebuilt(initial, with: state)))
     return plan.accepts(next) ? (next.tensors, []) : nil
   }
-  var isRecorded = recordsRegions || plan.initial.contains(where: \.isDecidedByRun)
-  if !isRecorded && ThreadContext.isDeferred && maximumLength != 0 {
-    let first = try noGrad { () throws(E) in try condition(initial) }
-    isRecorded = first.isDecidedByRun
-    if !isRecorded { answer = first }
-  }
-  if isRecorded {
+  if recordsRegions {
     let result = try RecordedLoop(plan, while: goesOn, do: step)?.emitted() ?? plan.failed
+    return form.rebuilt(initial, with: result.state)
+  }
+  /// The state after the iterations that are left, as one operation of deferred mode's graph.
+  func remaining(after count: Int, from state: [Tensor]) throws(E) -> State {
+    let rest = plan.remaining(after: count, from: state)
+    let result = try RecordedLoop(rest, while: goesOn, do: step)?.emitted() ?? rest.failed
     return form.rebuilt(initial, with: result.state)
   }
   // As long as nothing needs a gradient the state need not be taken apart.
@@ -99,11 +93,14 @@ private func repeated<State, E: Error>(
   if !progress.needsGradient.contains(true) {
     var count = 0
     while count < maximumLength ?? .max {
-      let goesOn = try noGrad { () throws(E) in
-        if let first = answer { return first }
-        return try condition(state)
+      if ThreadContext.isDeferred {
+        let tensors = form.tensors(state)
+        if tensors.contains(where: \.isDecidedByRun) {
+          return try remaining(after: count, from: tensors)
+        }
       }
-      answer = nil
+      let goesOn = try noGrad { () throws(E) in try condition(state) }
+      if goesOn.isDecidedByRun { return try remaining(after: count, from: form.tensors(state)) }
       guard isPredicate(goesOn, of: plan.name) else {
         return form.rebuilt(initial, with: plan.failed.state)
       }
