@@ -88,6 +88,22 @@ import Testing
     }
   }
 
+  @Test func treesOfOneTensorComeBack() {
+    let array = traced { (a: Tensor) in [a * 2] }
+    let optional = traced { (a: Tensor) -> Tensor? in a * 2 }
+    let dictionary = traced { (a: Tensor) in ["double": a * 2] }
+    let pair = traced { (a: Tensor) in Pair(first: a * 2, second: []) }
+    for i in 0..<3 {
+      let a = x + Float(i)
+      expectSame(array(a), [a * 2])
+      expectSame(optional(a)!, a * 2)
+      #expect(Array(dictionary(a).keys) == ["double"])
+      expectSame(dictionary(a)["double"]!, a * 2)
+      expectSame(pair(a).first, a * 2)
+      #expect(pair(a).second.isEmpty)
+    }
+  }
+
   @Test func tuplesOfTreesComeBack() {
     let two = traced { (a: Tensor) in (a + 1, [a, a * 2]) }
     let three = traced { (a: Tensor) in (a + 1, a - 1, a * 3) }

@@ -348,6 +348,7 @@ class Trace: @unchecked Sendable {
       inputs[i] = frame.arguments[i]._withUnsafeGuaranteedRef { $0.pointer }
     }
     let result = Unmanaged.passRetained(TensorBody(allocating: &freshOutputs[0].form))
+    frame.form = plainForm
     frame.result = result
     inputs[inputCount] = result._withUnsafeGuaranteedRef { $0.pointer }
     try plan.run(inputs: inputs, outputs: inputs + inputCount)
