@@ -6,21 +6,9 @@ import Synchronization
 import Testing
 
 @Suite struct LockTests {
-  private func concurrently(_ threads: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    let group = DispatchGroup()
-    for i in 0..<threads {
-      group.enter()
-      Thread.detachNewThread {
-        body(i)
-        group.leave()
-      }
-    }
-    group.wait()
-  }
-
   @Test func oneThreadAtATimeUsesTheValue() {
     let state = Lock((total: 0, inside: 0, most: 0))
-    concurrently(6) { _ in
+    onThreads(6) { _ in
       for i in 0..<20_000 {
         state.withLock { state in
           state.inside += 1
@@ -40,7 +28,7 @@ import Testing
   @Test func everyoneWhoWaitsGetsTheLock() {
     let waiting = Atomic<Int>(0)
     let order = Lock<[Int]>([])
-    concurrently(8) { thread in
+    onThreads(8) { thread in
       if thread == 0 {
         order.withLock { order in
           while waiting.load(ordering: .acquiring) < 7 { sched_yield() }
@@ -84,7 +72,7 @@ import Testing
       let holder = Holder()
       #expect(holder.made.unretained == nil)
       let addresses = Lock<Set<ObjectIdentifier>>([])
-      concurrently(6) { _ in
+      onThreads(6) { _ in
         let kept = holder.made.storeIfNil(Counted(count)).takeUnretainedValue()
         addresses.withLock { _ = $0.insert(ObjectIdentifier(kept)) }
       }

@@ -6,26 +6,13 @@ import Testing
 
 /// Several threads call one traced function at once.
 @Suite struct ConcurrencyTests {
-  /// Runs the body on several threads at once and waits for all.
-  private func concurrently(_ threads: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    let group = DispatchGroup()
-    for i in 0..<threads {
-      group.enter()
-      Thread.detachNewThread {
-        body(i)
-        group.leave()
-      }
-    }
-    group.wait()
-  }
-
   @Test func functionsWithoutStateGiveEveryThreadItsOwnResult() {
     let f = traced { (x: Tensor, w: Tensor) in
       (matmul(x, w).tanh() * 2 + x.sum(axis: 1, keepDims: true)).sum(axis: 0)
     }
     let w = ones([20, 30])
     let wrong = Lock<[String]>([])
-    concurrently(4) { thread in
+    onThreads(4) { thread in
       for i in 0..<100 {
         let x = full([17, 20], Float(thread * 1000 + i) * 0.001)
         let expected = (matmul(x, w).tanh() * 2 + x.sum(axis: 1, keepDims: true)).sum(axis: 0)
@@ -42,7 +29,7 @@ import Testing
     let v = Variable(zeros([300], dtype: .int64), name: "v")
     let f = traced { (x: Tensor) in v.value = v.value + x }
     f(zeros([300], dtype: .int64))
-    concurrently(4) { thread in
+    onThreads(4) { thread in
       for _ in 0..<250 { f(full([300], thread + 1)) }
     }
     expectSame(v.value, full([300], 250 * (1 + 2 + 3 + 4)))
@@ -56,7 +43,7 @@ import Testing
         // Every thread finds other values here, and records a way of its own while others replay theirs.
         v.value = (x[0] .> 2).item() ? sum + x : sum
       }
-      concurrently(4) { thread in
+      onThreads(4) { thread in
         for i in 0..<8 { f(full([300], (thread + i) % 4 + 1)) }
       }
       // 8 times each of 1, 2, 3 and 4, of which the last two are added twice.
@@ -66,7 +53,7 @@ import Testing
 
   @Test func mistakesOnSeveralThreadsAtOnceNameTheirLines() {
     let wrong = Lock<[String]>([])
-    concurrently(4) { thread in
+    onThreads(4) { thread in
       for i in 0..<20 {
         let f = traced { (x: Tensor) in (x.sum() .> 1).item() ? x : -x }
         _ = f(ones([thread + 2]))
@@ -91,7 +78,7 @@ import Testing
     let f = traced { v.value = v.value + 1 }
     f()
     let torn = Atomic<Int>(0)
-    concurrently(3) { thread in
+    onThreads(3) { thread in
       for _ in 0..<200 {
         if thread == 0 {
           f()
@@ -117,7 +104,7 @@ import Testing
     (_, _) = (read(x), look(x))
     update()
     let wrong = Lock<[String]>([])
-    concurrently(4) { thread in
+    onThreads(4) { thread in
       for round in 0..<200 {
         switch thread {
         case 0: update()
@@ -149,7 +136,7 @@ import Testing
     }
     forth()
     back()
-    concurrently(4) { thread in
+    onThreads(4) { thread in
       for _ in 0..<200 { thread % 2 == 0 ? forth() : back() }
     }
     expectSame(a.value, full([64], Float(802)))

@@ -7,19 +7,6 @@ import Testing
 /// Runs the body on another thread and waits for it.
 func onAnotherThread(_ body: @escaping @Sendable () -> Void) { onThreads(1) { _ in body() } }
 
-/// Runs the body on several threads at once and waits for all.
-func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-  let group = DispatchGroup()
-  for i in 0..<count {
-    group.enter()
-    Thread.detachNewThread {
-      body(i)
-      group.leave()
-    }
-  }
-  group.wait()
-}
-
 /// Gives each test a cache of pending programs that the others do not fill.
 struct OwnPendingPrograms: SuiteTrait, TestTrait, TestScoping {
   var isRecursive: Bool { true }

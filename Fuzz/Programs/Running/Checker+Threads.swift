@@ -15,30 +15,24 @@ extension Checker {
     let hasLeaves = program.arguments.contains(where: \.requiresGrad)
     // Where the order of calls does not matter, every thread begins with another.
     let mayRotate = !program.isStateful && !hasLeaves && expected.allSatisfy { $0.error == nil }
-    let group = DispatchGroup()
-    for thread in 0..<Self.threadCount {
-      group.enter()
-      Thread.detachNewThread {
-        defer { group.leave() }
-        let ownState = program.isStateful ? State(program) : state
-        let ownSubject = program.isStateful ? Subject(program, ownState, .traced) : subject
-        var leaves = Leaves(program, inputs)
-        for i in expected.indices {
-          let call = mayRotate ? (i + thread) % expected.count : i
-          let outcome = Outcome(ownSubject, program, call, leaves.arguments(call), ownState)
-          // The counter of a program that accumulates is looked at when all are done.
-          if let what = outcome.difference(
-            from: expected[call], comparingState: !program.isAccumulating)
-          {
-            found.withLock {
-              $0 = $0 ?? Difference(mode: .threads, call: call, what: "thread \(thread): \(what)")
-            }
-            return
+    onThreads(Self.threadCount) { thread in
+      let ownState = program.isStateful ? State(program) : state
+      let ownSubject = program.isStateful ? Subject(program, ownState, .traced) : subject
+      var leaves = Leaves(program, inputs)
+      for i in expected.indices {
+        let call = mayRotate ? (i + thread) % expected.count : i
+        let outcome = Outcome(ownSubject, program, call, leaves.arguments(call), ownState)
+        // The counter of a program that accumulates is looked at when all are done.
+        if let what = outcome.difference(
+          from: expected[call], comparingState: !program.isAccumulating)
+        {
+          found.withLock {
+            $0 = $0 ?? Difference(mode: .threads, call: call, what: "thread \(thread): \(what)")
           }
+          return
         }
       }
     }
-    group.wait()
     if let difference = found.withLock({ $0 }) { return difference }
     // A closure that is run as it is adds like one that is not traced: not in one piece.
     let replays = subject.explanation()!.traces.allSatisfy { $0.runsEagerlyBecause == nil }
