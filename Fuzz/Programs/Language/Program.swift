@@ -107,15 +107,11 @@ extension Program {
       && !statements.contains(where: \.kind.needsValues)
   }
 
-  /// Whether all that it does is decided by the form of its arguments, and recorded once for each. (A closure that
-  /// gives gradients to tensors of its own is recorded on every call.)
+  /// Whether all that it does is decided by the form of its arguments, and recorded once for each.
   var isPlain: Bool {
-    let keepsGradients: Set<Kind> = [.backward, .retained, .cond, .whileLoop, .scan]
-    return !isStateful && !isAccumulating && !mayThrow && detachesResults
+    !isStateful && !isAccumulating && !mayThrow && detachesResults
       && !arguments.contains(where: \.requiresGrad)
-      && !statements.contains {
-        $0.kind.needsValues && $0.kind != .localVariable || keepsGradients.contains($0.kind)
-      }
+      && !statements.contains { $0.kind.needsValues && $0.kind != .localVariable }
   }
 
   /// All statements, those of blocks included, in the order of the text.

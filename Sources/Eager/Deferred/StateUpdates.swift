@@ -11,17 +11,20 @@ package final class StateUpdates {
     package fileprivate(set) var wasWritten = false
     /// What the block sees in the cell.
     package fileprivate(set) var current: Tensor?
+    /// Whether the block has made the cell: as what it was made, it begins every run.
+    package let isOwn: Bool
   }
 
   package private(set) var uses: [Use] = []
   private var places: [ObjectIdentifier: Int] = [:]
+  private let lastCellBefore = StateCell.lastSequence
 
   package init() {}
 
   private func place(_ cell: StateCell) -> Int {
     if let known = places[ObjectIdentifier(cell)] { return known }
     places[ObjectIdentifier(cell)] = uses.count
-    uses.append(Use(cell: cell))
+    uses.append(Use(cell: cell, isOwn: cell.sequence > lastCellBefore))
     return uses.count - 1
   }
 

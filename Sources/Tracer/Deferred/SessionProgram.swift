@@ -38,8 +38,9 @@ final class SessionProgram: @unchecked Sendable {
       expectations.append((cell, graph.type(of: argument.entry)))
     }
     // What the block found decided what it did, even where no operation needs it: whether there is a gradient,
-    // whether a layer is in training.
+    // whether a layer is in training. Tensors that it has made itself have no gradient when a run begins.
     for use in uses where use.wasRead && inputOfCell[ObjectIdentifier(use.cell)] == nil {
+      if use.isOwn && use.found == nil { continue }
       expectations.append((use.cell, use.found?.type))
     }
     self.expectations = expectations

@@ -180,10 +180,11 @@ final class FunctionCore: @unchecked Sendable {
   ///   - body: Calls the closure with these tensors in its arguments, and gives the tensors of its result; nil if
   ///     it has thrown.
   /// - Returns: The trace, or nil where there is nothing to keep: after a throw, or after a mistake inside
+  ///   - replace: Puts these tensors in the place of the result's.
   ///   `checked`. No state has changed then.
   func record(
     _ visitor: TensorVisitor, _ recorder: inout GraphRecorder, form: () -> AnyObject?,
-    _ body: ([Tensor]) -> [Tensor]?
+    _ body: ([Tensor]) -> [Tensor]?, replace: ([Tensor]) -> Void
   ) throws(OpError) -> Trace? {
     let signature = Signature(visitor)
     try checkRetracing(signature, visitor.paths)
@@ -208,7 +209,8 @@ final class FunctionCore: @unchecked Sendable {
       }
       recorder = recorder.another()
     }
-    let newState = recorder.cellThatOutlives
+    recorder.detach(&results, replace)
+    let newState = recorder.cellThatOutlives(results)
     if newState != nil {
       // What is made when it is first needed is there on the next call, which then does something else.
       recordingsWithNewState += 1
@@ -264,29 +266,25 @@ final class FunctionCore: @unchecked Sendable {
   /// Traces from types alone.
   func lower(
     _ signature: Signature, _ paths: [String], form: () -> AnyObject?,
-    _ body: ([Tensor]) -> [Tensor]?
+    _ body: ([Tensor]) -> [Tensor]?, replace: ([Tensor]) -> Void
   ) throws(OpError) -> Trace? {
     recording.lock()
     defer { recording.unlock() }
-    let recorder = GraphRecorder(isSymbolic: true)
-    let arguments = zip(signature.leaves, paths).map { leaf, path in
+    // Before there is a recorder, which takes the gradients of what comes later for the closure's own.
+    let stands = zip(signature.leaves, paths).map { leaf, path in
       let autograd = leaf.requiresGrad ? AutogradMeta(leafNamed: path + ".grad") : nil
-      return recorder.addArgument(
-        Tensor(TensorBody(withoutElements: leaf.type, autograd: autograd)), name: path)
+      return Tensor(TensorBody(withoutElements: leaf.type, autograd: autograd))
     }
-    guard let results = ThreadContext.withRecorder(recorder, { body(arguments) }) else {
+    let recorder = GraphRecorder(isSymbolic: true)
+    let arguments = zip(stands, paths).map { recorder.addArgument($0, name: $1) }
+    guard var results = ThreadContext.withRecorder(recorder, { body(arguments) }) else {
       return nil
     }
     if let failure = recorder.failure { throw failure }
     if results.contains(where: \.isFailed) || recorder.sawFailure {
       throw OpError("lower", "the function made a mistake while it was traced")
     }
-    if let cell = recorder.cellThatOutlives {
-      throw OpError(
-        "lower",
-        "the function made \(cell.name), which lives on; call it with tensors first, or make it before"
-      )
-    }
+    try recorder.checkOwnCells(&results, replace)
     let trace = try Trace(
       recorder, signature: signature, paths: paths,
       reason: "lowered from types: " + reason(for: signature, paths), arguments: arguments,

@@ -139,7 +139,8 @@ class Trace: @unchecked Sendable {
     }
     var writes: [(use: GraphRecorder.CellUse, source: Source)] = []
     var sharing: [(output: Int, input: Int)] = []
-    for use in recorder.cells.sorted(by: { $0.cell.sequence < $1.cell.sequence })
+    let uses = recorder.state
+    for use in uses.sorted(by: { $0.cell.sequence < $1.cell.sequence })
     where use.isChanged {
       let from = use.current.map { source($0, use.cell.name) } ?? .nothing
       if case .output(let j) = from, let i = use.inputIndex { sharing.append((j, i)) }
@@ -164,7 +165,7 @@ class Trace: @unchecked Sendable {
       freshTypes.enumerated().map { FreshOutput(output: $0, form: TensorForm($1)) })
     let isWritten = Set(writes.map { ObjectIdentifier($0.use.cell) })
     func reads(written: Bool) -> [CellTable.Read] {
-      recorder.cells.compactMap { use in
+      uses.compactMap { use in
         guard use.wasRead, isWritten.contains(ObjectIdentifier(use.cell)) == written else {
           return nil
         }
@@ -192,7 +193,7 @@ class Trace: @unchecked Sendable {
     otherWrites = writes.compactMap { use, source in
       if case .output = source { nil } else { CellWrite(cell: use.cell, source: source) }
     }
-    cellUses = recorder.cells.reduce(into: earlierUses) { uses, use in
+    cellUses = uses.reduce(into: earlierUses) { uses, use in
       let isRead = use.wasRead && use.initial != nil
       if let known = uses.firstIndex(where: { $0.cell === use.cell }) {
         uses[known].isRead = uses[known].isRead || isRead
@@ -205,13 +206,13 @@ class Trace: @unchecked Sendable {
       }
     }
     largeConstants = recorder.largeConstants
-    let used = Set(recorder.cells.map { ObjectIdentifier($0.cell) })
+    let used = Set(uses.map { ObjectIdentifier($0.cell) })
     ownGradients = arguments.enumerated().compactMap { i, argument in
       argument.body.autograd?.gradientCell.flatMap {
         used.contains(ObjectIdentifier($0)) ? (argument: i, cell: $0) : nil
       }
     }
-    if results.contains(where: { $0.body.autograd?.leadsToSavedValues ?? false }) {
+    if results.contains(where: \.isOpen) {
       reasonOfProgram =
         "a result can still be differentiated outside (call backward inside, or wrap the call in noGrad)"
     } else if recorder.wentOutside {
@@ -226,7 +227,7 @@ class Trace: @unchecked Sendable {
     }
     runsEagerly = reasonOfProgram != nil || givesUp
     isDirect =
-      isCompiled && reasonOfProgram == nil && recorder.cells.isEmpty && effects.isEmpty
+      isCompiled && reasonOfProgram == nil && uses.isEmpty && effects.isEmpty
       && transcript == nil && onlyResult >= 0
       && outputCount == 1
       && argumentInputs.count == inputCount && arguments.count == inputCount

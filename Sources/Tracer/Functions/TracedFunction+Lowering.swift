@@ -40,7 +40,8 @@ extension TracedFunction {
       var run = Run()
       let trace = try core.lower(
         Signature(types: types), types.indices.map { "argument \($0)" },
-        form: { self.emptied(run.result!) }, { tensors in self.tensors(of: &run, from: tensors) })
+        form: { self.emptied(run.result!) }, { tensors in self.tensors(of: &run, from: tensors) },
+        replace: { run.result = self.form.rebuilt(run.result!, $0[...]) })
       guard let trace else { throw run.error! }
       return LoweredFunction(trace)
     }
@@ -122,19 +123,18 @@ extension TracedFunction {
       }
       var run = Run()
       let results = ThreadContext.withRecorder(recorder) { tensors(of: &run, from: arguments) }
-      guard let results else { throw run.error! }
+      guard var results else { throw run.error! }
       if let failure = recorder.failure { throw TensorError(failure, location: .ofCaller()) }
       guard !recorder.sawFailure, !results.contains(where: \.isFailed) else {
         // The mistake itself has been noted, and is what `checked` throws.
         throw TensorError(OpError("lower", "the closure made a mistake"), location: nil)
       }
-      if let cell = recorder.cellThatOutlives {
-        throw TensorError(
-          OpError(
-            "lower",
-            "the function made \(cell.name), which lives on; call it with tensors first, or make it before"
-          ),
-          location: .ofCaller())
+      do throws(OpError) {
+        try recorder.checkOwnCells(&results) {
+          run.result = self.form.rebuilt(run.result!, $0[...])
+        }
+      } catch {
+        throw TensorError(error, location: .ofCaller())
       }
       return SizeProbe(
         sizes, recorder, arguments: arguments, results: results, form: emptied(run.result!))

@@ -59,14 +59,12 @@ extension CallFrame {
     _ before: [(cell: StateCell, content: Tensor?)]
   ) -> String? {
     guard let transcript else { return nil }
-    guard let effect = effectThatDiffers(from: check, transcript, expected, before) else {
-      return nil
-    }
+    guard let effect = effectThatDiffers(from: check, expected, before) else { return nil }
     return effect + "; " + transcript.difference(from: Transcript(check, results: expected))
   }
 
   private func effectThatDiffers(
-    from check: GraphRecorder, _ transcript: Transcript, _ expected: [Tensor],
+    from check: GraphRecorder, _ expected: [Tensor],
     _ before: [(cell: StateCell, content: Tensor?)]
   ) -> String? {
     if results.count != expected.count {
@@ -80,12 +78,8 @@ extension CallFrame {
     }
     var contents: [ObjectIdentifier: Tensor?] = [:]
     for (cell, content) in before { contents[ObjectIdentifier(cell)] = content }
-    let changed = check.cells.filter(\.isChanged)
+    let changed = check.state.filter(\.isChanged)
     for use in changed { contents[ObjectIdentifier(use.cell)] = use.current }
-    // What the closure makes is another variable every time.
-    for (own, made) in zip(transcript.ownCells, check.ownCells) {
-      contents[ObjectIdentifier(own)] = contents.removeValue(forKey: ObjectIdentifier(made))
-    }
     let cells = before.map(\.cell) + changed.map(\.cell)
     for cell in cells.sorted(by: { $0.sequence < $1.sequence }) {
       guard let expected = contents[ObjectIdentifier(cell)] else { continue }

@@ -154,7 +154,8 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
       defer { core.unlock() }
       trace = try core.record(
         visitor, &recorder, form: { self.emptied(run.result!) },
-        { tensors in self.tensors(of: &run, with: tensors, repeat each argument) })
+        { tensors in self.tensors(of: &run, with: tensors, repeat each argument) },
+        replace: { run.result = self.form.rebuilt(run.result!, $0[...]) })
     } catch {
       note(error)
       guard run.result != nil || run.error != nil else {
@@ -293,7 +294,8 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     do throws(OpError) {
       let trace = try core.lower(
         Signature(visitor), visitor.paths, form: { self.emptied(run.result!) },
-        { tensors in self.tensors(of: &run, with: tensors, repeat each argument) })
+        { tensors in self.tensors(of: &run, with: tensors, repeat each argument) },
+        replace: { run.result = self.form.rebuilt(run.result!, $0[...]) })
       if let trace { return trace }
       throw OpError("traced", "the closure threw while it was traced: \(run.error!)")
     } catch {

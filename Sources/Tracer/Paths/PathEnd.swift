@@ -63,7 +63,7 @@ final class PathEnd: @unchecked Sendable {
     transcript = recorder.keepsTranscript ? Transcript(recorder, results: results) : nil
     self.form = form
     plainForm = form.map { .passUnretained($0) }
-    let uses = recorder.cells.filter(\.isChanged).sorted { $0.cell.sequence < $1.cell.sequence }
+    let uses = recorder.state.filter(\.isChanged).sorted { $0.cell.sequence < $1.cell.sequence }
     writes = uses.map { use in
       Write(
         cell: use.cell, source: use.current.map(source) ?? .nothing,

@@ -54,7 +54,7 @@ extension Segment {
   private static func reads(
     after guardCount: Int, _ recorder: GraphRecorder, _ values: [Int]
   ) -> [CellRead] {
-    recorder.cells.filter { $0.wasRead && $0.guardsBeforeRead == guardCount }.map { use in
+    recorder.state.filter { $0.wasRead && $0.guardsBeforeRead == guardCount }.map { use in
       CellRead(
         cell: use.cell, type: use.initial?.type, requiresGrad: use.initial?.requiresGrad ?? false,
         value: use.inputIndex.map { values[$0] })

@@ -36,6 +36,17 @@ final class GraphRecorder: Recorder {
 
     /// Whether nobody else refers to the cell.
     func isLastOwner() -> Bool { isKnownUniquelyReferenced(&cell) }
+
+    /// Forgets the cell's contents. One that nobody else can reach loses its own.
+    func letGo() {
+      (initial, initialAlias, current) = (nil, nil, nil)
+      guard isLastOwner() else { return }
+      cell.lock()
+      let content = cell.lockedContent
+      cell.lockedContent = nil
+      cell.unlock()
+      withExtendedLifetime(content) {}
+    }
   }
 
   /// A value that the program has looked at, and what it saw.
@@ -82,7 +93,12 @@ final class GraphRecorder: Recorder {
   var keepsTranscript = false
   /// Contents of cells that the program sees instead of what is there.
   var contents: [ObjectIdentifier: Tensor?] = [:]
-  private let lastCellBefore = StateCell.lastSequence
+  /// Cells with greater numbers are the program's own.
+  private let lastCellBefore = {
+    // Made when it is first needed, but nobody's.
+    _ = Generator.global
+    return StateCell.lastSequence
+  }()
   private var isCommitted = false
   private var values: [ObjectIdentifier: ValueID] = [:]
   private var cellIndex: [ObjectIdentifier: Int] = [:]
@@ -210,6 +226,11 @@ final class GraphRecorder: Recorder {
     use.guardsBeforeRead = guards.count
     use.initial = value
     guard let value else { return nil }
+    if isOwn(cell) {
+      // What the program has put there itself.
+      (use.current, use.initialAlias) = (value, value)
+      return value
+    }
     let alias =
       isSymbolic
       ? Tensor(
@@ -229,7 +250,7 @@ final class GraphRecorder: Recorder {
     use.wasWritten = true
     use.current = value
     // What a new variable starts with is no change of state: it has to be there whatever becomes of the recording.
-    return isFirst && cell.sequence > lastCellBefore
+    return isFirst && isOwn(cell)
   }
 
   /// Gives the cells the contents that the program has written, all at once.
@@ -255,7 +276,8 @@ final class GraphRecorder: Recorder {
   }
 
   override func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool {
-    effects.append(Effect(effect: effect, tensors: tensors))
+    // The values are all that it gets: places in the autograd graph need not be kept for it.
+    effects.append(Effect(effect: effect, tensors: tensors.map { $0.detached() }))
     return true
   }
 
@@ -265,16 +287,65 @@ final class GraphRecorder: Recorder {
     for effect in effects { effect.effect.run(effect.tensors) }
   }
 
-  /// A variable or generator that the program has made and that lives on without it. For the end of the recording.
-  var cellThatOutlives: StateCell? {
-    cells.first {
-      $0.cell.sequence > lastCellBefore && !$0.cell.isGradient && !$0.isLastOwner()
-    }?.cell
+  // MARK: What the program makes
+
+  /// Whether the program has made the cell itself: a variable of its own, or the gradient of a tensor of its own.
+  private func isOwn(_ cell: StateCell) -> Bool { cell.sequence > lastCellBefore }
+
+  /// What the program did with state. Cells of its own are none: they begin anew on every call.
+  var state: [CellUse] { cells.filter { !isOwn($0.cell) } }
+
+  /// Whether the program has used gradients of tensors that it has made itself.
+  var usesOwnGradients: Bool { cells.contains { isOwn($0.cell) && $0.cell.isGradient } }
+
+  /// Something that the program has made and that lives on without it: a variable, a generator, or the gradient of a
+  /// tensor that somebody keeps. For the end of the recording, of which only what a trace is made of is left.
+  /// - Parameter results: Nobody has them but the caller, in whatever form.
+  func cellThatOutlives(_ results: [Tensor]) -> StateCell? {
+    let own = cells.filter { isOwn($0.cell) }
+    if let use = own.first(where: { !$0.cell.isGradient && !$0.isLastOwner() }) { return use.cell }
+    // Where calls run the closure whatever happens, nobody has to know.
+    guard usesOwnGradients, !wentOutside, !results.contains(where: \.isOpen) else { return nil }
+    letGo(except: results)
+    var living = own.count
+    var before: Int
+    repeat {
+      // What one cell holds may be what kept another alive.
+      before = living
+      for use in own { use.letGo() }
+      living = own.count { !$0.isLastOwner() }
+    } while living > 0 && living < before
+    return own.first { !$0.isLastOwner() }?.cell
   }
 
-  /// The cells that the program has made itself, in order.
-  var ownCells: [StateCell] {
-    cells.map(\.cell).filter { $0.sequence > lastCellBefore }.sorted { $0.sequence < $1.sequence }
+  /// Cuts the results off from graphs that are used up, as replays give them: such a graph holds what it began with,
+  /// a tensor of the program's own perhaps that nobody asks for any more.
+  /// - Parameter replace: Puts them in the place of those that the caller has.
+  func detach(_ results: inout [Tensor], _ replace: ([Tensor]) -> Void) {
+    guard usesOwnGradients, !wentOutside, !results.contains(where: \.isOpen) else { return }
+    results = ThreadContext.withRecorder(self) { results.map { $0.detached() } }
+    replace(results)
+  }
+
+  /// - Throws: `OpError` if something that the program has made from types alone lives on.
+  func checkOwnCells(
+    _ results: inout [Tensor], _ replace: ([Tensor]) -> Void
+  ) throws(OpError) {
+    detach(&results, replace)
+    guard let cell = cellThatOutlives(results) else { return }
+    throw OpError(
+      "lower",
+      "the function made \(cell.name), which lives on; call it with tensors first, or make it before"
+    )
+  }
+
+  /// Lets go of all tensors but results, and what callbacks and cells get.
+  private func letGo(except results: [Tensor]) {
+    let state = state.flatMap { [$0.initialAlias, $0.current].compactMap { $0 } }
+    alive = (results + effects.flatMap(\.tensors) + state).filter { knownValue(of: $0) != nil }
+    let kept = Set(alive.map { ObjectIdentifier($0.body) })
+    values = values.filter { kept.contains($0.key) }
+    regions = []
   }
 
   override func didFail() { sawFailure = true }
@@ -316,4 +387,9 @@ final class GraphRecorder: Recorder {
     cells.append(CellUse(cell))
     return cells[cells.count - 1]
   }
+}
+
+extension Tensor {
+  /// Whether `backward` may still run from here, or arrive.
+  var isOpen: Bool { body.autograd?.leadsToSavedValues ?? false }
 }

@@ -7,8 +7,6 @@ final class Transcript: @unchecked Sendable {
   // Sendable: constant after init.
 
   let nodes: [Graph.Node]
-  /// The cells that the closure has made, in order.
-  let ownCells: [StateCell]
   private let callSites: [ValueID: CallSite]
   /// For each result whether it is a tensor from outside of the closure.
   private let isFromOutside: [Bool]
@@ -16,7 +14,6 @@ final class Transcript: @unchecked Sendable {
   init(_ recorder: GraphRecorder, results: [Tensor]) {
     nodes = recorder.builder.finish(outputs: []).nodes
     callSites = recorder.callSites
-    ownCells = recorder.ownCells
     isFromOutside = results.map {
       recorder.knownValue(of: $0).map { recorder.builder.isConstant($0) } ?? true
     }

@@ -11,8 +11,6 @@ struct SizeProbe {
   /// The result's form; a `FormBox` of the function's result type.
   let form: AnyObject?
   let nodes: [Graph.Node]
-  /// The cells that the closure has made itself, in order.
-  let ownCells: [StateCell]
 
   init(
     _ sizes: [Int], _ recorder: GraphRecorder, arguments: [Tensor], results: [Tensor],
@@ -24,14 +22,6 @@ struct SizeProbe {
     self.results = results
     self.form = form
     nodes = recorder.builder.finish(outputs: []).nodes
-    ownCells = recorder.ownCells
-  }
-
-  /// Whether two recordings mean the same cell: made inside, it is another one each time.
-  func isSame(_ cell: StateCell, as other: StateCell, of probe: SizeProbe) -> Bool {
-    if cell === other { return true }
-    guard let place = ownCells.firstIndex(where: { $0 === cell }) else { return false }
-    return place == probe.ownCells.firstIndex { $0 === other }
   }
 }
 

@@ -68,14 +68,14 @@ struct SizedProgram: @unchecked Sendable {
     func source(_ tensor: Tensor) -> Source {
       first.recorder.knownValue(of: tensor).map { .node($0.index) } ?? .constant(tensor)
     }
-    uses = first.recorder.cells.map { use in
+    uses = first.recorder.state.map { use in
       Use(
         cell: use.cell, type: use.initial?.type, requiresGrad: use.initial?.requiresGrad ?? false,
         wasRead: use.wasRead, isWritten: use.isChanged, content: use.current.map(source),
         autograd: use.current?.body.autograd.flatMap { $0.function == nil ? $0 : nil })
     }
     results = first.results.map {
-      (source($0), $0.body.autograd?.leadsToSavedValues ?? false)
+      (source($0), $0.isOpen)
     }
     effects = first.recorder.effects.map { ($0.effect, $0.tensors.map(source)) }
     wentOutside = first.recorder.wentOutside
@@ -94,7 +94,7 @@ struct SizedProgram: @unchecked Sendable {
         case (.input(let i, _), .input(let j, _)):
           switch (a.recorder.inputs[i], b.recorder.inputs[j]) {
           case (.argument(let p), .argument(let q)): p == q
-          case (.cell(let p), .cell(let q)): a.isSame(p, as: q, of: b)
+          case (.cell(let p), .cell(let q)): p === q
           default: false
           }
         default: x.isAlike(y)
@@ -115,8 +115,8 @@ struct SizedProgram: @unchecked Sendable {
     guard isSame(a.results, b.results) else {
       throw SizeDependence(nil, "what the closure returns depends on it")
     }
-    let areUsesSame = a.recorder.cells.elementsEqual(b.recorder.cells) { x, y in
-      a.isSame(x.cell, as: y.cell, of: b) && x.wasRead == y.wasRead && x.isChanged == y.isChanged
+    let areUsesSame = a.recorder.state.elementsEqual(b.recorder.state) { x, y in
+      x.cell === y.cell && x.wasRead == y.wasRead && x.isChanged == y.isChanged
         && isSame(
           x.isChanged ? [x.current].compactMap { $0 } : [],
           y.isChanged ? [y.current].compactMap { $0 } : [])
@@ -153,7 +153,6 @@ struct SizedProgram: @unchecked Sendable {
       }
     }
     for use in uses where use.wasRead {
-      // Only what others can have changed: a cell of the program's own begins anew.
       let content = use.cell.read()
       guard content?.type == use.type, content?.requiresGrad ?? false == use.requiresGrad else {
         return nil
