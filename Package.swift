@@ -60,7 +60,7 @@ let package = Package(
       exclude: ["make_fixtures.py", "make_convolution_fixtures.py", "make_transform_fixtures.py"],
       resources: [.copy("Fixtures")]),
     .testTarget(
-      name: "NNTests", dependencies: ["Duet"], path: "Tests/NNTests", exclude: ["make_fixtures.py"],
-      resources: [.copy("Fixtures")]),
+      name: "NNTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/NNTests",
+      exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),
   ]
 )

@@ -40,25 +40,16 @@ func dispatchCases() -> Family {
         "dispatch_read_50", "the sum of four numbers and 50 variables",
         cost: .elementwise(1, flops: 53, arrays: 54)
       ) { mode in
-        let (a, b, c, d) = fourNumbers
-        let variables = fiftyVariables()
-        let sum = mode.function { (a: Tensor, b: Tensor, c: Tensor, d: Tensor) in
-          variables.reduce(a + b + c + d) { $0 + $1.value }
-        }
-        return Step { sum(a, b, c, d) }
+        onFourNumbers(mode) { sum, variables in variables.reduce(sum) { $0 + $1.value } }
       },
       Case(
         "dispatch_update_50", "the sum of four numbers is added to each of 50 variables",
         cost: .elementwise(50, flops: 1, arrays: 1)
       ) { mode in
-        let (a, b, c, d) = fourNumbers
-        let variables = fiftyVariables()
-        let update = mode.function { (a: Tensor, b: Tensor, c: Tensor, d: Tensor) in
-          let sum = a + b + c + d
+        onFourNumbers(mode) { sum, variables in
           for variable in variables { variable.value = variable.value + sum }
           return sum
         }
-        return Step { update(a, b, c, d) }.changing(variables)
       },
       Case(
         "dispatch_look_4", "four steps on one number, each behind an if on the one before",
@@ -105,8 +96,16 @@ private var fourNumbers: (Tensor, Tensor, Tensor, Tensor) {
   (Tensor(Float(0.5)), Tensor(Float(-0.25)), Tensor(Float(1.5)), Tensor(Float(-1.25)))
 }
 
-private func fiftyVariables() -> [Variable] {
-  (0..<50).map { Variable(Tensor(Float($0)), name: "variable \($0)") }
+/// A step on the sum of four numbers and 50 variables.
+private func onFourNumbers(
+  _ mode: Mode, _ body: @escaping (_ sum: Tensor, _ variables: [Variable]) -> Tensor
+) -> Step {
+  let (a, b, c, d) = fourNumbers
+  let variables = (0..<50).map { Variable(Tensor(Float($0)), name: "variable \($0)") }
+  let function = mode.function { (a: Tensor, b: Tensor, c: Tensor, d: Tensor) in
+    body(a + b + c + d, variables)
+  }
+  return Step { function(a, b, c, d) }.changing(variables)
 }
 
 private func chain20(_ x: Tensor, _ a: Tensor, _ b: Tensor, _ c: Tensor) -> Tensor {

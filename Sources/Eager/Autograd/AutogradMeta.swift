@@ -68,11 +68,7 @@ extension Tensor {
         note(OpError("grad", "only a leaf that requires gradients has one to set"))
         return
       }
-      if let newValue, newValue.type != type {
-        note(OpError("grad", "a gradient of type \(newValue.type) does not fit \(type)"))
-        return
-      }
-      cell.write(newValue)
+      cell.writeGradient(newValue, of: type)
     }
   }
 
@@ -108,6 +104,17 @@ extension Tensor {
 }
 
 extension Tensor {
+extension StateCell {
+  /// Replaces the gradient of something of that type.
+  func writeGradient(_ gradient: Tensor?, of type: TensorType) {
+    if let gradient, gradient.type != type {
+      note(OpError("grad", "a gradient of type \(gradient.type) does not fit \(type)"))
+      return
+    }
+    write(gradient)
+  }
+}
+
   /// The same elements with that place in the autograd graph.
   func attached(to autograd: AutogradMeta) -> Tensor {
     let result = Tensor(body.attached(to: autograd))

@@ -51,11 +51,7 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
         note(OpError("grad", "the variable does not require gradients"))
         return
       }
-      if let newValue, newValue.type != type {
-        note(OpError("grad", "a gradient of type \(newValue.type) does not fit \(type)"))
-        return
-      }
-      cell.write(newValue)
+      cell.writeGradient(newValue, of: type)
     }
   }
 

@@ -76,20 +76,14 @@ final class CallFrame: @unchecked Sendable {
   /// Room for that many values. Earlier ones are forgotten.
   @inline(__always)
   func values(_ count: Int) -> UnsafeMutablePointer<HeldValue> {
-    if known.count < count {
-      known.deallocate()
-      known = .allocate(capacity: count)
-    }
+    known.makeRoom(for: count)
     return known.baseAddress!
   }
 
   /// New memory by output, none so far. What is put there, counted, lives until the frame lets go.
   @inline(__always)
   func fresh(_ count: Int) -> UnsafeMutablePointer<Unmanaged<TensorBody>?> {
-    if freshRoom.count < count {
-      freshRoom.deallocate()
-      freshRoom = .allocate(capacity: count)
-    }
+    freshRoom.makeRoom(for: count)
     freshRoom.baseAddress!.initialize(repeating: nil, count: count)
     freshCount = count
     return freshRoom.baseAddress!
@@ -183,10 +177,7 @@ final class CallFrame: @unchecked Sendable {
 
   /// Notes the tensors that the visitor has collected.
   func noteCollected() {
-    if argumentRoom.count < visitor.tensors.count {
-      argumentRoom.deallocate()
-      argumentRoom = .allocate(capacity: visitor.tensors.count)
-    }
+    argumentRoom.makeRoom(for: visitor.tensors.count)
     for i in visitor.tensors.indices {
       argumentRoom[i] = .passUnretained(visitor.tensors[i].body)
     }
@@ -196,10 +187,7 @@ final class CallFrame: @unchecked Sendable {
   /// Room for that many addresses.
   @inline(__always)
   func addresses(_ count: Int) -> UnsafeMutablePointer<UnsafeMutableRawPointer> {
-    if room.count < count {
-      room.deallocate()
-      room = .allocate(capacity: count)
-    }
+    room.makeRoom(for: count)
     return room.baseAddress!
   }
 
@@ -214,5 +202,15 @@ final class CallFrame: @unchecked Sendable {
     if failure != nil { failure = nil }
     if failedTrace != nil { failedTrace = nil }
     form = nil
+  }
+}
+
+extension UnsafeMutableBufferPointer {
+  /// Takes the place of a smaller one, whose content is forgotten.
+  @inline(__always)
+  fileprivate mutating func makeRoom(for count: Int) {
+    if self.count >= count { return }
+    deallocate()
+    self = .allocate(capacity: count)
   }
 }
