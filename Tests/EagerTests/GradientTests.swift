@@ -78,7 +78,7 @@ import Testing
 
   /// Every operation that floating-point tensors can go through has its case.
   @Test func theTableIsComplete() {
-    final class Names: Recorder, @unchecked Sendable {
+    final class Names: Recorder {
       var seen: Set<String> = []
       override func record(_ op: Op, _ inputs: [Tensor], _ result: Tensor) {
         if result.gradFn != nil { seen.insert(op.name) }

@@ -158,7 +158,7 @@ import Testing
   }
 
   @Test func insideARecordedClosureTheModeStaysWhatItIs() {
-    nonisolated(unsafe) var modes: [Bool] = []
+    var modes: [Bool] = []
     let f = traced { (x: Tensor) in
       executingEagerly = false
       return withExecution(.deferred) { () -> Tensor in
@@ -258,8 +258,8 @@ import Testing
   // MARK: Values that leave the function that made them
 
   @Test func anEscapedSymbolicTensorNamesWhatMadeItAndWhere() throws {
-    nonisolated(unsafe) var escaped: Tensor?
-    nonisolated(unsafe) var line = 0
+    var escaped: Tensor?
+    var line = 0
     let f = traced { (x: Tensor) in
       line = #line + 1
       let doubled = x * 2

@@ -7,7 +7,7 @@ import Testing
   @Test func loweringNeedsNoDataAndTouchesNoState() throws {
     let v = Variable(Tensor([1.0, 2.0]), name: "v")
     let generator = Generator(seed: 1)
-    nonisolated(unsafe) var runs = 0
+    var runs = 0
     let f = traced { (x: Tensor) in
       runs += 1
       v.value = v.value + 1
@@ -67,7 +67,7 @@ import Testing
   }
 
   @Test func tensorsPrintTheirNamesWhileRecorded() throws {
-    nonisolated(unsafe) var printed = ""
+    var printed = ""
     let f = traced { (x: Tensor) in
       let sum = x + x
       printed = sum.description

@@ -5,7 +5,7 @@ import Testing
 /// When a traced function records, and when it replays.
 @Suite struct SignatureTests {
   @Test func theFirstCallRecordsAndLaterOnesReplay() {
-    nonisolated(unsafe) var runs = 0
+    var runs = 0
     let f = traced { (x: Tensor) in
       runs += 1
       return x * 2
@@ -165,7 +165,7 @@ import Testing
   }
 
   @Test func tracingCanBeSwitchedOff() {
-    nonisolated(unsafe) var runs = 0
+    var runs = 0
     let f = traced { (x: Tensor) in
       runs += 1
       return x + 1
@@ -179,7 +179,7 @@ import Testing
 
   @Test func executingEagerlyTellsRecordingFromRunning() {
     #expect(executingEagerly)
-    nonisolated(unsafe) var inside: Bool?
+    var inside: Bool?
     let f = traced { (x: Tensor) in
       inside = executingEagerly
       return x

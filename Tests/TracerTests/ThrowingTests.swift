@@ -46,6 +46,7 @@ import Testing
     }
     #expect(throws: Refusal.self) { try f(Tensor(Float(1))) }
     isRefusing = false
+    // Unsafe: written before the signal, and read after it.
     nonisolated(unsafe) var result: Float?
     let done = DispatchSemaphore(value: 0)
     Thread.detachNewThread {

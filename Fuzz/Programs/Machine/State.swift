@@ -2,8 +2,8 @@ import Duet
 
 /// What a program finds outside of its closure: constants, and if it is stateful, what it reads and writes.
 final class State: @unchecked Sendable {
-  // Sendable: all but the optimiser is constant, or safe from any thread; the optimiser only reads and writes
-  // variables.
+  // Sendable: constant but for `seen`, which is locked, and the contents of generators and variables, which are safe from
+  // any thread. No optimiser here has other state than variables.
 
   /// Never changes.
   let captured: Tensor

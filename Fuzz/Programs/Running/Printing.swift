@@ -54,7 +54,7 @@ extension Program {
       listing.depth += 1
       var leaves = Leaves(self, inputs)
       let values = leaves.arguments(0).enumerated().map { (Program.firstArgument + $0, $1) }
-      _ = try run(values, state, Callees(all: callees), mode: calls[0].mode, listing: listing)
+      _ = try run(values, state, callees, mode: calls[0].mode, listing: listing)
       listing.depth -= 1
       listing.add("}")
     }

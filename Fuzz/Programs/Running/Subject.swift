@@ -2,8 +2,8 @@ import Duet
 
 /// A program as something to call: its closure as it is, or traced.
 struct Subject: @unchecked Sendable {
-  // Sendable: closures over constants, traced functions and variables; a thread that shares one with others
-  // shares what it may.
+  // Sendable: the closures capture programs, states and traced functions, which are safe from any thread; each call has a
+  // machine of its own. Only a `Coverage` would not stand it, and what threads share is made without one.
 
   /// Takes all tensors of a call; gives all results as the closure gave them.
   /// Throws what the program throws.
@@ -181,7 +181,7 @@ struct Subject: @unchecked Sendable {
   /// The program's nested functions; each may call those before it.
   private static func callees(
     _ program: Program, _ state: State, isTraced: Bool, _ coverage: Coverage?
-  ) -> Callees {
+  ) -> [Callee] {
     var callees: [Callee] = []
     for block in program.functions {
       let earlier = callees
@@ -201,7 +201,7 @@ struct Subject: @unchecked Sendable {
         callees.append(closure)
       }
     }
-    return Callees(all: callees)
+    return callees
   }
 }
 
@@ -217,21 +217,15 @@ private func unfailing<R>(_ body: () throws(Refusal) -> R) -> R {
   }
 }
 
-/// Nested functions, for use on any thread.
-struct Callees: @unchecked Sendable {
-  // Sendable: as `Subject`.
-  let all: [Callee]
-}
-
 extension Program {
   /// Runs the body on the values of arguments, and gives the results.
   /// - Throws: Where a statement of the program does.
   func run(
-    _ arguments: [(Int, Tensor)], _ state: State, _ callees: Callees, mode: Int,
+    _ arguments: [(Int, Tensor)], _ state: State, _ callees: [Callee], mode: Int,
     listing: Listing? = nil, coverage: Coverage? = nil
   ) throws(Refusal) -> [Tensor] {
     let machine = Machine(
-      self, state, callees: callees.all[...], mode: mode, listing: listing, coverage: coverage)
+      self, state, callees: callees[...], mode: mode, listing: listing, coverage: coverage)
     for (id, tensor) in arguments { machine.define(id, tensor, "x\(id - Program.firstArgument)") }
     _ = machine.run(body)
     if machine.hasThrown { throw Refusal() }

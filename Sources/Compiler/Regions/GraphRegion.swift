@@ -11,7 +11,7 @@ import DuetRuntime
 /// stacked results, and the number of iterations if that is asked for. A condition takes the carried and the captured
 /// values, and is asked before every iteration.
 public final class GraphRegion: Region, @unchecked Sendable {
-  // Sendable: constant after init but for `compiled`, which is set once.
+  // Sendable: constant after init but for `compiled`, which is set once, by an atomic operation.
 
   public enum Form: Sendable, Hashable {
     case branch

@@ -3,7 +3,8 @@ import Synchronization
 
 /// A tensor's place in the autograd graph: a leaf with a gradient, or the result of a recorded operation.
 package final class AutogradMeta: Sendable {
-  /// The operation that gave the tensor; nil for a leaf. Changes only in the hands of the last owner.
+  /// The operation that gave the tensor; nil for a leaf.
+  // Unsafe: changes only in the hands of the last owner, who has made sure of being that by `isKnownUniquelyReferenced`.
   @exclusivity(unchecked) nonisolated(unsafe) package private(set) var function: GradientFunction?
   /// Where `backward` accumulates the gradient, if it is kept.
   private let kept: Lock<StateCell?>
@@ -103,7 +104,6 @@ extension Tensor {
   }
 }
 
-extension Tensor {
 extension StateCell {
   /// Replaces the gradient of something of that type.
   func writeGradient(_ gradient: Tensor?, of type: TensorType) {
@@ -115,6 +115,7 @@ extension StateCell {
   }
 }
 
+extension Tensor {
   /// The same elements with that place in the autograd graph.
   func attached(to autograd: AutogradMeta) -> Tensor {
     let result = Tensor(body.attached(to: autograd))

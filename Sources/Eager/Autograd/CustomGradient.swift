@@ -5,7 +5,8 @@ import DuetRuntime
 /// Unlike that of a branch or a loop it can be differentiated in turn: the rule is called like those of operations, on
 /// inputs and results with their places in the graph where gradients shall have gradients.
 package final class CustomGradient: RegionGradient, @unchecked Sendable {
-  // Sendable: as its superclass; places are locked.
+  // Sendable: as its superclass; places are locked. The rule is the program's, which decides which threads run `backward`
+  // and so call it.
 
   /// Takes inputs, results, and the cotangents of all results; gives the cotangents of the inputs. Nil after reporting a
   /// mistake.

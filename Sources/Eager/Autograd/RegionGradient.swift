@@ -2,8 +2,8 @@ import DuetRuntime
 
 /// The gradient of a branch or a loop: one function for all of its results.
 package class RegionGradient: @unchecked Sendable {
-  // Sendable: constant after init. Whoever runs `backward` calls the closure, one thread at a time, as with all
-  // of an autograd graph.
+  // Sendable: constant after init. The closure is called by whoever runs `backward`, perhaps several threads at once:
+  // those that are given here only read what they capture, tapes and recordings that have ended.
 
   /// Takes the cotangents of the results, nil where none has arrived, and whether the graph is to be kept; gives the
   /// cotangents of the inputs.

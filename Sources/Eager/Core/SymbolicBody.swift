@@ -2,7 +2,7 @@ import DuetRuntime
 
 /// A tensor of which only the type is known: a value of a function that is traced from types, or of a part of one.
 package final class SymbolicBody: TensorBody, @unchecked Sendable {
-  // Sendable: constant after init.
+  // Sendable: as its superclass; what it adds is constant.
 
   /// What made the value, by the name in messages: `add`, `argument 0`.
   let maker: String

@@ -8,7 +8,8 @@ import DuetRuntime
 /// Tensors without elements of their own are of the subclasses ``SymbolicBody`` and ``PendingBody``, so that all
 /// others are as small as can be.
 package class TensorBody: @unchecked Sendable {
-  // Sendable: all properties are constant, and the elements are written only by the only owner.
+  // Sendable: constant but for `storage`, which only the only owner looks at as something that might change
+  // (`StateCell.ownsContentAlone`). So are elements: they are written by the only owner, or before anyone has the tensor.
 
   /// Nil for a tensor without elements of its own: symbolic or failed.
   @exclusivity(unchecked) package final var storage: Storage?

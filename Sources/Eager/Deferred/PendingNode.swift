@@ -5,9 +5,7 @@ import Synchronization
 ///
 /// Nodes refer to what they need and to nothing else: there is no graph that would grow. A node that no tensor and
 /// no other node refers to is gone, and one that has been evaluated lets go of its operands.
-package final class PendingNode: @unchecked Sendable {
-  // Sendable: `state` is locked, counts are atomic, all else is constant.
-
+package final class PendingNode: Sendable {
   package enum Kind: Sendable {
     case operation(Op)
     case placeholder(name: String)
@@ -188,7 +186,8 @@ package final class PendingNode: @unchecked Sendable {
 
 /// A reference that does not keep a cell alive: its content may be made of what refers to it.
 private final class WeakCell: @unchecked Sendable {
-  // Sendable: set once; weak references may be read from any thread.
+  // Sendable: set once, before anyone else has it; that its cell goes away changes nothing in here, and weak references
+  // may be read from several threads at once.
   private(set) weak var cell: StateCell?
 
   init(_ cell: StateCell) { self.cell = cell }
@@ -196,7 +195,7 @@ private final class WeakCell: @unchecked Sendable {
 
 /// A tensor whose operation has been put off.
 package final class PendingBody: TensorBody, @unchecked Sendable {
-  // Sendable: what changes is locked.
+  // Sendable: as its superclass; what it adds is constant, or locked.
 
   package let node: PendingNode
   private let known = Lock<TensorBody?>(nil)

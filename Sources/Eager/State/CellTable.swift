@@ -11,8 +11,9 @@ import Synchronization
 /// What a run has found out about a content holds for the next one if the content has the same number then:
 /// most cells are looked at no closer than that.
 package final class CellTable: @unchecked Sendable {
-  // Sendable: constant after init but for what is known of contents, which is atomic or touched under the cells' locks;
-  // so are contents.
+  // Sendable: constant after init, raw memory included, but for what is known of contents. That of cells that are only
+  // read is atomic, and used by whoever has then pinned the content that it belongs to; that of cells that are written
+  // is for the holder of the cell's lock, as contents are.
 
   /// A cell whose content the program depends on.
   package struct Read {

@@ -79,6 +79,7 @@ private struct Zlib: Sendable {
       let open = dlsym(library, "gzopen"), let read = dlsym(library, "gzread"),
       let close = dlsym(library, "gzclose"), let error = dlsym(library, "gzerror")
     else { return nil }
+    // The types are those of the declarations in zlib.h.
     self.open = unsafeBitCast(open, to: Open.self)
     self.read = unsafeBitCast(read, to: Read.self)
     self.close = unsafeBitCast(close, to: Close.self)

@@ -23,7 +23,8 @@ final class Prefetcher<Element: Sendable>: Sendable {
   func next() -> Element? { queue.next() }
 
   private final class Queue: @unchecked Sendable {
-    // Sendable: everything that changes is guarded by `condition`.
+    // Sendable: everything that changes is guarded by `condition`. An element goes from the thread that has made it to the
+    // one that takes it, and to no other.
     private let count: Int
     private let capacity: Int
     private let condition = NSCondition()

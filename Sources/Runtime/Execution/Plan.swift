@@ -264,6 +264,7 @@ public final class Plan: @unchecked Sendable {
     let blocks = UnsafeMutableRawPointer(instance.pointee.blocks!)
     for (offset, key) in loops {
       guard let loop = key.loop else { preconditionFailure("no loop for \(key)") }
+      // The address of a C function, which blocks hold as a number.
       (blocks + offset).storeBytes(of: unsafeBitCast(loop, to: UInt.self), as: UInt.self)
     }
     for (_, part) in parts { part.plan.link(self.instance(of: part, in: instance)) }

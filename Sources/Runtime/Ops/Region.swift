@@ -3,7 +3,7 @@
 /// What these programs are is known to the compiler, whose regions are subclasses. A plain region stands for
 /// one that Swift itself ran, in the autograd graph.
 open class Region: @unchecked Sendable, Hashable {
-  // Sendable: constant after init, here and in subclasses.
+  // Sendable: constant after init; subclasses see to what they add.
 
   /// What the program calls it: `cond`, `whileLoop`, `scan`.
   public let name: String

@@ -79,6 +79,7 @@ package final class ThreadPool: @unchecked Sendable {
     let last = ticket.load(ordering: .relaxed) >> 32
     ticket.store(last << 32 | 0xFFFF_FFFF, ordering: .relaxed)
     taskCount.store(tasks, ordering: .releasing)
+    // A C function's address as a number, which can be atomic.
     self.body.store(UInt(bitPattern: unsafeBitCast(body, to: Int.self)), ordering: .relaxed)
     self.context.store(UInt(bitPattern: context), ordering: .relaxed)
     completed.store(0, ordering: .relaxed)
@@ -107,6 +108,7 @@ package final class ThreadPool: @unchecked Sendable {
       guard current >> 32 == epoch else { return }
       let index = Int(current & 0xFFFF_FFFF)
       guard index < taskCount.load(ordering: .acquiring) else { return }
+      // A number that `run` has made of a function of this type.
       let task = unsafeBitCast(
         Int(bitPattern: body.load(ordering: .relaxed)),
         to: (@convention(c) (UnsafeMutableRawPointer?, Int64) -> Void).self)

@@ -3,7 +3,7 @@ import DuetEager
 /// What surrounds a branch or a loop that becomes an operation of deferred mode: values that are put off are the
 /// region's arguments, and tensors that are there are its constants.
 final class DeferredSurroundings: Recorder {
-  // Without state of its own: one serves all threads.
+  // Unsafe: it has no state, nor has its superclass, so that one serves all threads.
   nonisolated(unsafe) static let shared = DeferredSurroundings(isSymbolic: true)
 
   override var takesPending: Bool { true }

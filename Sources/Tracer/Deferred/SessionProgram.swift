@@ -7,7 +7,7 @@ import DuetRuntime
 
 /// What a session runs for certain fetches, feeds and updates.
 final class SessionProgram: @unchecked Sendable {
-  // Sendable: constant after init.
+  // Sendable: constant after init but for the table of cells, which sees to itself; nobody changes the graph.
 
   private let graph: PendingGraph
   private let plan: Plan

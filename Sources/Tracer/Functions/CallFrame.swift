@@ -7,7 +7,7 @@ import DuetRuntime
 /// What one call of a traced function fills: kept from call to call, so that a replay allocates nothing but its
 /// results. A frame belongs to one running call at a time.
 final class CallFrame: @unchecked Sendable {
-  // Sendable: changes hands under the lock of the function's core.
+  // Sendable: belongs to one call at a time, and changes hands in the `FramePool`, under a lock or by an atomic operation.
 
   /// The arguments, as trees seen in order.
   @exclusivity(unchecked) var visitor = TensorVisitor()

@@ -6,7 +6,8 @@ import Synchronization
 
 /// What all traced functions share, whatever their arguments' and results' types: the cache of traces.
 final class FunctionCore: @unchecked Sendable {
-  // Sendable: state is locked; recording holds `recording`.
+  // Sendable: `state` and `history` are locked, `recordingsWithNewState` is for the holder of `recording`, and all else is
+  // atomic or constant.
 
   private struct State {
     var traces: [Trace] = []
@@ -179,8 +180,8 @@ final class FunctionCore: @unchecked Sendable {
   ///   - form: The result's form without its tensors, asked for after `body`.
   ///   - body: Calls the closure with these tensors in its arguments, and gives the tensors of its result; nil if
   ///     it has thrown.
-  /// - Returns: The trace, or nil where there is nothing to keep: after a throw, or after a mistake inside
   ///   - replace: Puts these tensors in the place of the result's.
+  /// - Returns: The trace, or nil where there is nothing to keep: after a throw, or after a mistake inside
   ///   `checked`. No state has changed then.
   func record(
     _ visitor: TensorVisitor, _ recorder: inout GraphRecorder, form: () -> AnyObject?,

@@ -14,6 +14,7 @@ extension ResultForm where Result: TensorTree {
   static var tree: ResultForm {
     ResultForm(
       tensors: { collectTensors($0) }, rebuilt: { rebuild($0, with: $1) },
+      // A tensor as what it is: the cast is there where the types are the same.
       ofTensor: Result.self == Tensor.self ? { unsafeBitCast($0, to: Result.self) } : nil)
   }
 }

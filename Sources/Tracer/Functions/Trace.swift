@@ -8,7 +8,8 @@ import Synchronization
 
 /// One recorded run of a closure, compiled: what a call with the same signature does instead of running it.
 class Trace: @unchecked Sendable {
-  // Sendable: constant once calls see it but for `callCount` and `lastUse`, which are atomic.
+  // Sendable: constant once calls see it, raw memory included, but for `callCount` and `lastUse`, which are atomic, and the
+  // table of cells, which sees to itself. The form's tensors are placeholders, and replays fill copies of it.
 
   let signature: Signature
   let tensorSignature: TensorSignature

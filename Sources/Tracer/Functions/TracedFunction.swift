@@ -21,7 +21,8 @@ import Synchronization
 public final class TracedFunction<Result, Failure: Error, each Argument: TensorTree>:
   @unchecked Sendable
 {
-  // Sendable: the core locks its own state; the closure is shared as the user's program shares it.
+  // Sendable: the core locks its own state. The closure is called by threads that call the function, as they would call
+  // the closure itself without `traced`: whoever shares one with other threads shares what the closure captures.
 
   let body: (repeat each Argument) throws(Failure) -> Result
   let form: ResultForm<Result>
@@ -56,6 +57,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
       let arguments = (repeat each argument)
       if Result.self == Tensor.self {
         if let result = withUnsafePointer(to: arguments, { replayTensor(UnsafeRawPointer($0)) }) {
+          // The types are the same.
           return unsafeBitCast(result, to: Result.self)
         }
       } else if let result = withUnsafePointer(to: arguments, { replayTree(UnsafeRawPointer($0)) })

@@ -12,7 +12,7 @@ import DuetRuntime
 /// changed nothing, and records the closure instead. So has one that finds a cell changed by another thread; it
 /// starts again.
 final class GuardedTrace: Trace, @unchecked Sendable {
-  // Sendable: as its superclass; what it adds is constant, and counts uses in atomics.
+  // Sendable: as its superclass; what it adds is constant, and segments see to themselves.
 
   private let root: Segment
   private let valueCount: Int

@@ -4,7 +4,7 @@ import DuetRuntime
 
 /// What a path gives once nothing more can stop it: results, and new contents of cells.
 final class PathEnd: @unchecked Sendable {
-  // Sendable: constant after init; the form is a value that nobody changes.
+  // Sendable: constant after init. The form's tensors are placeholders, and replays fill copies of it.
 
   /// Where a result, or a cell's new content, comes from.
   enum Source: Sendable {
@@ -21,7 +21,7 @@ final class PathEnd: @unchecked Sendable {
 
   /// What of a write is plain data, so that replays count no references. The writes hold what it refers to.
   struct PlainWrite: @unchecked Sendable {
-    // Sendable: refers to cells, which are.
+    // Sendable: constant, and what it refers to is Sendable.
     let cell: Unmanaged<StateCell>
     /// The value that the cell gets; -1: something else.
     let value: Int

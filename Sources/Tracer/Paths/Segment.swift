@@ -11,7 +11,7 @@ import Synchronization
 ///
 /// Values are numbered as in the recorded graph. Paths that begin alike number alike.
 final class Segment: @unchecked Sendable {
-  // Sendable: constant after init, raw memory included.
+  // Sendable: constant after init, raw memory included, but for counters and the table of cells, which see to themselves.
 
   /// An input of the path that the program first uses here.
   struct Input: Sendable {

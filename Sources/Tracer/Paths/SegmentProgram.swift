@@ -9,7 +9,7 @@ final class SegmentProgram: Sendable {
   /// The program that is run, with the places of its arguments among the path's values. Replays read it without
   /// counting references.
   final class Compiled: @unchecked Sendable {
-    // Sendable: constant after init.
+    // Sendable: constant after init, raw memory included; `owner` keeps what `plan` refers to.
 
     private let owner: Plan?
     /// Nil if there is nothing to compute.

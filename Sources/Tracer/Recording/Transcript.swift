@@ -3,9 +3,7 @@ import DuetEager
 
 /// What a closure did on one path, with its places in the program: kept where `verify` wants to know later what has
 /// become different.
-final class Transcript: @unchecked Sendable {
-  // Sendable: constant after init.
-
+final class Transcript: Sendable {
   let nodes: [Graph.Node]
   private let callSites: [ValueID: CallSite]
   /// For each result whether it is a tensor from outside of the closure.

@@ -9,7 +9,8 @@ import DuetRuntime
 /// sizes, and those that occur in the program anyway, where broadcasting and the like may make it another one: such
 /// sizes have programs of their own, or none here.
 final class SizedFunction: @unchecked Sendable {
-  // Sendable: constant after init; recorders are only read.
+  // Sendable: constant after init but for the recorders of `exceptions`, which are for the holder of the traced function's
+  // lock, as `trace` is.
 
   /// Records the closure with these sizes.
   typealias Probing = (_ sizes: [Int], _ notesCallSites: Bool) throws -> SizeProbe
@@ -110,7 +111,8 @@ final class SizedFunction: @unchecked Sendable {
     return sizes
   }
 
-  /// What a call with these sizes replays. Nil if the state has another form than it had.
+  /// What a call with these sizes replays, for the holder of the traced function's lock. Nil if the state has another
+  /// form than it had.
   /// - Throws: `OpError` if operations do not take such sizes.
   func trace(at sizes: [Int], keepsTranscript: Bool) throws(OpError) -> Trace? {
     let types = symbols.types(sizes)

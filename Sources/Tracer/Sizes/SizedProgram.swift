@@ -5,7 +5,7 @@ import DuetRuntime
 /// What a closure does for any sizes of its arguments: a recording in which the numbers that depend on them are
 /// formulas.
 struct SizedProgram: @unchecked Sendable {
-  // Sendable: constant after init; the form is a value that nobody changes.
+  // Sendable: constant after init. The form's tensors are placeholders, and calls fill copies of it.
 
   /// What an input of the recording stands for.
   private enum Input {
