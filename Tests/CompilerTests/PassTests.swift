@@ -50,6 +50,23 @@ import Testing
         """)
   }
 
+  @Test func equalOperationsOnTwoSidesOfABarrierDoNotMerge() throws {
+    let text = """
+      graph (x: float32[2]) -> (%4, %5) {
+        %1 = exp(%0) : float32[2]
+        %2 = barrier(%0) : float32[2]
+        %3 = exp(%2) : float32[2]
+        %4 = multiply(%1, %3) : float32[2]
+        %5 = barrier(%2) : float32[2]
+      }
+      """
+    for pass in Pass.standard { try expect(pass, text, gives: text) }
+    // It takes no step: both read the argument.
+    let plan = try compile(Graph(parsing: text)).plan
+    #expect(plan.fusedGroupCount == 1)
+    #expect(plan.description.contains("barrier") == false)
+  }
+
   @Test func equalOperationsMerge() throws {
     try expect(
       .commonSubexpressions,

@@ -303,6 +303,7 @@ struct CaseGenerator {
       let shape = shape()
       return one(.slice(slice(of: shape)), shape)
     case .copy: return one(.copy, shape())
+    case .barrier: return one(.barrier, shape())
     case .concatenate:
       let shape = shape(rank: 1...4)
       let axis = axis(shape)

@@ -20,7 +20,7 @@ enum Subject: Hashable, Sendable {
   case matmul, wideMatmul, linear
   case conv2d, conv2dInputGradient, conv2dWeightGradient
   case maxPool2d, maxPool2dSelect, maxPool2dGradient, averagePool2d, averagePool2dGradient
-  case reshape, transpose, broadcast, slice, copy, concatenate, updateSlice
+  case reshape, transpose, broadcast, slice, copy, barrier, concatenate, updateSlice
   case take, takeAlong, scatterAdd, scatterAddAlong, scatterSet
   case randomUniform, randomNormal, randomInteger, randomPermutation
   case advanceRandom
@@ -73,6 +73,7 @@ enum Subject: Hashable, Sendable {
     case .broadcast: self = .broadcast
     case .slice: self = .slice
     case .copy: self = .copy
+    case .barrier: self = .barrier
     case .concatenate: self = .concatenate
     case .updateSlice: self = .updateSlice
     case .take: self = .take
@@ -102,7 +103,8 @@ enum Subject: Hashable, Sendable {
       .argTopK, .matmul, .wideMatmul, .linear, .conv2d,
       .conv2dInputGradient,
       .conv2dWeightGradient, .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d,
-      .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy, .concatenate,
+      .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy, .barrier,
+      .concatenate,
       .updateSlice, .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet, .randomUniform,
       .randomNormal, .randomInteger, .randomPermutation, .advanceRandom,
     ]
@@ -134,7 +136,7 @@ enum Subject: Hashable, Sendable {
       case .shiftLeft, .shiftRight: return integers
       }
     case .compare, .select, .cast, .fill, .argSort, .argTopK, .reshape, .transpose, .broadcast,
-      .slice, .copy,
+      .slice, .copy, .barrier,
       .concatenate, .updateSlice, .take, .takeAlong, .scatterSet:
       return all
     case .iota, .cumulative, .maxPool2d: return integers + floating

@@ -22,9 +22,14 @@ extension Machine {
         "  return \(last).asType(.float32).tanh().sum() + \(x).asType(.float32).sin().sum()")
       return sum + own
     }
+    /// The number, perhaps of a closure of which nothing is kept for the gradient.
+    let isCheckpointed = random.chance(0.3)
+    let f = isCheckpointed ? checkpointed(number) : number
     let call = ["grad", "valueAndGrad", "vjp", "jvp"][way]
     if listing != nil {
-      listing?.add("let d\(statement.id) = \(call) { (\(name): Tensor) in")
+      listing?.add(
+        "let d\(statement.id) = \(call) { (\(name): Tensor) in"
+          + (isCheckpointed ? "  // checkpointed" : ""))
       _ = number(x.tensor.detached())
       listing?.add(
         way == 2
@@ -36,15 +41,15 @@ extension Machine {
         "d\(statement.id).\(isNumber ? "value" : "derivative")")
     }
     switch way {
-    case 0: return say(grad(number)(x.tensor), "")
+    case 0: return say(grad(f)(x.tensor), "")
     case 1:
-      let (value, gradient) = valueAndGrad(number)(x.tensor)
+      let (value, gradient) = valueAndGrad(f)(x.tensor)
       return say(wantsValue ? value : gradient, "")
     case 2:
-      let (value, product) = vjp(number, primals: x.tensor, cotangents: Tensor(Float(0.5)))
+      let (value, product) = vjp(f, primals: x.tensor, cotangents: Tensor(Float(0.5)))
       return say(wantsValue ? value : product, "")
     default:
-      let (value, product) = jvp(number, primals: x.tensor, tangents: x.tensor.cos())
+      let (value, product) = jvp(f, primals: x.tensor, tangents: x.tensor.cos())
       return say(wantsValue ? value : product, "")
     }
   }

@@ -5,7 +5,7 @@ extension Machine {
   func transform(_ x: Operand, _ other: Operand, _ random: inout SplitMix64) -> Operand {
     coverage?.gradients += 1
     let y = fitting(other, with: x)
-    switch random.int(below: 7) {
+    switch random.int(below: 9) {
     case 0:
       let f = { (x: Tensor, y: Tensor) in (x.tanh() * y + x).sum() }
       return say(
@@ -42,6 +42,26 @@ extension Machine {
       return say(
         hessian { (x: Tensor) in (x.tanh() * x.sum()).sum() }(small.tensor),
         "hessian { ($0.tanh() * $0.sum()).sum() }(\(small))")
+    case 6:
+      let f = customFunction(
+        forward: { (x: Tensor, y: Tensor) in x.tanh() * y },
+        vjp: { x, y, z, dz in
+          let t = x.tanh()
+          return (dz * (y - z * t), dz * t)
+        })
+      return say(
+        grad { (x: Tensor) in (f(x, f(x.cos(), x)) * y.tensor).square().sum() }(x.tensor),
+        "grad { x in (f(x, f(x.cos(), x)) * \(y)).square().sum() }(\(x)), where f is customFunction("
+          + "forward: { x, y in x.tanh() * y }, vjp: { x, y, z, dz in "
+          + "(dz * (y - z * x.tanh()), dz * x.tanh()) })")
+    case 7:
+      let layer = { (z: Tensor) in (z.sin() * y.tensor).exp().tanh() * z }
+      let f = { (x: Tensor) in checkpointed(layer)(x.cos() * checkpointed(layer)(x)) }
+      let g = { (x: Tensor) in grad { f($0).square().sum() }(x) }
+      return say(
+        random.chance(0.5) ? g(x.tensor) : grad { g($0).tanh().sum() }(x.tensor),
+        "the gradient, or that of its tanh, by x = \(x) of { $0.square().sum() }(layer(x.cos() * layer(x))), where "
+          + "layer is checkpointed { (z: Tensor) in (z.sin() * \(y)).exp().tanh() * z }")
     default:
       guard !callees.isEmpty else {
         let f = { (x: Tensor) in (x * x * x).sum() }

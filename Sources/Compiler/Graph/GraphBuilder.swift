@@ -21,7 +21,42 @@ public struct GraphBuilder {
   /// Adds an operation on earlier values.
   /// - Throws: `OpError` if the operation does not take inputs of these types.
   public mutating func add(_ op: Op, _ operands: [ValueID]) throws(OpError) -> ValueID {
-    append(.operation(op, operands), try op.resultType(for: operands.map(type(of:))))
+    let operands = recomputation == nil ? operands : operands.map { behindBarrier($0) }
+    return append(.operation(op, operands), try op.resultType(for: operands.map(type(of:))))
+  }
+
+  /// A time in which earlier operations are added once more.
+  private struct Recomputation {
+    /// Values from here on are of this time.
+    let start: Int
+    /// How many barriers lie between them and earlier ones: one for each time that they were computed before.
+    let depth: Int
+    /// Earlier values behind the barriers.
+    var barriers: [ValueID: ValueID] = [:]
+  }
+  private var recomputations: [Recomputation] = []
+  private var recomputation: Recomputation? { recomputations.last }
+
+  /// From here on operations are added that were added before, to have their values once more instead of keeping them:
+  /// they see earlier values from behind a barrier, so that no pass takes them for the same.
+  package mutating func beginRecomputation(depth: Int) {
+    recomputations.append(Recomputation(start: nodes.count, depth: depth))
+  }
+
+  package mutating func endRecomputation() { recomputations.removeLast() }
+
+  private mutating func behindBarrier(_ id: ValueID) -> ValueID {
+    let last = recomputations.count - 1
+    // What stands for all results of a region is no array.
+    if id.index >= recomputations[last].start || type(of: id) == Region.type { return id }
+    if isConstant(id) && type(of: id).shape.elementCount == 1 { return id }
+    if let known = recomputations[last].barriers[id] { return known }
+    var value = id
+    for _ in 0..<recomputations[last].depth {
+      value = append(.operation(.barrier, [value]), type(of: value))
+    }
+    recomputations[last].barriers[id] = value
+    return value
   }
 
   /// How many nodes there are.

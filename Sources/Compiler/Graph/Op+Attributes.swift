@@ -15,7 +15,8 @@ extension Op {
   /// Everything that sets two operations of one name apart, but for what the result's type tells.
   var attributes: [(label: String, value: OpAttribute)] {
     switch self {
-    case .unary, .binary, .compare, .select, .matmul, .wideMatmul, .linear, .copy, .channelMoments:
+    case .unary, .binary, .compare, .select, .matmul, .wideMatmul, .linear, .copy, .barrier,
+      .channelMoments:
       []
     case .rowNorm(let norm), .rowNormInputGradient(let norm), .rowNormParameterGradient(let norm):
       norm.attributes
@@ -135,7 +136,7 @@ extension Op {
   }
 
   private static let withoutAttributes: [String: Op] = {
-    var ops: [Op] = [.select, .matmul, .linear, .copy, .channelMoments]
+    var ops: [Op] = [.select, .matmul, .linear, .copy, .barrier, .channelMoments]
     ops += UnaryOp.allCases.map(Op.unary)
     ops += BinaryOp.allCases.map(Op.binary)
     ops += ComparisonOp.allCases.map(Op.compare)

@@ -102,7 +102,7 @@ struct PlanEncoder {
   /// Whether an output may share the memory that it is copied from, so that the copy has nothing to do.
   private static func isCopy(_ op: Op) -> Bool {
     switch op {
-    case .copy, .reshape, .updateSlice: true
+    case .copy, .barrier, .reshape, .updateSlice: true
     default: false
     }
   }

@@ -72,7 +72,7 @@ package struct LoweredStep: Sendable {
       for (i, input) in inputs.enumerated() where input.buffer == buffer {
         guard input.isWhole(shape), input.dtype.size == target.dtype.size else { return false }
         switch op {
-        case .unary, .binary, .compare, .select, .cast, .copy, .reshape: continue
+        case .unary, .binary, .compare, .select, .cast, .copy, .barrier, .reshape: continue
         case .updateSlice, .scatterAdd, .scatterAddAlong: if i > 0 { return false }
         case .softmaxGradient, .logSoftmaxGradient: continue
         case .rowNorm, .rowNormInputGradient, .rowNormParameterGradient, .channelMoments,

@@ -76,7 +76,7 @@ extension Op {
       }
     }
     switch self {
-    case .reshape, .transpose, .broadcast, .slice, .copy: return elements[0].elements[0]
+    case .reshape, .transpose, .broadcast, .slice, .copy, .barrier: return elements[0].elements[0]
     default:
       guard opClass == .elementwise else { return nil }
       return try evaluate(elements).elements[0]

@@ -115,8 +115,8 @@ enum Backward {
       let edges = function.edges
       let mayBeMissing = sums.mayBeMissing(meta)
       sums.sendsWhatMayBeMissing = mayBeMissing
-      if case .region = function.op {
-        if let gradient = function.region as? CustomGradient {
+      if case .region(let region) = function.op {
+        if region is CustomRegion, let gradient = function.region as? CustomGradient {
           guard function.send(sum, through: gradient, to: &sums, edges, meta) else { return }
           sums.settleIfLast(edges)
           finish(function)
@@ -320,6 +320,11 @@ extension GradientFunction {
     return true
   }
 
+  /// Whether this is a function of the program's own.
+  private var isCustom: Bool {
+    if case .region(let region) = op { region is CustomRegion } else { false }
+  }
+
   /// How many results a region has.
   private var outputCount: Int {
     if case .region(let region) = op { region.outputTypes.count } else { 1 }
@@ -338,7 +343,7 @@ extension GradientFunction {
     if case .regionResult(let index, _) = op {
       guard let edge = edges[0] else { return true }
       // A rule of the program's own cannot tell what changes no sum from zeros.
-      let isMissing = sums.sendsWhatMayBeMissing && edge.function?.region is CustomGradient
+      let isMissing = sums.sendsWhatMayBeMissing && edge.function?.isCustom ?? false
       let cotangent = gradient.completed(isMissing)
       sums.update(edge, Region.type) { $0.add(cotangent, result: index) }
       return true

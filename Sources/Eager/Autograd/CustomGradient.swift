@@ -35,7 +35,7 @@ package final class CustomGradient: RegionGradient, @unchecked Sendable {
   ) -> [Tensor] {
     let places = results.map { _ in Place() }
     let function = GradientFunction(
-      Region(name, outputTypes: results.map(\.type)),
+      CustomRegion(name, outputTypes: results.map(\.type)),
       inputs.map { ($0.type, $0.dtype.isFloatingPoint ? $0.body.autograd : nil) },
       CustomGradient(rule, results, places), saving: inputs)
     let all = AutogradMeta(function)
@@ -64,6 +64,14 @@ package final class CustomGradient: RegionGradient, @unchecked Sendable {
     return isDifferentiable ? found : found.map { $0?.detached() }
   }
 
+  /// The same without rule and results, which a checkpoint makes again.
+  var emptied: CustomGradient { CustomGradient({ _, _, _ in nil }, [], places) }
+
+  /// The same with rule and results of another run.
+  func filled(like other: RegionGradient?) -> CustomGradient? {
+    (other as? CustomGradient).map { CustomGradient($0.rule, $0.results, places) }
+  }
+
   /// A result's place in the graph, made once more when nobody knows it any longer.
   ///
   /// There is one at a time, so that the order in which gradients are added does not depend on who holds results.
@@ -85,4 +93,9 @@ package final class CustomGradient: RegionGradient, @unchecked Sendable {
       }
     }
   }
+}
+
+/// A function that brings its own gradient, in the autograd graph.
+final class CustomRegion: Region, @unchecked Sendable {
+  // Sendable: as its superclass; it adds nothing.
 }

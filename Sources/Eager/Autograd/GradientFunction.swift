@@ -24,6 +24,8 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
     var output: Tensor?
     /// The gradient of a region.
     var region: RegionGradient?
+    /// Where to get what was let go of: inputs, output, and the region's gradient.
+    var checkpoint: Checkpoint.Place?
     var isReleased = false
     var isFinished = false
   }
@@ -52,6 +54,9 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
           }
           count = inputs.count
         }, output: nil))
+    if ThreadContext.has(ThreadContext.Flags.checkpoint), keepsAnything {
+      CheckpointRun.registering?.add(.function(self))
+    }
   }
 
   /// The function of all results of a region.
@@ -69,6 +74,9 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
         inputs: inputs.enumerated().map {
           Input(type: $1.type, edge: $1.edge, saved: saved?[$0])
         }, output: nil, region: gradient))
+    if ThreadContext.has(ThreadContext.Flags.checkpoint) {
+      CheckpointRun.registering?.add(.function(self))
+    }
   }
 
   /// The function of one of a region's results.
@@ -85,7 +93,10 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   }
 
   /// The gradient of a region, until it is let go of.
-  var region: RegionGradient? { state.withLock { $0.region } }
+  var region: RegionGradient? {
+    restore()
+    return state.withLock { $0.region }
+  }
 
   /// Keeps the result, without its place in the graph, for the gradient to read.
   func save(output: Tensor) { state.withLock { $0.output = output } }
@@ -101,10 +112,13 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
 
   private func takeEdges() -> [AutogradMeta] {
     let old = state.withLock { state in
-      let old = (state.inputs.compactMap(\.edge), state.inputs, state.output, state.region)
+      let old = (
+        state.inputs.compactMap(\.edge), state.inputs, state.output, state.region, state.checkpoint
+      )
       state.inputs = []
       state.output = nil
       state.region = nil
+      state.checkpoint = nil
       return old
     }
     return old.0
@@ -133,8 +147,11 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   }
 
   var saved: Saved {
-    state.withLock {
-      Saved(inputs: $0.inputs.map(\.saved), output: $0.output, isReleased: $0.isReleased)
+    restore()
+    return state.withLock {
+      Saved(
+        inputs: $0.inputs.map(\.saved), output: $0.output,
+        isReleased: $0.isReleased || $0.checkpoint != nil)
     }
   }
 
@@ -145,14 +162,86 @@ public final class GradientFunction: Sendable, CustomStringConvertible {
   func release() {
     let needs = op.gradientNeeds
     let old = state.withLock { state in
-      let old = (state.inputs.map(\.saved), state.output, state.region)
+      let old = (state.inputs.map(\.saved), state.output, state.region, state.checkpoint)
       for i in state.inputs.indices { state.inputs[i].saved = nil }
       state.output = nil
-      state.isReleased = needs.inputs != 0 || needs.output || state.region != nil
+      state.isReleased =
+        needs.inputs != 0 || needs.output || state.region != nil || state.checkpoint != nil
       state.region = nil
+      state.checkpoint = nil
       state.isFinished = true
       return old
     }
     withExtendedLifetime(old) {}
+  }
+}
+
+// MARK: What a checkpoint computes again
+
+extension GradientFunction {
+  /// What a function keeps for its gradient.
+  struct Kept {
+    let name: String
+    let outputType: TensorType
+    let inputs: [Tensor?]
+    let output: Tensor?
+    let region: RegionGradient?
+  }
+
+  /// Whether the operation is one that keeps anything.
+  private var keepsAnything: Bool {
+    let needs = op.gradientNeeds
+    return needs.inputs != 0 || needs.output
+  }
+
+  var kept: Kept {
+    state.withLock {
+      Kept(
+        name: op.name, outputType: outputType, inputs: $0.inputs.map(\.saved), output: $0.output,
+        region: $0.region)
+    }
+  }
+
+  /// Lets go of what is kept: it is to be found at that place from now on.
+  /// - Returns: Whether there was anything.
+  func leave(to place: Checkpoint.Place) -> Bool {
+    let old = state.withLock {
+      state -> (inputs: [Input], output: Tensor?, region: RegionGradient?)? in
+      if state.isFinished { return nil }
+      let old = (state.inputs, state.output, state.region)
+      for i in state.inputs.indices { state.inputs[i].saved = nil }
+      state.output = nil
+      state.region = (state.region as? CustomGradient)?.emptied
+      state.checkpoint = place
+      return old
+    }
+    return withExtendedLifetime(old) { old != nil }
+  }
+
+  /// Gets back what was let go of. If it cannot be had, the reason has been noted.
+  private func restore() {
+    guard let place = state.withLock({ $0.checkpoint }),
+      let kept = place.checkpoint.kept(place.index)
+    else { return }
+    guard kept.name == op.name, kept.outputType == outputType else {
+      Checkpoint.noteDifference(
+        "\(op.name), which gave \(outputType), is now \(kept.name) and gives \(kept.outputType)")
+      return
+    }
+    // The values are new, their places in the graph are not.
+    let inputs = zip(kept.inputs, edges).map { input, edge in
+      input.map { input in edge.map { input.attached(to: $0) } ?? input.detached() }
+    }
+    state.withLock { state in
+      guard state.checkpoint != nil else { return }
+      for (i, input) in inputs.enumerated() { state.inputs[i].saved = input }
+      state.output = kept.output
+      if let custom = state.region as? CustomGradient {
+        state.region = custom.filled(like: kept.region)
+      } else {
+        state.region = kept.region
+      }
+      state.checkpoint = nil
+    }
   }
 }

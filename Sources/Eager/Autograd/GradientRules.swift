@@ -76,7 +76,7 @@ struct GradientRule {
       return [apply(.averagePool2dGradient(pooling, inputSize: size), dy)]
     case .averagePool2dGradient(let pooling, _):
       return [apply(.averagePool2d(pooling), dy)]
-    case .reshape, .transpose, .broadcast, .slice, .copy, .concatenate, .updateSlice:
+    case .reshape, .transpose, .broadcast, .slice, .copy, .barrier, .concatenate, .updateSlice:
       return movement(op, dy)
     case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet:
       return indexing(op, dy)
@@ -421,7 +421,7 @@ struct GradientRule {
       var sum = GradientSum(inputTypes[0])
       sum.add(dy, slice)
       return [sum.take()]
-    case .copy: return [dy]
+    case .copy, .barrier: return [dy]
     case .concatenate(let axis):
       var slice = Slice(all: dy.body.layout.shape)
       return inputTypes.enumerated().map { i, type in

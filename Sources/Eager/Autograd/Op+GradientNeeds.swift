@@ -33,7 +33,7 @@ extension Op {
     case .take, .takeAlong: (0b10, false)
     case .scatterAdd, .scatterAddAlong, .scatterSet: (0b010, false)
     case .compare, .cast, .fill, .iota, .argSort, .argTopK, .reshape, .transpose, .broadcast,
-      .slice, .copy,
+      .slice, .copy, .barrier,
       .concatenate, .updateSlice, .random, .advanceRandom, .region, .regionResult:
       (0, false)
     }

@@ -189,9 +189,10 @@ private func putOff(
 // allocation and one call of the loop.
 
 let threadedCount = 65_536
-// Tracing switched off matters to traced functions only.
+// Tracing switched off matters to traced functions only, a checkpoint to gradient functions and state.
 let harmlessFlags =
   ThreadContext.Flags.noGrad | ThreadContext.Flags.checked | ThreadContext.Flags.noTracing
+  | ThreadContext.Flags.checkpoint
 
 @inline(__always)
 private func fastUnary(_ op: UnaryOp, _ a: TensorBody) -> TensorBody? {

@@ -16,6 +16,8 @@ package enum ThreadContext {
     static let anomaly = Int32(DUET_THREAD_ANOMALY)
     static let deferred = Int32(DUET_THREAD_DEFERRED)
     static let noTracing = Int32(DUET_THREAD_NO_TRACING)
+    /// A closure runs under a checkpoint. A bit that kernels do not know.
+    static let checkpoint = Int32(1) << 16
   }
 
   @inline(__always)
@@ -37,9 +39,11 @@ package enum ThreadContext {
   /// Whether traced functions run their closures as they are.
   package static var isTracingDisabled: Bool { has(Flags.noTracing) }
 
-  /// Whether traced functions replay: nobody records, nothing is put off, and tracing is not off.
+  /// Whether traced functions replay: nobody records, nothing is put off, tracing is not off, and nothing has to be
+  /// done again.
   package static var allowsReplays: Bool {
-    state.pointee.flags & (Flags.recording | Flags.deferred | Flags.noTracing) == 0
+    state.pointee.flags
+      & (Flags.recording | Flags.deferred | Flags.noTracing | Flags.checkpoint) == 0
   }
 
   /// Runs the body with traced functions running their closures as they are.
@@ -148,6 +152,10 @@ open class Recorder {
   open var recordsRegions: Bool { false }
   /// Whether values that deferred mode has put off are recorded as they are, and not evaluated first.
   open var takesPending: Bool { false }
+  /// What comes is done again, to have its values once more: it is not to be merged with what was done before.
+  /// - Parameter depth: How many times that is so.
+  open func beginRecomputation(depth: Int) {}
+  open func endRecomputation() {}
   /// A symbolic tensor's type is all that is known; its name in printed form.
   open func name(of tensor: Tensor) -> String? { nil }
 }

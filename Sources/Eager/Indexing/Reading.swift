@@ -46,7 +46,9 @@ extension Tensor {
   /// Whether there are elements that the program may see now; if not, the reason has been noted.
   func isReadable(for operation: String) -> Bool {
     if isFailed { return false }
-    if let reason = ThreadContext.recorder?.willRead(self, for: operation) {
+    // What is seen again was looked at before.
+    let isKnown = hasElements && ThreadContext.isRunningAgain
+    if !isKnown, let reason = ThreadContext.recorder?.willRead(self, for: operation) {
       note(OpError(operation, reason))
       return false
     }

@@ -56,11 +56,18 @@ public final class StateCell: @unchecked Sendable {
   }
 
   private static var watching: Int32 {
-    ThreadContext.Flags.recording | ThreadContext.Flags.deferred
+    ThreadContext.Flags.recording | ThreadContext.Flags.deferred | ThreadContext.Flags.checkpoint
   }
 
   @inline(never)
   private func readWatched(_ value: Tensor?, _ asVariable: Bool) -> Tensor? {
+    if let run = CheckpointRun.active {
+      return run.read(self) { readForSurroundings(value, asVariable) }
+    }
+    return readForSurroundings(value, asVariable)
+  }
+
+  private func readForSurroundings(_ value: Tensor?, _ asVariable: Bool) -> Tensor? {
     if ThreadContext.isDeferred {
       if let updates = DeferredThread.existing?.updates { return updates.read(self, value) }
       return asVariable ? value.map { Tensor(contentOf: self, $0) } : value
@@ -77,6 +84,11 @@ public final class StateCell: @unchecked Sendable {
   /// Replaces the content. Failed tensors are ignored.
   package func write(_ value: Tensor?) {
     var value = value
+    if ThreadContext.has(ThreadContext.Flags.checkpoint), !(value?.isFailed ?? false),
+      !(CheckpointRun.active?.willWrite(self, value) ?? true)
+    {
+      return
+    }
     if value?.body.storage == nil || ThreadContext.isDeferred {
       guard willWrite(&value) else { return }
     }

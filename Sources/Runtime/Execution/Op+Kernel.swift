@@ -140,7 +140,7 @@ struct KernelEncoder {
       let (layout, offset) = op.view(of: inputs[0].layout)!
       let source = inputs[0]
       copy(output, TensorView(source.pointer + offset * source.dtype.size, source.dtype, layout))
-    case .copy:
+    case .copy, .barrier:
       copy(output, inputs[0])
     case .concatenate(let axis):
       var slice = Slice(all: output.shape)

@@ -23,7 +23,8 @@ extension Op {
       .contraction
     case .maxPool2d, .maxPool2dSelect, .maxPool2dGradient, .averagePool2d, .averagePool2dGradient:
       .window
-    case .reshape, .transpose, .broadcast, .slice, .copy, .concatenate, .updateSlice: .movement
+    case .reshape, .transpose, .broadcast, .slice, .copy, .barrier, .concatenate, .updateSlice:
+      .movement
     case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet: .indexing
     case .random, .advanceRandom: .random
     case .region, .regionResult: .controlFlow
@@ -43,7 +44,7 @@ extension Op {
   public var takesStridedInputs: Bool {
     switch self {
     case .unary, .binary, .compare, .select, .cast, .reduce, .matmul, .wideMatmul, .linear, .copy,
-      .concatenate, .updateSlice, .reshape, .transpose, .broadcast, .slice:
+      .barrier, .concatenate, .updateSlice, .reshape, .transpose, .broadcast, .slice:
       true
     case .rowNorm, .rowNormInputGradient, .rowNormParameterGradient, .channelMoments, .channelNorm,
       .channelNormParameterGradient, .channelNormInputGradient, .crossEntropy,
@@ -66,6 +67,7 @@ extension Op {
     case .reshape(let shape): return input.reshaped(shape).map { ($0, 0) }
     case .transpose(let permutation): return (input.transposed(permutation), 0)
     case .broadcast(let shape): return (input.broadcast(to: shape), 0)
+    case .barrier: return (input, 0)
     case .slice(let slice):
       let (layout, offset) = input.sliced(slice)
       return (layout, offset)

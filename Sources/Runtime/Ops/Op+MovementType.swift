@@ -24,7 +24,7 @@ extension Op {
     case .slice(let slice):
       try check(slice, of: input.shape)
       return TensorType(input.dtype, slice.sizes)
-    case .copy:
+    case .copy, .barrier:
       return input
     case .concatenate(let axis):
       try check(axis: axis, of: input)

@@ -45,6 +45,7 @@ extension Op {
     case .broadcast: "broadcast"
     case .slice: "slice"
     case .copy: "copy"
+    case .barrier: "barrier"
     case .concatenate: "concatenate"
     case .updateSlice: "updateSlice"
     case .take: "take"

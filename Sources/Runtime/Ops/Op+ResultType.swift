@@ -116,7 +116,7 @@ extension Op {
       input.shape[3] = size.width
       try require(inputs[0].shape, is: pooling.resultType(for: input, name).shape, "cotangent")
       return input
-    case .reshape, .transpose, .broadcast, .slice, .copy, .concatenate, .updateSlice:
+    case .reshape, .transpose, .broadcast, .slice, .copy, .barrier, .concatenate, .updateSlice:
       return try movementType(inputs)
     case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet:
       return try indexingType(inputs)
@@ -142,7 +142,7 @@ extension Op {
     case .fill, .iota: 0
     case .unary, .cast, .reduce, .softmax, .logSoftmax, .cumulative, .argSort, .argTopK, .maxPool2d,
       .averagePool2d, .averagePool2dGradient, .reshape, .transpose, .broadcast, .slice, .copy,
-      .random,
+      .barrier, .random,
       .advanceRandom, .regionResult:
       1
     case .binary, .compare, .matmul, .wideMatmul, .conv2d, .conv2dInputGradient,

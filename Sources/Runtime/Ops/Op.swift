@@ -82,6 +82,9 @@ public enum Op: Sendable, Hashable {
   indirect case slice(Slice)
   /// The elements one behind the other.
   case copy
+  /// A view that passes do not look through: what is computed from it is not merged with what is computed from the
+  /// input.
+  case barrier
   case concatenate(axis: Int)
   /// Base, values: the base with the values in place of the slice.
   indirect case updateSlice(Slice)

@@ -61,7 +61,9 @@ private func choose<Result, E: Error>(
   // After a mistake inside `checked` the program goes on somehow.
   let isTrue = isUsable && predicate.item(Bool.self)
   let floor = BodyTape.now
-  let result = isTrue ? try then() : try otherwise()
+  let result = try ThreadContext.asOneOperation { () throws(E) in
+    isTrue ? try then() : try otherwise()
+  }
   let tensors = form.tensors(result)
   guard isGradEnabled, tensors.contains(where: \.requiresGrad) else { return result }
   return form.rebuilt(result, with: Branch.differentiable(tensors, since: floor))

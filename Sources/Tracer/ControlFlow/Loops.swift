@@ -118,7 +118,7 @@ extension LoopPlan {
         let rest = remaining(after: t, from: state)
         done = try RecordedLoop(rest, while: condition, do: body)?.emitted()
       } else {
-        done = try body(state, slices)
+        done = try ThreadContext.asOneOperation { () throws(E) in try body(state, slices) }
       }
       guard let step = done else { return failed }
       let needed = progress.needsGradient

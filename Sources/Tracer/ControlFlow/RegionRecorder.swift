@@ -166,6 +166,10 @@ final class RegionRecorder: Recorder {
     }
   }
 
+  override func beginRecomputation(depth: Int) { builder.beginRecomputation(depth: depth) }
+
+  override func endRecomputation() { builder.endRecomputation() }
+
   override func recordAlias(_ result: Tensor, of source: Tensor) {
     if let id = knownValue(of: source) {
       assign(id, to: result, isVariable: varies[id.index])

@@ -106,7 +106,7 @@ private func repeated<State, E: Error>(
       }
       if !goesOn.item(Bool.self) { return state }
       let floor = BodyTape.now
-      let next = try body(state)
+      let next = try ThreadContext.asOneOperation { () throws(E) in try body(state) }
       let visitor = form.collected(next)
       guard plan.accepts(visitor) else { return form.rebuilt(initial, with: plan.failed.state) }
       if isGradEnabled && visitor.tensors.contains(where: \.requiresGrad) {

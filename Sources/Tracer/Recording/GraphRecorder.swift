@@ -214,6 +214,10 @@ final class GraphRecorder: Recorder {
     }
   }
 
+  override func beginRecomputation(depth: Int) { builder.beginRecomputation(depth: depth) }
+
+  override func endRecomputation() { builder.endRecomputation() }
+
   override func recordAlias(_ result: Tensor, of source: Tensor) {
     if let id = knownValue(of: source) { assign(id, to: result) }
   }

@@ -78,7 +78,7 @@ public func tracePrint(
 private func perform(
   _ operation: String, _ tensors: [Tensor], _ body: @escaping ([Tensor]) -> Void
 ) {
-  if tensors.contains(where: \.isFailed) { return }
+  if tensors.contains(where: \.isFailed) || ThreadContext.isRunningAgain { return }
   let effect = HostEffect(body)
   if let recorder = ThreadContext.recorder, recorder.perform(effect, on: tensors) { return }
   guard tensors.allSatisfy({ $0.hasElements || $0.isPending }) else {
