@@ -37,8 +37,9 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
     for prefix in ["$s", "$S"] where symbol.hasPrefix(prefix) {
       let rest = symbol.dropFirst(2)
       if modules.contains(where: rest.hasPrefix) { return true }
-      // The standard library and its extensions in between (withUnsafe..., map).
-      return rest.first == "S" || rest.first == "s"
+      // The standard library and its extensions in between (withUnsafe..., map) begin with a letter, and so do the thunks
+      // that hand closures over, which may have the line of the framework's closure.
+      return !(rest.first?.isNumber ?? false)
     }
     // The top level of a main.swift has a plain name.
     return false
