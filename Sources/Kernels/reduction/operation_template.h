@@ -16,6 +16,12 @@ DUET_INLINE TYPE OPERATION(exact_chunk)(const SOURCE *x, int64_t count) {
   return TREE(a, COMBINE);
 }
 
+// The widest registers are the wrong ones for rows that come from memory: processors fetch ahead a
+// fifth to a third faster for loads of half a line.
+#if defined(DUET_ISA_AVX512) && defined(OWN_TYPE) && !defined(QUICK) && !defined(IS_INTEGER)
+#define IN_PIECES 1
+#endif
+
 // One chunk. The loop is unrolled so far that the chains of neighbouring chunks overlap in the
 // processor; taking several chunks at a time would lose more in memory than it hides.
 DUET_INLINE TYPE OPERATION(chunk)(const SOURCE *x, int64_t count) {
@@ -43,7 +49,19 @@ DUET_INLINE TYPE OPERATION(chunk)(const SOURCE *x, int64_t count) {
   if (value != 0 && !__builtin_reduce_or(nan)) return value;
   return OPERATION(exact_chunk)(x, count);
 #else
-#ifndef IS_INTEGER
+#if defined(IN_PIECES)
+  enum { PIECE = 32 / sizeof(TYPE), PIECES = 16 / PIECE };
+  typedef DUET_LANES(TYPE, PIECE) piece;
+  typedef piece piece_any __attribute__((aligned(sizeof(TYPE))));
+  piece part[PIECES];
+  for (int k = 0; k < PIECES; k++) part[k] = (piece)(TYPE)IDENTITY;
+  for (; i + 128 <= count; i += 128) {
+#pragma clang loop unroll(full)
+    for (int k = 0; k < 128 / PIECE; k++)
+      part[k % PIECES] = COMBINE(part[k % PIECES], *(const piece_any *)(x + i + k * PIECE));
+  }
+  memcpy(&a, part, sizeof a);
+#elif !defined(IS_INTEGER)
   for (; i + 128 <= count; i += 128) {
 #pragma clang loop unroll(full)
     for (int64_t k = 0; k < 128; k += 16) a = COMBINE(a, OPERATION(load)(x + i + k));
@@ -209,5 +227,6 @@ static void OPERATION(clear)(void *a, int64_t count) {
 
 #undef QUICK
 #undef OPERATION
+#undef IN_PIECES
 #undef COMBINE
 #undef IDENTITY
