@@ -433,4 +433,21 @@ import Testing
     }
     expectSame(kept.value, zeros([1]))
   }
+
+  @Test func whatABranchOnConstantsGivesCanBeUsedInBranchesBeside() {
+    let body = { (x: Tensor) -> Tensor in
+      cond(
+        x.sum() .> 0,
+        then: {
+          let known = ones([2])
+          let chosen = cond(known.sum() .== 2, then: { known * 3 }, else: { known })
+          return cond(x.min() .> 1, then: { x * chosen }, else: { x + chosen })
+        }, else: { x })
+    }
+    let f = traced(body)
+    for values: [Float] in [[2, 3], [0.5, 4], [-1, -2], [5, 6]] {
+      expectSame(f(Tensor(values)), body(Tensor(values)))
+    }
+    #expect(f.traceCount == 1)
+  }
 }

@@ -160,7 +160,9 @@ final class RegionRecorder: Recorder {
     do throws(OpError) {
       let operands = inputs.map(value(of:))
       let id = try builder.add(op, operands)
-      assign(id, to: result, isVariable: operands.contains { varies[$0.index] })
+      // What a branch on constants gives has no elements that could be used in its place.
+      let isVariable = !result.hasElements || operands.contains { varies[$0.index] }
+      assign(id, to: result, isVariable: isVariable)
     } catch {
       failure = error
     }
