@@ -34,3 +34,13 @@ public func expectSame(
     expectSame(actual[i], expected[i], "\(what()), tensor \(i)", sourceLocation: sourceLocation)
   }
 }
+
+/// The message of the mistake in a body, with its place in the program.
+public func message(_ body: () -> Void) -> String? {
+  do {
+    try checked(body)
+    return nil
+  } catch {
+    return "\(error)"
+  }
+}

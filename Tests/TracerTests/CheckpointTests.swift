@@ -337,15 +337,6 @@ import Testing
 
   // MARK: Mistakes
 
-  private func message(_ body: () -> Void) -> String? {
-    do {
-      try checked(body)
-      return nil
-    } catch {
-      return "\(error)"
-    }
-  }
-
   @Test func doingSomethingElseTheSecondTimeIsAnError() {
     final class Calls { var count = 0 }
     let x = Tensor([1.0], requiresGrad: true)

@@ -401,15 +401,6 @@ import Testing
 
   // MARK: Mistakes
 
-  private func message(_ body: () -> Void) -> String? {
-    do {
-      try checked(body)
-      return nil
-    } catch {
-      return "\(error)"
-    }
-  }
-
   @Test func aRuleThatGivesSomethingElseIsAnErrorWithBothTypesAndTheLines() {
     let line = #line + 1
     let wide = customFunction(

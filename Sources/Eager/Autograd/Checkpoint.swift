@@ -7,8 +7,8 @@ import DuetRuntime
 /// the same order. The second run sees state as it was before the first one, random generators included, and what it
 /// writes is forgotten.
 package final class Checkpoint: @unchecked Sendable {
-  // Sendable: what changes is locked. Whoever runs `backward` runs the closure, one thread at a time, as with all of an
-  // autograd graph.
+  // Sendable: what changes is locked, but for `isNeeded`, which is set before anyone else has the object. Threads that run
+  // `backward` through one graph at once may each run the closure, and take what any of them has computed: it is alike.
 
   /// What it takes to run the closure again.
   struct Call: @unchecked Sendable {
