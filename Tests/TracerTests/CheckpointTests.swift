@@ -340,20 +340,20 @@ import Testing
   @Test func doingSomethingElseTheSecondTimeIsAnError() {
     final class Calls { var count = 0 }
     let x = Tensor([1.0], requiresGrad: true)
-    func message(_ body: @escaping (Tensor, Int) -> Tensor) -> String? {
+    func complaint(_ body: @escaping (Tensor, Int) -> Tensor) -> String? {
       let calls = Calls()
       let y = checkpointed { (x: Tensor) -> Tensor in
         calls.count += 1
         return body(x, calls.count)
       }(x)
-      return self.message { y.sum().backward() }
+      return message { y.sum().backward() }
     }
-    let other = message { x, count in count == 1 ? x.exp() : x.tanh() }
+    let other = complaint { x, count in count == 1 ? x.exp() : x.tanh() }
     #expect(
       other?.contains(
         "checkpointed: the closure did something else when it was run again for the gradient: exp, which gave "
           + "float32[1], is now tanh and gives float32[1]") == true)
-    let more = message { x, count in count == 1 ? x.exp() : x.exp().tanh() }
+    let more = complaint { x, count in count == 1 ? x.exp() : x.exp().tanh() }
     #expect(
       more?.contains("2 operations keep something for their gradients instead of 1") == true)
   }
