@@ -27,13 +27,15 @@
 FMA_LOOP(fma_chains_f32, f32x16, fma_f32, 16)
 FMA_LOOP(fma_chains_f64, f64x8, fma_f64, 8)
 
+// By half lines also where registers are wider: processors fetch ahead faster for them.
 static float read_all(const float *from, int64_t count) {
-  f32x16 sum[4] = {0};
+  typedef DUET_LANES(float, 8) half_line;
+  half_line sum[8] = {0};
   for (int64_t i = 0; i < count; i += 64)
-    for (int k = 0; k < 4; k++) sum[k] += *(const f32x16 *)(from + i + 16 * k);
-  f32x16 all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    for (int k = 0; k < 8; k++) sum[k] += *(const half_line *)(from + i + 8 * k);
+  half_line all = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
   float total = 0;
-  for (int l = 0; l < 16; l++) total += all[l];
+  for (int l = 0; l < 8; l++) total += all[l];
   return total;
 }
 
