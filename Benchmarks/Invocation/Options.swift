@@ -61,6 +61,9 @@ struct Options {
         throw UsageError("\(option) takes no value")
       }
     }
+    if case .soak = action, page != nil || isQuick || measuresLimits || peers != nil {
+      throw UsageError("--soak takes no times: --html, --quick, --limits and --compare do not go with it")
+    }
   }
 
   private static func names(_ text: String, _ option: String) throws(UsageError) -> [String] {

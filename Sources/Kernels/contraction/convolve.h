@@ -6,8 +6,7 @@
 
 //     result[m, i, j] = sum over channel c, tap t of
 //                       weight[m, c, t] * image[c * channel + i * row + offset[t] + j]
-// with strides in elements. Weights are packed by duet_convolve_panels: panels of rows m, each
-// [channels][taps][rows].
+// with strides in elements. Weights are packed by the engine: panels of rows m, each [channels][taps][rows].
 typedef struct {
   const duet_engine *engine;
   const char *weight, *image;

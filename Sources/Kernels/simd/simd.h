@@ -1,13 +1,13 @@
 // 64-byte vectors for every instruction set, and the macros that compile a template once per set.
 //
 // A template is a header without an include guard that is included between DUET_ISA_BEGIN and
-// DUET_ISA_END by one source per instruction set, for example elementwise/elementwise_avx512.c:
+// DUET_ISA_END by one source per instruction set, for example window/window_avx512.c:
 //
 //     #define DUET_ISA_AVX512 1
 //     #include "../simd/simd.h"
 //     #ifndef DUET_ISA_ABSENT
 //     DUET_ISA_BEGIN
-//     #include "elementwise_template.h"
+//     #include "window_template.h"
 //     DUET_ISA_END
 //     #endif
 //
