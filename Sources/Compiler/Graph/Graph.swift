@@ -7,6 +7,7 @@ public struct ValueID: Sendable, Hashable, Comparable {
   /// The node's place in `Graph.nodes`.
   public let index: Int
 
+  /// The value of the node at that place in `Graph.nodes`.
   public init(_ index: Int) { self.index = index }
 
   public static func < (a: ValueID, b: ValueID) -> Bool { a.index < b.index }
@@ -15,14 +16,19 @@ public struct ValueID: Sendable, Hashable, Comparable {
 /// A tensor program in static single assignment form: nodes in an order in which each comes after what it
 /// uses. Immutable once built.
 public struct Graph: Sendable {
+  /// One value: where it comes from, and its type.
   public struct Node: Sendable {
+    /// Where a value comes from.
     public enum Kind: Sendable {
       /// What the caller passes as argument `index`.
       case input(index: Int, name: String)
+      /// Elements that are known when the graph is built, the same at every call.
       case constant(ConstantArray)
+      /// What an operation gives for earlier values, which stand in the order of its inputs.
       case operation(Op, [ValueID])
     }
 
+    /// An argument, a constant or an operation.
     public let kind: Kind
     /// The value's dtype and shape.
     public let type: TensorType
@@ -33,9 +39,11 @@ public struct Graph: Sendable {
     }
   }
 
+  /// Each behind those that it uses; a ``ValueID`` is a place among them.
   public let nodes: [Node]
   /// The nodes of the arguments, in order.
   public let inputs: [ValueID]
+  /// The values that the graph gives, in order.
   public let outputs: [ValueID]
   /// One per output; empty where it has none.
   public let outputNames: [String]
@@ -51,6 +59,7 @@ public struct Graph: Sendable {
   /// A graph in which nothing happens.
   package static var empty: Graph { Graph(nodes: [], inputs: [], outputs: [], outputNames: []) }
 
+  /// The node that computes a value of this graph.
   public subscript(id: ValueID) -> Node { nodes[id.index] }
 
   /// A value's dtype and shape.

@@ -5,6 +5,7 @@ public struct GraphBuilder {
   private var nodes: [Graph.Node] = []
   private var inputs: [ValueID] = []
 
+  /// Begins a graph without nodes.
   public init() {}
 
   /// Adds an argument behind those that there are.
@@ -14,6 +15,7 @@ public struct GraphBuilder {
     return id
   }
 
+  /// Adds an array as a value that is the same at every call. Its memory is shared, not copied.
   public mutating func addConstant(_ array: ConstantArray) -> ValueID {
     append(.constant(array), array.type)
   }

@@ -12,6 +12,7 @@ public struct CompileOptions: Sendable {
   /// Whether the plan is a part of another one, which may run it many times.
   var isForRegion = false
 
+  /// By default the graph is rewritten and fused, and no output may lie in an input's buffer.
   public init(
     fuse: Bool = true, optimize: Bool = true, mayShare: [(output: Int, input: Int)] = []
   ) {
@@ -25,6 +26,7 @@ public struct CompileOptions: Sendable {
 public struct CompiledGraph: Sendable {
   /// The graph after all passes.
   public let optimized: Graph
+  /// The steps of `optimized`, with their memory: what runs.
   public let plan: Plan
   /// What each pass did, as text.
   public let report: String

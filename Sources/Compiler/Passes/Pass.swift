@@ -2,6 +2,7 @@ import DuetRuntime
 
 /// A rewrite of a graph that keeps the bits of every output.
 public struct Pass: Sendable {
+  /// What `CompiledGraph.report` calls it: `dead code`, `constant folding`.
   public let name: String
   /// - Throws: `OpError` if a constant part of the graph has no value.
   public let run: @Sendable (Graph) throws(OpError) -> Graph

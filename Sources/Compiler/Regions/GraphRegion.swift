@@ -13,8 +13,11 @@ import DuetRuntime
 public final class GraphRegion: Region, @unchecked Sendable {
   // Sendable: constant after init but for `compiled`, which is set once, by an atomic operation.
 
+  /// Which of the two a region is.
   public enum Form: Sendable, Hashable {
+    /// One of two graphs runs: a predicate decides.
     case branch
+    /// One graph runs again and again: so many times, or as long as a second one says.
     case loop(Loop)
   }
 
@@ -36,12 +39,14 @@ public final class GraphRegion: Region, @unchecked Sendable {
     /// Whether the number of iterations is a result.
     public var givesCount = false
 
+    /// A loop of `length` iterations at most, or of any number if nil. All else is 0 or off until it is set.
     public init(carried: Int, length: Int?) {
       self.carried = carried
       self.length = length
     }
   }
 
+  /// A branch, or a loop and what there is to know of it.
   public let form: Form
   /// A branch: what is run where the predicate is true, and where it is not. A loop: the body, and the condition if
   /// there is one.
@@ -57,6 +62,8 @@ public final class GraphRegion: Region, @unchecked Sendable {
       outputTypes: then.outputs.map(then.type(of:)))
   }
 
+  /// A loop, under the name that printed graphs show. Its types are those of the body; sequences and stacked results
+  /// have the loop's length as an axis in front.
   public init(_ name: String, _ loop: Loop, condition: Graph?, body: Graph) {
     form = .loop(loop)
     graphs = [body] + (condition.map { [$0] } ?? [])
@@ -83,10 +90,12 @@ public final class GraphRegion: Region, @unchecked Sendable {
     }
   }
 
+  /// Whether an operation of one of the graphs can fail.
   public override var canFail: Bool {
     graphs.contains { $0.nodes.contains { $0.operation?.canFail ?? false } }
   }
 
+  /// Whether names, forms and graphs are the same, graphs node by node and constants by their bits.
   public override func isSame(as other: Region) -> Bool {
     guard let other = other as? GraphRegion, name == other.name, form == other.form,
       graphs.count == other.graphs.count

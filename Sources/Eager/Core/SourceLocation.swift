@@ -6,6 +6,7 @@
 public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
   /// The file's name without its folders.
   public var file: String
+  /// The line's number, from 1.
   public var line: Int
 
   package init(file: String, line: Int) {

@@ -155,6 +155,7 @@ open class Recorder {
   /// What comes is done again, to have its values once more: it is not to be merged with what was done before.
   /// - Parameter depth: How many times that is so.
   open func beginRecomputation(depth: Int) {}
+  /// The end of what the last `beginRecomputation` began.
   open func endRecomputation() {}
   /// A symbolic tensor's type is all that is known; its name in printed form.
   open func name(of tensor: Tensor) -> String? { nil }

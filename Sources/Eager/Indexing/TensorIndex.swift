@@ -11,6 +11,7 @@ public protocol TensorIndex: Sendable {
 public enum ResolvedIndex: Sendable {
   /// One place along an axis, which goes away.
   case place(Int)
+  /// Places at equal distances along an axis, which stays.
   case slice(TensorSlice)
   /// All axes that the other indices leave.
   case ellipsis
@@ -28,8 +29,10 @@ public struct TensorSlice: TensorIndex {
   public var start: Int?
   /// Nil: up to and including the last.
   public var end: Int?
+  /// The distance from each place to the next; negative: backwards. A subscript takes 0 for an error.
   public var step: Int
 
+  /// What Python writes `start:end:step`; without arguments all of an axis.
   public init(from start: Int? = nil, to end: Int? = nil, by step: Int = 1) {
     self.start = start
     self.end = end

@@ -51,8 +51,8 @@ extension Tensor {
     return apply(.transpose(Shape(axes.map { $0 < 0 ? $0 + ndim : $0 })), self)
   }
 
-  /// The axes in reverse order.
   // swift-format-ignore: AlwaysUseLowerCamelCase
+  /// The axes in reverse order: `[m, n]` gives `[n, m]`. A view, as in NumPy.
   public var T: Tensor {
     // Weights of linear layers come this way on every call.
     ndim == 2 ? apply(.transpose([1, 0]), self) : transposed()

@@ -66,7 +66,9 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
     }
   }
 
+  /// The sizes of the axes, which every value has.
   public var shape: [Int] { Array(type.shape) }
+  /// The dtype that every value has.
   public var dtype: DType { type.dtype }
   public var description: String { "\(Swift.type(of: self))(\(name): \(type))" }
 

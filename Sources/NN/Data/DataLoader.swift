@@ -7,11 +7,17 @@ import Synchronization
 /// Each iteration is an epoch. With `shuffle`, its order depends on the seed and the epoch's number only, not on
 /// the number of workers.
 public final class DataLoader<Source: Dataset>: Sequence, Sendable {
+  /// Where the items come from.
   public let dataset: Source
+  /// Items per batch. The last one of an epoch may have fewer, unless `dropLast`.
   public let batchSize: Int
+  /// Whether each epoch goes through the items in a new random order.
   public let shuffle: Bool
+  /// Whether a last batch of fewer items is left out.
   public let dropLast: Bool
+  /// Threads that prepare batches ahead; 0: each is made when asked for.
   public let workers: Int
+  /// Of the shuffling. One that was drawn may be given to another loader, which then has the same orders.
   public let seed: Int
   private let nextEpoch = Atomic<Int>(0)
 
@@ -51,6 +57,7 @@ public final class DataLoader<Source: Dataset>: Sequence, Sendable {
     set { nextEpoch.store(newValue, ordering: .relaxed) }
   }
 
+  /// Exact: the number of batches in an epoch.
   public var underestimatedCount: Int { batchCount }
 
   /// Begins the next epoch.

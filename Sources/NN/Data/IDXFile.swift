@@ -7,7 +7,9 @@ import Foundation
 /// Two zero bytes, a byte for the type of elements, a byte for the number of axes, their sizes as 32-bit and then
 /// the elements, all big-endian (LeCun, "The MNIST database").
 public struct IDXFile: Sendable {
+  /// One of `uint8`, `int8`, `int16`, `int32`, `float32` and `float64`, which the format knows.
   public let dtype: DType
+  /// The sizes of the axes, of which there are one to eight.
   public let shape: [Int]
   /// The elements as they are in the file: row-major and big-endian.
   public let bytes: [UInt8]

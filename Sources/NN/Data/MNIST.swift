@@ -45,13 +45,16 @@ public struct MNIST: Dataset {
     isNormalized = normalized
   }
 
+  /// The number of images in the file: 60,000 or 10,000 as published.
   public var count: Int { labels.size }
 
+  /// An image `float32[1, 28, 28]` and its digit, an `int64` scalar.
   public subscript(index: Int) -> (Tensor, Tensor) {
     let place = Tensor(index)
     return (scaled(take(images, place, axis: 0)), take(labels, place, axis: 0))
   }
 
+  /// Images `float32[n, 1, 28, 28]` and digits `int64[n]`. Only these become floats: all images stay bytes.
   public func batch(_ indices: [Int]) -> (Tensor, Tensor) {
     let places = Tensor(indices)
     return (scaled(take(images, places, axis: 0)), take(labels, places, axis: 0))

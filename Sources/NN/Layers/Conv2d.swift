@@ -9,11 +9,18 @@ public struct Conv2d: UnaryLayer {
   public let weight: Parameter
   /// `[out]`.
   public let bias: Parameter?
+  /// Rows and columns from one place of the kernel to the next.
   public let stride: any IntOrPair
+  /// Rows and columns of zeros on each side.
   public let padding: any IntOrPair
+  /// Rows and columns from one element of the kernel to the next; 1: they lie side by side.
   public let dilation: any IntOrPair
+  /// The number of groups of channels that do not see each other.
   public let groups: Int
 
+  /// A layer that calls `conv2d`, in `float32` or `float64`. Sizes are one number, or two for height and width.
+  /// Defaults are PyTorch's; weights are drawn from the global generator. Channels that do not divide into groups are
+  /// an error.
   public init(
     _ inChannels: Int, _ outChannels: Int, kernelSize: any IntOrPair, stride: any IntOrPair = 1,
     padding: any IntOrPair = 0, dilation: any IntOrPair = 1, groups: Int = 1, bias: Bool = true,

@@ -8,6 +8,7 @@ public struct Embedding: UnaryLayer {
   /// `[count, dimension]`.
   public let weight: Parameter
 
+  /// Draws `[count, dimension]` numbers of mean 0 and deviation 1 from the global generator, as PyTorch does.
   public init(_ count: Int, _ dimension: Int, dtype: DType = .float32) {
     weight = Parameter(Random.normal([count, dimension], dtype: dtype), name: "weight")
   }

@@ -11,6 +11,7 @@ public struct Linear: UnaryLayer {
   /// `[outFeatures]`.
   public let bias: Parameter?
 
+  /// A layer that calls `linear`. Weight, and bias unless there is to be none, are drawn from the global generator.
   public init(
     _ inFeatures: Int, _ outFeatures: Int, bias: Bool = true, dtype: DType = .float32
   ) {

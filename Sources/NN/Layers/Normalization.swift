@@ -7,6 +7,7 @@ public struct LayerNorm: UnaryLayer {
   public let weight: Parameter?
   /// Of the normalised axes' shape, beginning as zeros.
   public let bias: Parameter?
+  /// Is added to the variance, so that equal elements do not divide by 0.
   public let eps: Double
   let shape: [Int]
 
@@ -50,6 +51,7 @@ private func mistake(_ operation: String, _ x: Tensor, _ shape: [Int]) -> Tensor
 public struct RMSNorm: UnaryLayer {
   /// Of the normalised axes' shape, beginning as ones.
   public let weight: Parameter?
+  /// Is added to the mean square; the distance from 1 to the next number of the dtype if nil.
   public let eps: Double?
   let shape: [Int]
 

@@ -14,6 +14,7 @@ public protocol Module {}
 
 /// A module that makes one tensor of one tensor: what `Sequential` is made of.
 public protocol UnaryLayer: Module {
+  /// The layer's result for one input. What shapes and dtypes it takes, each layer says; others are an error.
   func callAsFunction(_ x: Tensor) -> Tensor
 }
 

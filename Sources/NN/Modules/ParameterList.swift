@@ -10,6 +10,7 @@ public struct ParameterList: RandomAccessCollection, Sendable {
 
   public var startIndex: Int { 0 }
   public var endIndex: Int { named.count }
+  /// The parameter at that place, from 0.
   public subscript(index: Int) -> Parameter { named[index].parameter }
 
   /// The dotted names in order.

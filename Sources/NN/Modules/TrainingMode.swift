@@ -9,10 +9,12 @@ public final class TrainingMode: Sendable {
   // Traces depend on whether a cell has content, so content stands for training and none for use.
   private let cell: StateCell
 
+  /// A switch that stands on training, as models begin in PyTorch, unless told otherwise.
   public init(isTraining: Bool = true) {
     cell = StateCell(isTraining ? Self.present : nil, label: "training")
   }
 
+  /// Whether layers behave as in training. Safe from any thread.
   public var isTraining: Bool {
     get { cell.read() != nil }
     set { cell.write(newValue ? Self.present : nil) }

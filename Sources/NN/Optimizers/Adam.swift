@@ -20,13 +20,16 @@ public final class Adam: Optimizer {
       Array(parameters), learningRate, betas, eps, weightDecay, isDecoupled: false, amsgrad)
   }
 
+  /// What is changed, in the order given.
   public var parameters: [Parameter] { core.parameters }
 
+  /// The step size. A traced step sees the new value when it is set between calls.
   public var learningRate: Double {
     get { core.rate.value }
     set { core.rate.value = newValue }
   }
 
+  /// p ← p - learningRate · m̂ / (√v̂ + eps), where m̂ = m / (1 - β₁ᵗ) and v̂ = v / (1 - β₂ᵗ) in step t.
   public func step() { core.step() }
 }
 
@@ -45,13 +48,16 @@ public final class AdamW: Optimizer {
       Array(parameters), learningRate, betas, eps, weightDecay, isDecoupled: true, amsgrad)
   }
 
+  /// What is changed, in the order given.
   public var parameters: [Parameter] { core.parameters }
 
+  /// The step size, and a factor of the decay. A traced step sees the new value when it is set between calls.
   public var learningRate: Double {
     get { core.rate.value }
     set { core.rate.value = newValue }
   }
 
+  /// p ← (1 - learningRate · weightDecay) p, and then as ``Adam`` without decay.
   public func step() { core.step() }
 }
 

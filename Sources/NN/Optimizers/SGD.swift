@@ -4,10 +4,15 @@ import DuetRuntime
 /// Stochastic gradient descent, with momentum if wished (Sutskever and others, 2013, in PyTorch's form):
 /// v ← momentum · v + (1 - dampening) · g, p ← p - learningRate · v.
 public final class SGD: Optimizer {
+  /// What is changed, in the order given.
   public let parameters: [Parameter]
+  /// How much of the velocity stays at each step; 0: there is no velocity, v is g.
   public let momentum: Double
+  /// How much less than the whole gradient goes into the velocity after the first step.
   public let dampening: Double
+  /// Whether steps go along g + momentum · v rather than v, as in PyTorch. Needs a momentum and no dampening.
   public let nesterov: Bool
+  /// How much of each parameter is added to its gradient: that of weightDecay / 2 · p², added to the loss.
   public let weightDecay: Double
 
   private let rate: OptimizerScalar
@@ -39,11 +44,13 @@ public final class SGD: Optimizer {
       ? parameters.map { Variable(ones([], dtype: $0.dtype), name: $0.name + ".gain") } : []
   }
 
+  /// The step size. A traced step sees the new value when it is set between calls.
   public var learningRate: Double {
     get { rate.value }
     set { rate.value = newValue }
   }
 
+  /// Adds the decay to each gradient, moves the velocity, and then the parameter against it.
   public func step() {
     noGrad {
       var rate = CastScalar(rate.variable.value)

@@ -4,12 +4,14 @@ import Foundation
 
 /// Changes an optimiser's learning rate as training goes on: call `step()` after each epoch, or each batch.
 open class LearningRateScheduler {
+  /// Whose learning rate is set.
   public let optimizer: any Optimizer
   /// The learning rate that the optimiser had at the start.
   public let initialRate: Double
   /// How often `step()` was called.
   public private(set) var stepCount = 0
 
+  /// Takes the optimiser's present learning rate as the initial one. Nothing is set before the first `step()`.
   public init(_ optimizer: any Optimizer) {
     self.optimizer = optimizer
     initialRate = optimizer.learningRate
@@ -33,15 +35,19 @@ private func atLeastOne(_ count: Int, _ scheduler: String, _ name: String) -> In
 
 /// Multiplies the rate by `gamma` every `stepSize` steps.
 public final class StepLR: LearningRateScheduler {
+  /// The number of steps at each rate.
   public let stepSize: Int
+  /// The factor from each rate to the next.
   public let gamma: Double
 
+  /// A factor of 0.1 is PyTorch's default. A `stepSize` below 1 is an error.
   public init(_ optimizer: any Optimizer, stepSize: Int, gamma: Double = 0.1) {
     self.stepSize = atLeastOne(stepSize, "StepLR", "stepSize")
     self.gamma = gamma
     super.init(optimizer)
   }
 
+  /// initialRate · gammaⁿ, where n is step / stepSize rounded down.
   public override func rate(at step: Int) -> Double {
     initialRate * pow(gamma, Double(step / stepSize))
   }
@@ -50,15 +56,19 @@ public final class StepLR: LearningRateScheduler {
 /// Lowers the rate along half a cosine from its start to `minimum` within `steps` steps (Loshchilov and Hutter,
 /// 2017), where it stays.
 public final class CosineAnnealingLR: LearningRateScheduler {
+  /// The number of steps to `minimum`: PyTorch's `T_max`.
   public let steps: Int
+  /// The rate at the end: PyTorch's `eta_min`.
   public let minimum: Double
 
+  /// From the optimiser's present rate down to `minimum`. `steps` below 1 is an error.
   public init(_ optimizer: any Optimizer, steps: Int, minimum: Double = 0) {
     self.steps = atLeastOne(steps, "CosineAnnealingLR", "steps")
     self.minimum = minimum
     super.init(optimizer)
   }
 
+  /// minimum + (initialRate - minimum) (1 + cos(π step / steps)) / 2; from `steps` on `minimum`.
   public override func rate(at step: Int) -> Double {
     let progress = Double(min(step, steps)) / Double(steps)
     return minimum + (initialRate - minimum) * (1 + cos(.pi * progress)) / 2
@@ -68,6 +78,7 @@ public final class CosineAnnealingLR: LearningRateScheduler {
 /// Raises the rate evenly from `initialRate / steps` to the optimiser's own within `steps` steps, and then leaves
 /// it to another scheduler, whose steps begin there.
 public final class LinearWarmup: LearningRateScheduler {
+  /// The number of rates on the way up, the last of which is the optimiser's own.
   public let steps: Int
   private let next: LearningRateScheduler?
 
@@ -79,6 +90,7 @@ public final class LinearWarmup: LearningRateScheduler {
     optimizer.learningRate = rate(at: 0)
   }
 
+  /// initialRate (step + 1) / steps below `steps`; then the other scheduler's of step - steps, or `initialRate`.
   public override func rate(at step: Int) -> Double {
     if step < steps { return initialRate * Double(step + 1) / Double(steps) }
     return next?.rate(at: step - steps) ?? initialRate

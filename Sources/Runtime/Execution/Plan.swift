@@ -13,6 +13,7 @@ public final class Plan: @unchecked Sendable {
 
   /// The dtypes and shapes of the arguments and results of `run`.
   public let inputTypes: [TensorType]
+  /// One per result of `run`, in order.
   public let outputTypes: [TensorType]
   /// The number of kernel calls.
   public let stepCount: Int

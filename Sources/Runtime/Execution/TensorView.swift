@@ -27,6 +27,7 @@ public struct ConstantArray: @unchecked Sendable {
 
   package let storage: Storage
   package let byteOffset: Int
+  /// The elements' dtype and the array's shape.
   public let type: TensorType
   package let layout: Layout
 

@@ -19,6 +19,7 @@ public enum Allocator {
     public var systemAllocations: Int
   }
 
+  /// What is held now, and the peak. Counters are read one by one: other threads may allocate in between.
   public static var statistics: Statistics {
     Statistics(
       liveBytes: live.load(ordering: .relaxed), peakBytes: peak.load(ordering: .relaxed),

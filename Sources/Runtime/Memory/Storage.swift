@@ -5,6 +5,7 @@
 ///
 /// Small tensors live inside the object itself, larger ones in a block of the caching allocator.
 public final class Storage: ManagedBuffer<Storage.Header, UInt64> {
+  /// Where the memory is and whom it belongs to. Public because the superclass needs it; its fields are not.
   public struct Header {
     let base: UnsafeMutableRawPointer
     let byteCount: Int

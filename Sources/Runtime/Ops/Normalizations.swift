@@ -1,5 +1,6 @@
 /// How rows, the elements over the last axes, are normalised.
 public struct RowNorm: Sendable, Hashable {
+  /// What is true of a row before it is scaled and moved.
   public enum Kind: Int32, Sendable, Hashable {
     /// Mean 0 and variance 1; has an offset.
     case layer
@@ -7,12 +8,14 @@ public struct RowNorm: Sendable, Hashable {
     case rootMeanSquare
   }
 
+  /// Layer norm (Ba and others, 2016) or RMS norm (Zhang and Sennrich, 2019).
   public var kind: Kind
   /// The number of axes that make a row.
   public var axes: Int
   /// Is added to the variance or the mean square.
   public var eps: Double
 
+  /// Rows over the last `axes` axes, with `eps` under the root.
   public init(_ kind: Kind, axes: Int, eps: Double) {
     self.kind = kind
     self.axes = axes
@@ -28,6 +31,7 @@ public struct ChannelNorm: Sendable, Hashable {
   /// otherwise they are operands like others.
   public var ownMoments: Bool
 
+  /// Channels by moments of the very input, as in training, or by given ones, as in use.
   public init(eps: Double, ownMoments: Bool) {
     self.eps = eps
     self.ownMoments = ownMoments
@@ -38,9 +42,11 @@ public struct ChannelNorm: Sendable, Hashable {
 public struct CrossEntropy: Sendable, Hashable {
   /// What becomes of the losses.
   public enum Reduction: Int, Sendable, Hashable, CaseIterable {
+    /// A loss for each label; their mean, weighted where there are weights; or their sum.
     case each, mean, sum
   }
 
+  /// Whether the result has the labels' shape or is a scalar, and which.
   public var reduction: Reduction
   /// Whether there is an operand with a factor for each class.
   public var hasWeights: Bool
@@ -51,6 +57,7 @@ public struct CrossEntropy: Sendable, Hashable {
   /// Whether the scores have been through a logarithmic softmax.
   public var areLogProbabilities: Bool
 
+  /// By default classes count alike, no label is ignored or smoothed, and scores go through a softmax.
   public init(
     reduction: Reduction, hasWeights: Bool = false, ignored: Int? = nil, smoothing: Double = 0,
     areLogProbabilities: Bool = false

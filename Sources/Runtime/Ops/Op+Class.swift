@@ -2,12 +2,14 @@
 public enum OpClass: Sendable, Hashable {
   /// Result element i depends on element i of the broadcast inputs.
   case elementwise
+  /// The groups of these names in ``Op``.
   case creation, reduction, normalization, contraction, window, movement, indexing, random
   /// A branch or a loop, and its results.
   case controlFlow
 }
 
 extension Op {
+  /// The group that the operation belongs to.
   public var opClass: OpClass {
     switch self {
     case .unary, .binary, .compare, .select, .cast: .elementwise

@@ -320,6 +320,8 @@ extension BinaryOp {
     return a
   }
 
+  /// The inputs' common shape, and their dtype, which must be one.
+  /// - Throws: `OpError` where dtypes differ or do not suit the operation, or shapes do not broadcast.
   @inlinable public func resultType(for a: TensorType, _ b: TensorType) throws(OpError)
     -> TensorType
   {
@@ -332,6 +334,8 @@ extension BinaryOp {
 }
 
 extension ComparisonOp {
+  /// `bool` of the inputs' common shape.
+  /// - Throws: `OpError` where dtypes differ or shapes do not broadcast.
   @inlinable public func resultType(for a: TensorType, _ b: TensorType) throws(OpError)
     -> TensorType
   {

@@ -5,27 +5,38 @@
 /// fusion in Compiler. A new case does not compile until each of them knows it.
 public enum Op: Sendable, Hashable {
   // Elementwise. Inputs broadcast against each other and have one dtype.
+  /// A function of each element.
   case unary(UnaryOp)
+  /// A function of each pair of elements.
   case binary(BinaryOp)
+  /// A relation of each pair of elements; gives `bool`.
   case compare(ComparisonOp)
   /// Condition (`bool`), value where true, value where false.
   case select
+  /// To that dtype: fractions are cut off, integers out of range saturate from floating point and wrap from integers,
+  /// not-a-number becomes 0, and anything but zero is true.
   case cast(DType)
 
   // Creation.
+  /// A tensor of that type with the same element everywhere.
   case fill(TensorType, Element)
   /// `start + i * step` for every index i of a vector.
   case iota(DType, count: Int, start: Double, step: Double)
 
   // Reductions and what else runs along an axis.
+  /// Axes go away, or stay with one element if `keepDims`.
   case reduce(ReductionOp, axes: AxisSet, keepDims: Bool)
+  /// eˣ over the sum of eˣ along the axis.
   case softmax(axis: Int)
+  /// The logarithm of the softmax along the axis.
   case logSoftmax(axis: Int)
   /// The softmax itself, its cotangent.
   case softmaxGradient(axis: Int)
   /// The logarithm of the softmax, its cotangent.
   case logSoftmaxGradient(axis: Int)
+  /// What the elements up to each place along the axis give; the input's shape.
   case cumulative(CumulativeOp, axis: Int)
+  /// The places, `int64`, of the elements in order; equal ones keep theirs, not-a-number comes last either way.
   case argSort(axis: Int, descending: Bool)
   /// The places of so many of the largest elements, as a descending `argSort` begins.
   case argTopK(axis: Int, count: Int)
@@ -66,25 +77,32 @@ public enum Op: Sendable, Hashable {
   case conv2dWeightGradient(Convolution, kernelSize: Extent)
 
   // Windows over the last two axes of `[N, C, H, W]`.
+  /// The largest element of each window; not-a-number wins.
   case maxPool2d(Pooling)
   /// Input, values of the input's shape: the values at the places of the input's maxima.
   case maxPool2dSelect(Pooling)
   /// Input, cotangent of the output.
   case maxPool2dGradient(Pooling)
+  /// The mean of each window.
   case averagePool2d(Pooling)
   /// Cotangent of the output; gives the gradient of an input of that height and width.
   case averagePool2dGradient(Pooling, inputSize: Extent)
 
   // Movement: the same elements elsewhere. The first four are views that copy nothing where strides allow.
+  /// To a shape of as many elements, in row-major order.
   case reshape(Shape)
+  /// To other places of the axes: the i-th number is the input's axis that becomes axis i.
   case transpose(Shape)
+  /// To a larger shape, as NumPy's rules have it.
   case broadcast(Shape)
+  /// The elements that a slice names, in its order.
   indirect case slice(Slice)
   /// The elements one behind the other.
   case copy
   /// A view that passes do not look through: what is computed from it is not merged with what is computed from the
   /// input.
   case barrier
+  /// One or more inputs, behind each other along an axis and alike along the others.
   case concatenate(axis: Int)
   /// Base, values: the base with the values in place of the slice.
   indirect case updateSlice(Slice)
@@ -102,11 +120,13 @@ public enum Op: Sendable, Hashable {
   case scatterSet(axis: Int)
 
   // Random numbers from a generator's state, `int64[2]`.
+  /// A tensor of that type, drawn; the state stays as it is.
   case random(Distribution, TensorType)
   /// The state after a draw of so many counter blocks.
   case advanceRandom(blocks: Int)
 
   // Control flow. The only operation with several results: its own stands for all of them and has no elements.
+  /// Inputs as the region's `inputTypes` say.
   case region(Region)
   /// A region; gives one of its results.
   case regionResult(index: Int, TensorType)
@@ -114,35 +134,51 @@ public enum Op: Sendable, Hashable {
 
 /// An elementwise operation on one input. Raw values are the kernels' codes.
 public enum UnaryOp: Int32, Sendable, Hashable, CaseIterable {
+  /// -x, |x|, x's sign (-1, 0 or 1), x²; of floating point √x, 1 / √x, 1 / x.
   case negate, absolute, sign, square, sqrt, rsqrt, reciprocal
+  /// eˣ, eˣ - 1, the logarithms of x and of 1 + x, those to base 2 and 10. Floating point.
   case exp, expm1, log, log1p, log2, log10
+  /// Angles are in radians. Floating point.
   case sin, cos, tan, asin, acos, atan
+  /// Hyperbolic functions and the error function. Floating point.
   case sinh, cosh, tanh, erf
+  /// 1 / (1 + e⁻ˣ), max(x, 0), x Φ(x) by erf and by tanh, x sigmoid(x), log(1 + eˣ). But for `relu` floating point.
   case sigmoid, relu, gelu, geluTanh, silu, softplus
+  /// Whole numbers: below, above, nearest (ties to even), toward 0. Integers stay as they are.
   case floor, ceil, round, truncate
+  /// Of `bool`; of integers every bit.
   case logicalNot
+  /// Give `bool`, of every dtype.
   case isNaN, isInfinite, isFinite
 }
 
 /// An elementwise operation on two inputs. Raw values are the kernels' codes.
 public enum BinaryOp: Int32, Sendable, Hashable, CaseIterable {
+  /// `divide` cuts integers off toward 0, `floorDivide` rounds down; `remainder` and `floorRemainder` are what these
+  /// leave, with the dividend's sign and with the divisor's. Integers by 0 give 0. `bool` has none of them.
   case add, subtract, multiply, divide, floorDivide, remainder, floorRemainder, power
+  /// Not-a-number wins in extremes. The angle of the point (second, first) and √(a² + b²) need floating point.
   case maximum, minimum, atan2, hypot
+  /// Of `bool` and integers; shifts of integers, where signed ones keep their sign to the right.
   case bitwiseAnd, bitwiseOr, bitwiseXor, shiftLeft, shiftRight
 }
 
 /// An elementwise comparison; gives `bool`. Raw values are the kernels' codes.
 public enum ComparisonOp: Int32, Sendable, Hashable, CaseIterable {
+  /// By IEEE 754: not-a-number equals nothing, itself included.
   case equal, notEqual, less, lessEqual, greater, greaterEqual
 }
 
 /// A reduction over axes. Raw values are the kernels' codes.
 public enum ReductionOp: Int32, Sendable, Hashable, CaseIterable {
+  /// Sums and products of integers and bools are `int64`. `mean` is of floating point, `all` and `any` of `bool`.
+  /// Places are `int64`, the first of equals.
   case sum, mean, product, max, min, all, any, argMax, argMin
 }
 
 /// A running sum, product or extreme along an axis. Raw values are the kernels' codes.
 public enum CumulativeOp: Int32, Sendable, Hashable, CaseIterable {
+  /// Not-a-number wins in extremes.
   case sum, product, max, min
 }
 
@@ -160,9 +196,12 @@ public enum Distribution: Sendable, Hashable {
 
 /// A height and a width.
 public struct Extent: Sendable, Hashable, CustomStringConvertible {
+  /// Rows, or their distance: along axis 2 of `[N, C, H, W]`.
   public var height: Int
+  /// Columns, or their distance: along axis 3 of `[N, C, H, W]`.
   public var width: Int
 
+  /// Height first, as in shapes.
   public init(_ height: Int, _ width: Int) {
     self.height = height
     self.width = width
@@ -173,12 +212,16 @@ public struct Extent: Sendable, Hashable, CustomStringConvertible {
 
 /// How a convolution's kernel moves over its input.
 public struct Convolution: Sendable, Hashable {
+  /// Rows and columns from one place of the kernel to the next.
   public var stride: Extent
   /// Rows and columns of zeros on each side.
   public var padding: Extent
+  /// Rows and columns from one element of the kernel to the next.
   public var dilation: Extent
+  /// The number of groups of channels that do not see each other.
   public var groups: Int
 
+  /// By default the kernel goes to every place inside the input. Nothing is checked before `Op.resultType`.
   public init(
     stride: Extent = Extent(1, 1), padding: Extent = Extent(0, 0), dilation: Extent = Extent(1, 1),
     groups: Int = 1
@@ -192,13 +235,18 @@ public struct Convolution: Sendable, Hashable {
 
 /// The windows of a pooling operation.
 public struct Pooling: Sendable, Hashable {
+  /// Rows and columns of a window.
   public var kernelSize: Extent
+  /// Rows and columns from one window to the next.
   public var stride: Extent
+  /// Rows and columns on each side, at most half of the kernel.
   public var padding: Extent
+  /// Rows and columns from one element of a window to the next.
   public var dilation: Extent
   /// Average pooling: whether padding counts as elements of a window.
   public var countsPadding: Bool
 
+  /// By default windows lie inside the input, their elements side by side. Nothing is checked before `Op.resultType`.
   public init(
     kernelSize: Extent, stride: Extent, padding: Extent = Extent(0, 0),
     dilation: Extent = Extent(1, 1), countsPadding: Bool = true
@@ -216,14 +264,19 @@ public struct Pooling: Sendable, Hashable {
   /// Bit i stands for axis i.
   public var bits: UInt8
 
+  /// The axes whose bits are 1.
   @inlinable public init(bits: UInt8) { self.bits = bits }
+  /// One axis, from 0 to 7.
   @inlinable public init(_ axis: Int) { bits = 1 << UInt8(axis) }
+  /// Those axes, from 0 to 7, in any order.
   @inlinable public init(_ axes: some Sequence<Int>) {
     bits = axes.reduce(0) { $0 | 1 << UInt8($1) }
   }
   /// All axes of a tensor of that rank.
   @inlinable public init(allOf rank: Int) { bits = UInt8(truncatingIfNeeded: (1 << rank) - 1) }
+  /// Whether an axis, from 0 to 7, is in the set.
   @inlinable public func contains(_ axis: Int) -> Bool { bits >> UInt8(axis) & 1 == 1 }
+  /// The axes in ascending order.
   public var axes: [Int] { (0..<8).filter(contains) }
 }
 
@@ -232,6 +285,7 @@ public struct Pooling: Sendable, Hashable {
   /// The element's bytes, little-endian, in the low end.
   public var bits: UInt64
 
+  /// Those bits. What lies above the element's own has to be 0, so that equal elements are equal.
   @inlinable public init(bits: UInt64) { self.bits = bits }
 
   /// The bits of a number as an element of that dtype, rounded as a cast rounds.

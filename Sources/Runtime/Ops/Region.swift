@@ -7,7 +7,9 @@ open class Region: @unchecked Sendable, Hashable {
 
   /// What the program calls it: `cond`, `whileLoop`, `scan`.
   public let name: String
+  /// The types that its inputs have to have.
   public let inputTypes: [TensorType]
+  /// One per result, at the index that `Op.regionResult` has.
   public let outputTypes: [TensorType]
 
   package init(_ name: String, inputTypes: [TensorType] = [], outputTypes: [TensorType] = []) {

@@ -1,8 +1,11 @@
 /// The type of a tensor's elements.
 @frozen public enum DType: UInt8, Sendable, Hashable, CaseIterable {
   // The raw values are the codes that the kernels use (`duet_dtype`).
+  /// A byte, 0 or 1. Has logic and sums, but no elementwise arithmetic.
   case bool = 0
+  /// Integers of that many bits, whose arithmetic wraps.
   case uint8, int8, int16, int32, int64
+  /// IEEE 754 numbers, and the upper half of a `float32`. Those of 16 bits compute in `float32` and round once.
   case float16, bfloat16, float32, float64
 
   /// The size of one element in bytes.

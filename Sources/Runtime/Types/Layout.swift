@@ -1,9 +1,11 @@
 /// Where a tensor's elements lie: the sizes of its axes and the distance between neighbours along each.
 @frozen public struct Layout: Sendable, Hashable {
+  /// The sizes of the axes.
   public var shape: Shape
   /// Elements, not bytes; 0 along a broadcast axis, negative along a flipped one.
   public var strides: Shape
 
+  /// A size and a stride per axis; nothing is checked.
   @inlinable public init(shape: Shape, strides: Shape) {
     self.shape = shape
     self.strides = strides
@@ -57,6 +59,7 @@ extension Layout {
     return result
   }
 
+  /// The same elements with axes in another order: axis i of the result is axis `permutation[i]`.
   public func transposed(_ permutation: Shape) -> Layout {
     var result = self
     for (axis, source) in permutation.enumerated() {
@@ -118,10 +121,14 @@ extension Layout {
 
 /// A regular part of an array: per axis where it starts, how many elements it has and how far apart they are.
 public struct Slice: Sendable, Hashable {
+  /// The first element's place along each axis.
   public var starts: Shape
+  /// The number of elements along each axis: the shape of the part.
   public var sizes: Shape
+  /// From each element to the next along each axis; negative: backwards, never 0.
   public var steps: Shape
 
+  /// One number per axis each. Nothing is checked before `Op.resultType`.
   public init(starts: Shape, sizes: Shape, steps: Shape) {
     self.starts = starts
     self.sizes = sizes

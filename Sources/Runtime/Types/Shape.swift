@@ -28,12 +28,14 @@
     for size in sizes { append(size) }
   }
 
+  /// Adds an axis behind the others. A ninth ends the program.
   @inlinable public mutating func append(_ size: Int) {
     precondition(rank < Shape.maximumRank, "a tensor has at most 8 axes")
     storedRank += 1
     self[storedRank - 1] = size
   }
 
+  /// An axis's size, or stride. An axis that is not in 0 ..< rank ends the program.
   @inlinable public subscript(axis: Int) -> Int {
     get {
       precondition(UInt(bitPattern: axis) < UInt(bitPattern: rank), "axis out of range")
@@ -86,6 +88,7 @@ extension Shape: RandomAccessCollection, MutableCollection {
 }
 
 extension Shape: ExpressibleByArrayLiteral, CustomStringConvertible {
+  /// At most eight sizes; `[]` is the shape of a scalar.
   public init(arrayLiteral sizes: Int...) { self.init(sizes) }
   public var description: String { "[" + map(String.init).joined(separator: ", ") + "]" }
 }

@@ -68,6 +68,7 @@ extension Bool: TensorScalar {
   /// The sign, 8 exponent and 7 fraction bits.
   public var bitPattern: UInt16
 
+  /// The number of those bits: sign, exponent, fraction.
   @inlinable public init(bitPattern: UInt16) { self.bitPattern = bitPattern }
 
   /// The nearest value, ties to even.

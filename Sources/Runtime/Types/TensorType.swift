@@ -1,8 +1,11 @@
 /// What is known of a tensor without its elements: dtype and shape.
 @frozen public struct TensorType: Sendable, Hashable {
+  /// The elements' type.
   public var dtype: DType
+  /// The sizes of the axes; none for a scalar.
   public var shape: Shape
 
+  /// In the order in which it is printed: `float32`, `[2, 3]`.
   @inlinable public init(_ dtype: DType, _ shape: Shape) {
     self.dtype = dtype
     self.shape = shape

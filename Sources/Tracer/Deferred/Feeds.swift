@@ -11,6 +11,7 @@ public struct Feeds: Sendable, ExpressibleByDictionaryLiteral {
   /// No feeds.
   public init() {}
 
+  /// Pairs of a pending value and what is fed for it; of two for one value the last counts.
   public init(dictionaryLiteral elements: (Tensor, Tensor)...) {
     for (key, value) in elements { self[key] = value }
   }

@@ -27,6 +27,7 @@ public final class Session: Sendable {
   /// The most programs that are kept; the one that was not used for longest goes first.
   private static let limit = 64
 
+  /// A session that has compiled nothing yet. Sessions share the program's variables, not what they compile.
   public init() {}
 
   /// Computes values.

@@ -10,6 +10,7 @@ public struct Explanation: Sendable, CustomStringConvertible {
     public let operation: String
     /// The line of the program, if the program carries line tables.
     public var location: SourceLocation? { callSite.location }
+    /// One per value found so far.
     public let outcomes: [Outcome]
 
     // Lines are looked up when somebody asks for them.
@@ -23,16 +24,21 @@ public struct Explanation: Sendable, CustomStringConvertible {
 
   /// What a value was, and how many calls found it so.
   public struct Outcome: Sendable {
+    /// The elements as printed, or `other elements` if they are more than eight.
     public let value: String
+    /// The number of calls, the one that was recorded included.
     public let count: Int
   }
 
   /// A variable, or other state, that calls read or write: captured by identity, so that they see what it holds then.
   public struct StateUse: Sendable, CustomStringConvertible {
+    /// The variable's name; of other state the framework's: `training`, `weight.grad`.
     public let name: String
     /// What it held when the trace was recorded, or was given; nil if it was empty.
     public let type: TensorType?
+    /// Whether calls need what it holds before them.
     public let isRead: Bool
+    /// Whether calls give it another content.
     public let isWritten: Bool
 
     public var description: String {
@@ -43,6 +49,7 @@ public struct Explanation: Sendable, CustomStringConvertible {
 
   /// A tensor from outside of more than a mebibyte that is part of the trace, as it was.
   public struct LargeConstant: Sendable, CustomStringConvertible {
+    /// Its dtype and shape.
     public let type: TensorType
     /// The line that used it, if the program carries line tables.
     public let location: SourceLocation?
@@ -67,7 +74,9 @@ public struct Explanation: Sendable, CustomStringConvertible {
     public var stateWritten: [String] { state.filter(\.isWritten).map(\.name) }
     /// How many tensors and numbers from outside became constants, and their bytes; on the path recorded last.
     public let constants: (count: Int, bytes: Int)
+    /// Those among them of more than a mebibyte, one by one.
     public let largeConstants: [LargeConstant]
+    /// The calls that used the trace, without those that were recorded.
     public let calls: Int
     /// The values that the closure looks at, in the order of its program; those behind a branch follow it.
     public let guards: [Guard]
@@ -151,7 +160,9 @@ public struct TracedGraph: Sendable, CustomStringConvertible {
 
 /// A function compiled from types alone.
 public struct LoweredFunction: Sendable, CustomStringConvertible {
+  /// What was recorded, before and after all passes.
   public let graph: TracedGraph
+  /// The steps that a call takes, with their memory.
   public let plan: Plan
 
   init(_ trace: Trace) {

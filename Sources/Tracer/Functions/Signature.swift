@@ -93,6 +93,7 @@ struct Signature: Hashable {
 public struct TensorSpec: Sendable, Hashable {
   /// The size of each axis; nil where it is unknown.
   public let shape: [Int?]
+  /// The elements' type; `float32` unless given.
   public let dtype: DType
 
   /// - Parameter shape: Sizes of the axes, at most eight; nil for a size that is to be whatever a call's is.

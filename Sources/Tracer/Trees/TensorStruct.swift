@@ -25,6 +25,7 @@ public protocol TensorStruct: TensorTree {
 }
 
 extension TensorStruct {
+  /// Shows `parts` in their order, under the properties' names. One that is neither a tree nor `Hashable` is an error.
   public mutating func visit(_ visitor: inout TensorVisitor) {
     for (i, part) in Self.parts.enumerated() { visit(part, i, &visitor) }
   }

@@ -106,10 +106,12 @@ package enum StructureToken: Hashable {
 }
 
 extension Tensor: TensorTree {
+  /// A tensor is a tree of one tensor.
   public mutating func visit(_ visitor: inout TensorVisitor) { visitor.leaf(&self) }
 }
 
 extension Array: TensorTree where Element: TensorTree {
+  /// Shows the elements in order. Their number is a part of the signature.
   public mutating func visit(_ visitor: inout TensorVisitor) {
     visitor.token(.count(count))
     for i in indices { visitor.visit(&self[i], element: String(i)) }
@@ -117,6 +119,7 @@ extension Array: TensorTree where Element: TensorTree {
 }
 
 extension Optional: TensorTree where Wrapped: TensorTree {
+  /// Shows the value, if any. Whether there is one is a part of the signature.
   public mutating func visit(_ visitor: inout TensorVisitor) {
     visitor.token(.isPresent(self != nil))
     if self != nil { self!.visit(&visitor) }
@@ -124,6 +127,7 @@ extension Optional: TensorTree where Wrapped: TensorTree {
 }
 
 extension Dictionary: TensorTree where Value: TensorTree {
+  /// Shows the values in the order of their keys' printed forms. The keys are a part of the signature.
   public mutating func visit(_ visitor: inout TensorVisitor) {
     // Dictionaries have no order of their own: keys go by their printed form.
     let ordered = keys.sorted { String(describing: $0) < String(describing: $1) }
@@ -137,10 +141,13 @@ extension Dictionary: TensorTree where Value: TensorTree {
 
 /// An argument that is part of a traced function's signature: another value, another trace.
 public struct Static<Value: Hashable>: TensorTree, Hashable {
+  /// What the closure sees; calls with equal values can share a trace.
   public var value: Value
 
+  /// An argument of that value; a call with another one makes another trace.
   public init(_ value: Value) { self.value = value }
 
+  /// Shows no tensor: the value is a part of the signature.
   public mutating func visit(_ visitor: inout TensorVisitor) {
     visitor.token(.value(AnyHashable(value)))
   }
