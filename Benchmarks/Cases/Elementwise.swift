@@ -51,6 +51,5 @@ func elementwiseChainStep(_ n: Int, _ mode: Mode) -> Step {
 private func elementwiseChain(
   _ x: Tensor, _ a: Tensor, _ b: Tensor, _ c: Tensor, _ d: Tensor
 ) -> Tensor {
-  let bent = tanh(x * a + b) * c
-  return bent - x / d + relu(x)
+  tanh(x * a + b) * c - x / d + relu(x)
 }

@@ -62,7 +62,8 @@ struct Options {
       }
     }
     if case .soak = action, page != nil || isQuick || measuresLimits || peers != nil {
-      throw UsageError("--soak takes no times: --html, --quick, --limits and --compare do not go with it")
+      throw UsageError(
+        "--soak takes no times: --html, --quick, --limits and --compare do not go with it")
     }
   }
 

@@ -94,15 +94,15 @@ import Testing
     let inputs = Self.inputs(graph)
     let plan = try compile(graph).plan
     let expected = try graph.interpreted(inputs)
-    let (isa, threads) = (duet_current_isa(), threadCount)
+    let (isa, threads) = (duet_current_isa(), ThreadPool.shared.threadCount)
     defer {
       _ = duet_use_isa(isa)
-      setThreadCount(threads)
+      ThreadPool.shared.resize(to: threads)
     }
     for code in 0..<Int32(DUET_ISA_COUNT.rawValue) where duet_use_isa(duet_isa(rawValue: code)) != 0
     {
       for count in [1, 2, 4] {
-        setThreadCount(count)
+        ThreadPool.shared.resize(to: count)
         expectSameBits(try plan.results(inputs), expected, "isa \(code), \(count) threads")
       }
     }
@@ -290,8 +290,8 @@ import Testing
     [DType.float32, .float64, .float16, .bfloat16])
   func reductionsEndGroups(shape: String, dtype: DType) throws {
     let type = TensorType("\(dtype)\(shape)")
-    let before = threadCount
-    defer { setThreadCount(before) }
+    let before = ThreadPool.shared.threadCount
+    defer { ThreadPool.shared.resize(to: before) }
     for op in [ReductionOp.sum, .mean, .product, .max, .min] {
       for kept in 0..<max(1, type.shape.rank) {
         var builder = GraphBuilder()
@@ -309,7 +309,7 @@ import Testing
         let plan = try compile(graph).plan
         if type.shape.elementCount >= 300 { #expect(plan.stepCount == 1 || kept > 0) }
         for threads in [1, 2, 3, 7] {
-          setThreadCount(threads)
+          ThreadPool.shared.resize(to: threads)
           expectSameBits(try plan.results(inputs), expected, "\(op), \(threads) threads")
         }
       }

@@ -128,9 +128,32 @@ struct Mistake: CustomTestStringConvertible, Sendable {
     ) { _ = maxPool2d(zeros([1, 1, 4, 4]), kernelSize: [1, 2, 3]) },
     Mistake("max: no elements to choose from in shape [0]") { _ = zeros([0]).max() },
     Mistake("exp: needs a floating-point tensor, not int64") { _ = exp(Tensor([1])) },
+    Mistake("gradients: there are 1 cotangents for 2 outputs") {
+      let x = ones([]).requiringGrad()
+      _ = gradients(of: [x * 2, x * 3], by: [x], cotangents: [ones([])])
+    },
+    Mistake("gradients: there are 2 cotangents for 1 outputs") {
+      let x = ones([]).requiringGrad()
+      _ = gradients(of: [x * 2], by: [x], cotangents: [ones([]), ones([])])
+    },
+    Mistake("dim: axis 2 is out of range for shape [2, 3]") { _ = zeros([2, 3]).dim(2) },
+    Mistake("dim: axis -3 is out of range for shape [2, 3]") { _ = zeros([2, 3]).dim(-3) },
+    Mistake("setThreadCount: needs at least one thread, not 0") { setThreadCount(0) },
+    Mistake("Random.bernoulli: 2.0 is not a probability") { _ = Random.bernoulli(2, [2]) },
+    Mistake("Random.categorical: there are no classes in float32[0]") {
+      _ = Random.categorical(zeros([0]))
+    },
   ])
   func messages(_ mistake: Mistake) {
     #expect(message(mistake.body) == mistake.message)
+  }
+
+  @Test func aWrongCotangentGivesNoGradients() {
+    let x = ones([2]).requiringGrad()
+    _ = message {
+      let found = gradients(of: [x * 2], by: [x], cotangents: [ones([3])])
+      #expect(found.count == 1 && found[0].isFailed)
+    }
   }
 
   @Test func theFirstMistakeIsTheOneThrown() {

@@ -119,6 +119,61 @@ import Testing
     }
   }
 
+  @Test func schedulesGoOnInsideATracedStep() {
+    func rates(
+      _ isTraced: Bool, _ make: (any Optimizer) -> LearningRateScheduler
+    ) -> (rates: [Double], weights: [Float], traces: Int) {
+      let weight = Parameter(ones([3]))
+      let optimizer = Adam([weight], learningRate: 0.3)
+      let scheduler = make(optimizer)
+      let body = { (x: Tensor) -> Tensor in
+        optimizer.zeroGrad()
+        let loss = (weight.value * x).square().sum()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        return loss.detached()
+      }
+      let step = traced(body)
+      let found = (0..<7).map { i in
+        _ = isTraced ? step(full([3], Float(i))) : body(full([3], Float(i)))
+        return optimizer.learningRate
+      }
+      #expect(scheduler.stepCount == 7)
+      #expect(found.enumerated().allSatisfy { scheduler.rate(at: $0 + 1) == $1 })
+      return (found, weight.value.asArray(Float.self), step.traceCount)
+    }
+    let schedules: [(any Optimizer) -> LearningRateScheduler] = [
+      { StepLR($0, stepSize: 2, gamma: 0.7) },
+      { CosineAnnealingLR($0, steps: 5, minimum: 0.01) },
+      { LinearWarmup($0, steps: 3) },
+      { LinearWarmup($0, steps: 3, then: CosineAnnealingLR($0, steps: 3)) },
+    ]
+    for make in schedules {
+      let (eager, traced) = (rates(false, make), rates(true, make))
+      #expect(eager.rates == traced.rates && Set(eager.rates).count > 1)
+      #expect(eager.weights == traced.weights)
+      #expect(traced.traces == 1)
+    }
+  }
+
+  @Test func aScheduleOfNumbersIsRightInATracedStep() {
+    final class Halving: LearningRateScheduler {
+      override func rate(at step: Int) -> Double { initialRate / Double(1 << step) }
+    }
+    let optimizer = SGD([Parameter(ones([1]))], learningRate: 1)
+    let scheduler = Halving(optimizer)
+    let step = traced { (x: Tensor) -> Tensor in
+      scheduler.step()
+      return x + 1
+    }
+    for i in 1...12 {
+      _ = step(ones([1]))
+      #expect(optimizer.learningRate == 1 / Double(1 << i))
+    }
+    #expect(scheduler.stepCount == 12)
+  }
+
   @Test func learningRatesFollowTheirSchedules() {
     func rates(_ count: Int, _ make: (SGD) -> LearningRateScheduler) -> [Double] {
       let optimizer = SGD([Parameter(ones([1]))], learningRate: 1)

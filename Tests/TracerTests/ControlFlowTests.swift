@@ -137,6 +137,29 @@ import Testing
     expectSame(state, ones([3]))
   }
 
+  @Test func aScanOfNothingAsksTheBodyForItsFormAlone() {
+    let seen = Variable(zeros([]), name: "seen")
+    let last = Variable(zeros([3]), name: "last")
+    var made = 0
+    let (state, stacked) = scan(ones([3]), over: zeros([0, 3])) {
+      (s: Tensor, x: Tensor) -> (Tensor, Tensor) in
+      hostCallback(x) { _ in made += 1 }
+      seen.value = seen.value + 1
+      last.value = x
+      return (s + x, x.sum())
+    }
+    expectSame(state, ones([3]))
+    #expect(stacked.shape == [0])
+    #expect(made == 0 && seen.value.item(Int.self) == 0)
+    expectSame(last.value, zeros([3]))
+    let text = message {
+      _ = scan(ones([3]), over: zeros([0, 3])) { s, x in
+        (x.sum() .> 0).item() ? (s, x) : (s + x, x)
+      }
+    }
+    #expect(text?.contains("inside scan over arrays of length 0: the body is called once") == true)
+  }
+
   @Test func regionsNest() {
     let limits = [0, 3, 11].map { [Random.normal([6, 4]), Tensor($0)] }
     expectAlike(limits) { input in

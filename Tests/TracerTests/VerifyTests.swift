@@ -116,4 +116,88 @@ import Testing
     let f = traced(verify: true) { (x: Tensor) in x.sqrt() }
     for _ in 0..<2 { #expect(f(Tensor(Float(-1))).item(Float.self).isNaN) }
   }
+
+  @Test func aNumberWrittenToAVariableIsNamed() {
+    var count = 0.0
+    let v = Variable(Tensor(count), name: "v")
+    let f = traced(verify: true) { (x: Tensor) -> Tensor in
+      count += 1
+      v.value = Tensor(count)
+      return x + 1
+    }
+    #expect(message { _ = f(Tensor(1.0)) } == nil)
+    let text = message { _ = f(Tensor(1.0)) } ?? ""
+    #expect(text.contains("v is 1.0 where the closure gives 2.0"), "\(text)")
+    #expect(text.contains("a tensor from outside or a number, remembered as it was"), "\(text)")
+    #expect(v.value.item(Double.self) == 2, "state is the closure's")
+  }
+
+  @Test func anotherResultOfTheSameOperationsIsNamed() {
+    var isSecond = false
+    let f = traced(verify: true) { (x: Tensor) -> Tensor in
+      let (a, b) = (x * 2, x * 3)
+      return isSecond ? b : a
+    }
+    for _ in 0..<2 { _ = f(Tensor(Float(1))) }
+    isSecond = true
+    let text = message { _ = f(Tensor(Float(1))) } ?? ""
+    #expect(text.contains("the result is 2.0 where the closure gives 3.0"), "\(text)")
+    #expect(text.contains("another value is the result"), "\(text)")
+  }
+
+  @Test func stateThatIsChangedNowAndThenIsNamed() {
+    var isWriting = false
+    let v = Variable(Tensor(Float(0)), name: "v")
+    let f = traced(verify: true) { (x: Tensor) -> Tensor in
+      let y = x * 2
+      if isWriting { v.value = y }
+      return y
+    }
+    for _ in 0..<2 { _ = f(Tensor(Float(1))) }
+    isWriting = true
+    let text = message { _ = f(Tensor(Float(1))) } ?? ""
+    #expect(text.contains("v is 0.0 where the closure gives 2.0"), "\(text)")
+    #expect(text.contains("that was not changed when it was recorded"), "\(text)")
+    #expect(v.value.item(Float.self) == 2, "state is the closure's")
+  }
+
+  @Test func whatCannotBeRecordedIsAnErrorAndChangesNoState() {
+    var calls = 0
+    let v = Variable(Tensor(Float(0)), name: "v")
+    // From the second call on something that a branch has made gets out of it.
+    let f = traced(verify: true) { (x: Tensor) -> Tensor in
+      calls += 1
+      v.value = v.value + 1
+      var inner = x
+      _ = cond(
+        x .> 0,
+        then: {
+          inner = x * 3
+          return x
+        }, else: { x })
+      return calls > 1 ? inner + 1 : x + 1
+    }
+    #expect(message { _ = f(Tensor(Float(1))) } == nil)
+    let text = message { _ = f(Tensor(Float(1))) } ?? ""
+    #expect(text.contains("cond: a tensor that was made inside is used outside"), "\(text)")
+    #expect(v.value.item(Float.self) == 1)
+  }
+
+  @Test func aResultThatGetsOutOfABranchIsAnError() {
+    var calls = 0
+    let f = traced(verify: true) { (x: Tensor) -> Tensor in
+      calls += 1
+      var inner = x
+      _ = cond(
+        x .> 0,
+        then: {
+          inner = x * 3
+          return x
+        }, else: { x })
+      return calls > 1 ? inner : x
+    }
+    #expect(message { _ = f(Tensor(Float(1))) } == nil)
+    let text = message { _ = f(Tensor(Float(1))) } ?? ""
+    #expect(text.contains("cond: a tensor that was made inside is used outside"), "\(text)")
+  }
 }

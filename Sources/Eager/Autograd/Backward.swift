@@ -39,10 +39,17 @@ public func gradients(
   of outputs: [Tensor], by inputs: [Tensor], cotangents: [Tensor]? = nil, retainGraph: Bool = false,
   createGraph: Bool = false
 ) -> [Tensor] {
+  if let cotangents, cotangents.count != outputs.count {
+    let error = OpError(
+      "gradients", "there are \(cotangents.count) cotangents for \(outputs.count) outputs")
+    return inputs.map { _ in fail(error) }
+  }
   var seeds: [(AutogradMeta, Tensor)] = []
   for (i, output) in outputs.enumerated() {
     guard let meta = output.body.autograd else { continue }
-    guard let cotangent = Backward.cotangent(cotangents?[i], for: output) else { return inputs }
+    guard let cotangent = Backward.cotangent(cotangents?[i], for: output) else {
+      return inputs.map { _ in .failed }
+    }
     seeds.append((meta, cotangent))
   }
   var found = Backward.Found()

@@ -18,8 +18,11 @@ public struct Tensor: Sendable {
   public var size: Int { body.count }
   /// The type of the elements.
   public var dtype: DType { body.dtype }
-  /// The size of one axis; negative ones count from the end.
-  public func dim(_ axis: Int) -> Int { body.layout.shape[axis < 0 ? axis + ndim : axis] }
+  /// The size of one axis; negative ones count from the end. 0 after a mistake inside `checked`.
+  public func dim(_ axis: Int) -> Int {
+    guard let axis = checkedAxis(axis, "dim") else { return 0 }
+    return body.layout.shape[axis]
+  }
 
   package var type: TensorType { body.type }
   /// Whether there are elements to read: false for symbolic and for failed tensors.

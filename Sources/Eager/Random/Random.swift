@@ -65,6 +65,9 @@ public enum Random {
   public static func bernoulli(
     _ p: Double = 0.5, _ shape: [Int] = [], generator: Generator? = nil
   ) -> Tensor {
+    guard p >= 0 && p <= 1 else {
+      return fail(OpError("Random.bernoulli", "\(p) is not a probability"))
+    }
     guard let type = floatingType(.float32, shape, "Random.bernoulli") else { return .failed }
     return draw(.uniform, type, generator) .< p
   }
@@ -81,6 +84,9 @@ public enum Random {
     guard let axis = logits.checkedAxis(-1, "Random.categorical"),
       logits.requireFloatingPoint("Random.categorical")
     else { return .failed }
+    guard logits.dim(axis) > 0 else {
+      return fail(OpError("Random.categorical", "there are no classes in \(logits.type)"))
+    }
     // The largest of logits with Gumbel noise (Gumbel, 1954); uniform numbers are below 1, so 1 - u
     // is above 0.
     let u = draw(.uniform, logits.type, generator)

@@ -29,6 +29,8 @@ public final class Adam: Optimizer {
     set { core.rate.value = newValue }
   }
 
+  public var learningRateVariable: Variable? { core.rate.variable }
+
   /// p ← p - learningRate · m̂ / (√v̂ + eps), where m̂ = m / (1 - β₁ᵗ) and v̂ = v / (1 - β₂ᵗ) in step t.
   public func step() { core.step() }
 }
@@ -56,6 +58,8 @@ public final class AdamW: Optimizer {
     get { core.rate.value }
     set { core.rate.value = newValue }
   }
+
+  public var learningRateVariable: Variable? { core.rate.variable }
 
   /// p ← (1 - learningRate · weightDecay) p, and then as ``Adam`` without decay.
   public func step() { core.step() }

@@ -10,11 +10,16 @@ public protocol Optimizer: AnyObject {
   var parameters: [Parameter] { get }
   /// The step size. A traced step sees the new value when it is set between calls.
   var learningRate: Double { get set }
+  /// The variable that holds the step size as one `float64`, so that schedules in a traced step can write it; nil, unless
+  /// said otherwise, where there is none.
+  var learningRateVariable: Variable? { get }
   /// Changes every parameter that has a gradient.
   func step()
 }
 
 extension Optimizer {
+  public var learningRateVariable: Variable? { nil }
+
   /// Forgets the gradients of all parameters.
   public func zeroGrad() {
     for parameter in parameters { parameter.grad = nil }

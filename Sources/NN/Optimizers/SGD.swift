@@ -50,6 +50,8 @@ public final class SGD: Optimizer {
     set { rate.value = newValue }
   }
 
+  public var learningRateVariable: Variable? { rate.variable }
+
   /// Adds the decay to each gradient, moves the velocity, and then the parameter against it.
   public func step() {
     noGrad {

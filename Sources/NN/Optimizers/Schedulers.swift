@@ -1,15 +1,20 @@
 import DuetEager
 import DuetRuntime
-import Foundation
 
 /// Changes an optimiser's learning rate as training goes on: call `step()` after each epoch, or each batch.
+///
+/// The number of steps is kept in a variable, and the schedules of this module compute with tensors, so `step()` may be
+/// a part of a traced training step. A subclass overrides one of the two forms of `rate(at:)`: the one with tensors
+/// if it is to be traced; the one with numbers looks at the number of steps, which differs on every call, so a traced
+/// function that calls `step()` warns and runs its closure from then on.
 open class LearningRateScheduler {
   /// Whose learning rate is set.
   public let optimizer: any Optimizer
   /// The learning rate that the optimiser had at the start.
   public let initialRate: Double
   /// How often `step()` was called.
-  public private(set) var stepCount = 0
+  public var stepCount: Int { Int(count.value) }
+  private let count = OptimizerScalar(0, name: "schedule.step_count")
 
   /// Takes the optimiser's present learning rate as the initial one. Nothing is set before the first `step()`.
   public init(_ optimizer: any Optimizer) {
@@ -17,13 +22,33 @@ open class LearningRateScheduler {
     initialRate = optimizer.learningRate
   }
 
-  /// What the rate is at a step. Subclasses say it.
+  /// What the rate is at a step. Subclasses say it, here or for tensors.
   open func rate(at step: Int) -> Double { initialRate }
+
+  /// What the rate is at a step.
+  /// - Parameter step: One whole number, as `float64`.
+  /// - Returns: One `float64`.
+  open func rate(at step: Tensor) -> Tensor {
+    Tensor(scalar: rate(at: Int(step.item(Double.self))), for: .float64)
+  }
 
   /// Goes one step on and sets the rate.
   public final func step() {
-    stepCount += 1
-    optimizer.learningRate = rate(at: stepCount)
+    noGrad {
+      let step = count.variable.value + 1
+      count.variable.value = step
+      let rate = rate(at: step)
+      if let variable = optimizer.learningRateVariable {
+        variable.value = rate
+      } else {
+        optimizer.learningRate = rate.item(Double.self)
+      }
+    }
+  }
+
+  /// The rate at a step by the form with tensors.
+  fileprivate final func number(at step: Int) -> Double {
+    rate(at: Tensor(scalar: Double(step), for: .float64)).item(Double.self)
   }
 }
 
@@ -48,9 +73,12 @@ public final class StepLR: LearningRateScheduler {
   }
 
   /// initialRate · gammaⁿ, where n is step / stepSize rounded down.
-  public override func rate(at step: Int) -> Double {
-    initialRate * pow(gamma, Double(step / stepSize))
+  public override func rate(at step: Tensor) -> Tensor {
+    pow(gamma, (step / Double(stepSize)).floor()) * initialRate
   }
+
+  /// As the form with tensors.
+  public override func rate(at step: Int) -> Double { number(at: step) }
 }
 
 /// Lowers the rate along half a cosine from its start to `minimum` within `steps` steps (Loshchilov and Hutter,
@@ -69,10 +97,13 @@ public final class CosineAnnealingLR: LearningRateScheduler {
   }
 
   /// minimum + (initialRate - minimum) (1 + cos(π step / steps)) / 2; from `steps` on `minimum`.
-  public override func rate(at step: Int) -> Double {
-    let progress = Double(min(step, steps)) / Double(steps)
-    return minimum + (initialRate - minimum) * (1 + cos(.pi * progress)) / 2
+  public override func rate(at step: Tensor) -> Tensor {
+    let progress = DuetEager.minimum(step, Double(steps)) / Double(steps)
+    return ((progress * Double.pi).cos() + 1) * (initialRate - minimum) / 2.0 + minimum
   }
+
+  /// As the form with tensors.
+  public override func rate(at step: Int) -> Double { number(at: step) }
 }
 
 /// Raises the rate evenly from `initialRate / steps` to the optimiser's own within `steps` steps, and then leaves
@@ -91,8 +122,13 @@ public final class LinearWarmup: LearningRateScheduler {
   }
 
   /// initialRate (step + 1) / steps below `steps`; then the other scheduler's of step - steps, or `initialRate`.
-  public override func rate(at step: Int) -> Double {
-    if step < steps { return initialRate * Double(step + 1) / Double(steps) }
-    return next?.rate(at: step - steps) ?? initialRate
+  public override func rate(at step: Tensor) -> Tensor {
+    let rising = (step + 1) * initialRate / Double(steps)
+    let later = DuetEager.maximum(step - Double(steps), 0.0)
+    let after = next?.rate(at: later) ?? full(like: rising, initialRate)
+    return which(step .< Double(steps), rising, after)
   }
+
+  /// As the form with tensors.
+  public override func rate(at step: Int) -> Double { number(at: step) }
 }

@@ -5,18 +5,6 @@ import DuetKernels
 import Foundation
 import Synchronization
 
-/// Sets how many threads a kernel may use, the calling one included. Results do not depend on it.
-///
-/// Starts at the number in the environment variable `DUET_NUM_THREADS`, or else at the number of processors
-/// that this process may use. A number below 1 stops the program.
-public func setThreadCount(_ count: Int) {
-  guard count >= 1 else { fatalError("setThreadCount: needs at least one thread, not \(count)") }
-  ThreadPool.shared.resize(to: min(count, ThreadPool.maximumThreads))
-}
-
-/// How many threads a kernel may use, the calling one included.
-public var threadCount: Int { ThreadPool.shared.threadCount }
-
 /// Worker threads that share the tasks of one kernel at a time. Workers spin for a moment after a job, since the
 /// next kernel is usually close, and then sleep.
 package final class ThreadPool: @unchecked Sendable {
@@ -52,10 +40,11 @@ package final class ThreadPool: @unchecked Sendable {
   /// Makes kernels use this pool. Called before the first kernel runs.
   package static func install() { _ = shared }
 
-  var threadCount: Int { wanted.load(ordering: .relaxed) }
+  package var threadCount: Int { wanted.load(ordering: .relaxed) }
 
-  func resize(to count: Int) {
-    wanted.store(count, ordering: .relaxed)
+  /// - Parameter count: At least 1.
+  package func resize(to count: Int) {
+    wanted.store(min(count, Self.maximumThreads), ordering: .relaxed)
     // Workers beyond the number stay asleep or find no task; missing ones are started by the next job.
   }
 

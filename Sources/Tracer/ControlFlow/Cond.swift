@@ -10,8 +10,8 @@ import DuetRuntime
 /// parts of one graph, and a replay runs the one that the predicate's value asks for: unlike `if (p).item()`, which
 /// records another path for each outcome. So they are in deferred mode if the predicate depends on a placeholder, or,
 /// inside `updates`, on state. Both have to give tensors of the same dtypes and shapes, and write the same
-/// kinds of contents to variables. Gradients go through the closure that was run; they cannot be differentiated in
-/// turn.
+/// kinds of contents to variables; an error that either throws while it is recorded leaves the function, whatever the
+/// predicate. Gradients go through the closure that was run; they cannot be differentiated in turn.
 ///
 /// - Parameter predicate: One `bool`.
 public func cond<Result: TensorTree, E: Error>(

@@ -24,13 +24,15 @@ struct RecordedLoop {
   private var stateCount: Int { plan.initial.count }
 
   /// Records the closures; nil after a mistake, which has been noted.
+  /// - Parameter isForForm: Whether nothing is wanted but `stackedTypes`, because there are no iterations.
   init?<E: Error>(
-    _ plan: LoopPlan, while condition: ([Tensor]) throws(E) -> Tensor,
+    _ plan: LoopPlan, isForForm: Bool = false, while condition: ([Tensor]) throws(E) -> Tensor,
     do body: ([Tensor], [Tensor]) throws(E) -> LoopPlan.Step?
   ) throws(E) {
     self.plan = plan
     let outer = recorderAroundRegion
     let recorder = RegionRecorder(plan.name, outer: outer)
+    recorder.isForForm = isForForm
     self.body = recorder
     let types =
       plan.initial.map(\.type) + plan.sequences.map { LoopPlan.sliceType($0.type) }
@@ -49,6 +51,10 @@ struct RecordedLoop {
     tape = BodyTape(since: floor, leaves: given.map(\.autograd), results: results)
     self.condition = plan.hasCondition ? try Self.record(condition, plan, outer) : nil
     if plan.hasCondition && self.condition == nil { return nil }
+    if isForForm {
+      states = []
+      return
+    }
     let recorders = [recorder] + (self.condition.map { [$0.recorder] } ?? [])
     if let failure = recorders.compactMap(\.failure).first {
       note(failure)

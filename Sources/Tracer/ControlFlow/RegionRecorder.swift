@@ -36,6 +36,8 @@ final class RegionRecorder: Recorder {
   private weak var outer: Recorder?
   /// What messages call the region by.
   private var region = ""
+  /// Whether the closure is called for the form of what it gives, and nothing else: there are no iterations.
+  var isForForm = false
   /// State cells with greater numbers were made by the closure itself.
   private var lastCell = StateCell.lastSequence
 
@@ -183,6 +185,7 @@ final class RegionRecorder: Recorder {
   override var takesPending: Bool { outer?.takesPending ?? false }
 
   override func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool {
+    if isForForm { return true }
     note(
       OpError(
         region,
@@ -220,6 +223,12 @@ final class RegionRecorder: Recorder {
       return outer?.willRead(capture.tensor, for: operation)
     }
     if !varies[id.index] { return nil }
+    if isForForm {
+      return
+        "\(name(of: tensor) ?? "a tensor") was made inside \(region) over arrays of length 0: the body is called once "
+        + "for the form of what would be stacked, with tensors that have no values. Compute with tensors instead: "
+        + "cond(predicate, then:, else:) or which(condition, a, b)"
+    }
     return
       "\(name(of: tensor) ?? "a tensor") was made inside \(region), which is recorded once for all values: "
       + "its own differs from call to call. Compute with tensors instead: cond(predicate, then:, else:), "

@@ -10,10 +10,12 @@ import DuetRuntime
 /// it is recorded once and the loop is one operation of the graph, whatever the length; its gradient is another one in
 /// the other direction, which keeps what each iteration began with and does the body again. The tensors of the state
 /// keep their number, dtypes and shapes. The body may read tensors and variables from around, and write variables that
-/// hold something before. Gradients cannot be differentiated in turn.
+/// hold something before. An error that it throws while it is recorded leaves the function, as from any call. Gradients
+/// cannot be differentiated in turn.
 ///
 /// - Parameters:
-///   - sequences: A tree of tensors whose first axes have one length, which may be 0.
+///   - sequences: A tree of tensors whose first axes have one length. If that is 0, the body is called once, with tensors
+///     that have no values, for the form of what would be stacked; nothing else comes of that call.
 ///   - reverse: Whether to go from the last slice to the first; results are stacked in the order of the slices.
 /// - Returns: The last state, and what the body gave beside, stacked.
 public func scan<State: TensorTree, Slices: TensorTree, Output: TensorTree, E: Error>(
@@ -89,7 +91,7 @@ private func scanned<State, Slices: TensorTree, Output: TensorTree, E: Error>(
       try RecordedLoop(plan, while: { _ throws(E) in .failed }, do: step)?.emitted() ?? plan.failed
   } else if length == 0 {
     // Only the body knows what it would stack.
-    let loop = try RecordedLoop(plan, while: { _ throws(E) in .failed }, do: step)
+    let loop = try RecordedLoop(plan, isForForm: true, while: { _ throws(E) in .failed }, do: step)
     let empty = loop.map { loop in
       loop.stackedTypes.map { zeros([0] + Array($0.shape), dtype: $0.dtype) }
     }

@@ -10,7 +10,8 @@ import DuetRuntime
 /// iterations: unlike `while (i .< 10).item()`, which records a path for each. So it is in deferred mode from the first
 /// iteration on whose state, or condition, depends on a placeholder. The tensors of the state keep their
 /// number, dtypes and shapes. The body may read tensors and variables from around, and write variables that hold
-/// something before; the condition may read them. Gradients cannot be differentiated in turn.
+/// something before; the condition may read them. An error that either throws while it is recorded leaves the function,
+/// however many iterations there would be. Gradients cannot be differentiated in turn.
 ///
 /// - Parameters:
 ///   - maximumLength: The loop ends after that many iterations though the condition may still hold. Needed in a traced

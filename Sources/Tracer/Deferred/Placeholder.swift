@@ -46,6 +46,11 @@ public func gradients(of ys: [Tensor], withRespectTo xs: [Tensor]) -> [Tensor] {
       OpError("gradients", "only floating-point values have gradients, not \(odd.dtype)"))
     return xs.map { _ in failed }
   }
+  if let odd = xs.first(where: { $0.body.autograd == nil }) {
+    let failed = fail(
+      OpError("gradients", "a constant of type \(odd.type) does not require gradients"))
+    return xs.map { _ in failed }
+  }
   // What belongs to a graph that has yet to be run stays one, whatever the mode of the program.
   let isDeferred = ThreadContext.isDeferred || ys.contains(where: \.isPending)
   return withExecution(isDeferred ? .deferred : .eager) {

@@ -30,10 +30,13 @@ extension TracedFunction {
     let results = ThreadContext.withRecorder(check) {
       tensors(of: &run, with: arguments, repeat each argument)
     }
+    if let results { check.checkOrigins(results) }
     guard let results, !check.sawFailure, check.failure == nil else {
       for (cell, content) in before { cell.write(content) }
       core.unlock()
       if let error = run.error { throw error }
+      // What could not be done was noted where it was asked for; what could not be recorded was not.
+      if let failure = check.failure, !check.sawFailure { note(failure) }
       return run.result!
     }
     let difference = frame.difference(from: check, results: results, before)
@@ -59,21 +62,25 @@ extension CallFrame {
     _ before: [(cell: StateCell, content: Tensor?)]
   ) -> String? {
     guard let transcript else { return nil }
-    guard let effect = effectThatDiffers(from: check, expected, before) else { return nil }
-    return effect + "; " + transcript.difference(from: Transcript(check, results: expected))
+    guard let (place, effect) = effectThatDiffers(from: check, expected, before) else { return nil }
+    let reason = transcript.difference(from: Transcript(check, results: expected), at: place)
+    return effect + "; " + reason
   }
 
+  /// The first result or cell that differs, and how.
   private func effectThatDiffers(
     from check: GraphRecorder, _ expected: [Tensor],
     _ before: [(cell: StateCell, content: Tensor?)]
-  ) -> String? {
+  ) -> (Transcript.Place, String)? {
     if results.count != expected.count {
-      return
+      return (
+        .results,
         "\(results.count) tensors were recorded as results, and the closure gives \(expected.count)"
+      )
     }
     for (i, (own, other)) in zip(results, expected).enumerated() {
       if let difference = own.firstDifference(from: other) {
-        return (results.count == 1 ? "the result " : "result \(i) ") + difference
+        return (.result(i), (results.count == 1 ? "the result " : "result \(i) ") + difference)
       }
     }
     var contents: [ObjectIdentifier: Tensor?] = [:]
@@ -83,13 +90,15 @@ extension CallFrame {
     let cells = before.map(\.cell) + changed.map(\.cell)
     for cell in cells.sorted(by: { $0.sequence < $1.sequence }) {
       guard let expected = contents[ObjectIdentifier(cell)] else { continue }
-      let name = cell.name
+      let (name, place) = (cell.name, Transcript.Place.cell(ObjectIdentifier(cell)))
       switch (cell.read(), expected) {
       case (nil, nil): continue
       case (let own?, let other?):
-        if let difference = own.firstDifference(from: other) { return name + " " + difference }
-      case (nil, _): return "\(name) is empty where the closure fills it"
-      case (_, nil): return "\(name) has a content where the closure leaves it empty"
+        if let difference = own.firstDifference(from: other) {
+          return (place, name + " " + difference)
+        }
+      case (nil, _): return (place, "\(name) is empty where the closure fills it")
+      case (_, nil): return (place, "\(name) has a content where the closure leaves it empty")
       }
     }
     return nil

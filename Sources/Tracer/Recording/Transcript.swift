@@ -4,21 +4,46 @@ import DuetEager
 /// What a closure did on one path, with its places in the program: kept where `verify` wants to know later what has
 /// become different.
 final class Transcript: Sendable {
+  /// Where what a closure has done is seen.
+  enum Place {
+    /// How many results there are.
+    case results
+    case result(Int)
+    case cell(ObjectIdentifier)
+  }
+
+  /// What a result or a cell's new content is.
+  private enum Source: Equatable {
+    case value(ValueID)
+    /// A tensor from outside of the closure, or made there of numbers alone.
+    case outside
+    case nothing
+  }
+
   let nodes: [Graph.Node]
   private let callSites: [ValueID: CallSite]
-  /// For each result whether it is a tensor from outside of the closure.
-  private let isFromOutside: [Bool]
+  private let results: [Source]
+  /// The new contents of the cells that are changed.
+  private let contents: [ObjectIdentifier: Source]
 
   init(_ recorder: GraphRecorder, results: [Tensor]) {
     nodes = recorder.builder.finish(outputs: []).nodes
     callSites = recorder.callSites
-    isFromOutside = results.map {
-      recorder.knownValue(of: $0).map { recorder.builder.isConstant($0) } ?? true
+    func source(_ tensor: Tensor) -> Source {
+      guard let id = recorder.knownValue(of: tensor), !recorder.builder.isConstant(id) else {
+        return .outside
+      }
+      return .value(id)
+    }
+    self.results = results.map(source)
+    contents = recorder.state.filter(\.isChanged).reduce(into: [:]) {
+      $0[ObjectIdentifier($1.cell)] = $1.current.map(source) ?? .nothing
     }
   }
 
   /// What another run of the closure did otherwise, in words.
-  func difference(from other: Transcript) -> String {
+  /// - Parameter place: Where that was noticed.
+  func difference(from other: Transcript, at place: Place) -> String {
     for (i, (old, new)) in zip(nodes, other.nodes).enumerated() {
       // Finding a line takes milliseconds: only for the node that differs.
       var place: String { callSites[ValueID(i)]?.location.map { " at \($0)" } ?? "" }
@@ -47,8 +72,31 @@ final class Transcript: Sendable {
         "it does \(other.nodes.count) things instead of \(nodes.count); what decides that is no argument and "
         + "no state"
     }
-    if isFromOutside.contains(true) {
-      return "a result is a tensor from outside, remembered as it was; pass it as an argument"
+    let decides = "what decides that is no argument and no state"
+    switch place {
+    case .results: return decides
+    case .result(let i):
+      let (old, new) = (results[i], other.results[i])
+      if old == .outside && new == .outside {
+        return "a result is a tensor from outside, remembered as it was; pass it as an argument"
+      }
+      if old != new {
+        return "the closure did the same operations, and another value is the result; \(decides)"
+      }
+    case .cell(let cell):
+      switch (contents[cell], other.contents[cell]) {
+      case (nil, nil): break
+      case (nil, _): return "that was not changed when it was recorded; \(decides)"
+      case (_, nil): return "that was changed when it was recorded, and is not now; \(decides)"
+      case (.outside, .outside):
+        return
+          "what is written there is a tensor from outside or a number, remembered as it was; pass it as an argument, "
+          + "keep it in a Variable, or compute it from one"
+      case (let old, let new):
+        if old != new {
+          return "it writes another value there than when it was recorded; \(decides)"
+        }
+      }
     }
     return
       "the closure did the same operations: the plan is wrong, which is a mistake of this framework"

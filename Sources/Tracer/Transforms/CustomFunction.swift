@@ -25,8 +25,9 @@ import DuetRuntime
 ///   - vjp: The vector-Jacobian product. Takes the arguments, the result and the result's cotangent, which has the form of
 ///     the result: zeros for what nothing depends on. Gives the arguments' cotangents, each of its argument's form, shape
 ///     and dtype; anything else is an error. What stands in the places of integers and of `Static` values is not looked
-///     at: give back the arguments themselves. A closure of several operators type-checks fast if it has more than one
-///     statement, or names its types.
+///     at: give back the arguments themselves. The arguments stand where they stood in the graph, so that gradients of
+///     gradients work: to call `backward` inside, detach them first. A closure of several operators type-checks fast if
+///     it has more than one statement, or names its types.
 public func customFunction<Result: TensorTree, each Argument: TensorTree>(
   name: String = "custom",
   forward: @escaping (repeat each Argument) -> Result,
