@@ -136,6 +136,10 @@ struct Mistake: CustomTestStringConvertible, Sendable {
       let x = ones([]).requiringGrad()
       _ = gradients(of: [x * 2], by: [x], cotangents: [ones([]), ones([])])
     },
+    Mistake("backward: the gradient float32[3] does not match the tensor float32[2]") {
+      let x = ones([2]).requiringGrad()
+      _ = gradients(of: [ones([2])], by: [x], cotangents: [ones([3])])
+    },
     Mistake("dim: axis 2 is out of range for shape [2, 3]") { _ = zeros([2, 3]).dim(2) },
     Mistake("dim: axis -3 is out of range for shape [2, 3]") { _ = zeros([2, 3]).dim(-3) },
     Mistake("setThreadCount: needs at least one thread, not 0") { setThreadCount(0) },

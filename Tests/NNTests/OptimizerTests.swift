@@ -157,6 +157,33 @@ import Testing
     }
   }
 
+  @Test func eitherFormOfARateIsEnough() {
+    final class Numbers: LearningRateScheduler {
+      override func rate(at step: Int) -> Double { initialRate / Double(1 + step) }
+    }
+    final class Tensors: LearningRateScheduler {
+      override func rate(at step: Tensor) -> Tensor { initialRate / (step + 1) }
+    }
+    let optimizer = SGD([Parameter(ones([1]))], learningRate: 6)
+    for scheduler in [Numbers(optimizer), Tensors(optimizer)] {
+      #expect((0..<3).map { scheduler.rate(at: $0) } == [6, 3, 2])
+      let three = Tensor(Double(3))
+      #expect(scheduler.rate(at: three).item(Double.self) == 1.5)
+    }
+    #expect(LearningRateScheduler(optimizer).rate(at: 4) == 6)
+    /// Keeps its step size in a number of its own.
+    final class Plain: Optimizer {
+      let parameters: [Parameter] = []
+      var learningRate = 1.0
+      func step() {}
+    }
+    let plain = Plain()
+    let scheduler = StepLR(plain, stepSize: 1, gamma: 0.5)
+    scheduler.step()
+    scheduler.step()
+    #expect(plain.learningRate == 0.25)
+  }
+
   @Test func aScheduleOfNumbersIsRightInATracedStep() {
     final class Halving: LearningRateScheduler {
       override func rate(at step: Int) -> Double { initialRate / Double(1 << step) }

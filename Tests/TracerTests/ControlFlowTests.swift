@@ -160,6 +160,53 @@ import Testing
     #expect(text?.contains("inside scan over arrays of length 0: the body is called once") == true)
   }
 
+  @Test func aScanOfNothingMayHaveBranchesWithCallbacksInside() {
+    var made = 0
+    let parameter = Parameter(ones([3]))
+    let body = { (s: Tensor, x: Tensor) -> (Tensor, Tensor) in
+      let y = cond(
+        x.sum() .> 0,
+        then: { () -> Tensor in
+          hostCallback(x) { _ in made += 1 }
+          parameter.grad = x
+          return x * 2
+        }, else: { x })
+      let counted = whileLoop(y, while: { $0.sum() .< 10 }, do: { $0 + 1 })
+      return (s + counted, y)
+    }
+    let (state, stacked) = scan(ones([3]), over: zeros([0, 3]), body)
+    expectSame(state, ones([3]))
+    #expect(stacked.shape == [0, 3] && made == 0 && parameter.grad == nil)
+    _ = scan(ones([3]), over: ones([2, 3]), body)
+    #expect(made == 2)
+  }
+
+  @Test func aScanOfNothingHasItsPlaceInTheAutogradGraph() {
+    let w = Tensor([1.0, 2.0], requiresGrad: true)
+    let body = { (s: Tensor, x: Tensor) -> (Tensor, Tensor) in (s + w * x, s * w) }
+    let f = { (x: Tensor) -> [Tensor] in
+      let (state, stacked) = scan(zeros([2]), over: x, body)
+      return [state, stacked]
+    }
+    for count in [0, 2] {
+      let results = f(ones([count, 2]))
+      #expect(results.allSatisfy { $0.requiresGrad })
+    }
+    let step = { (x: Tensor) -> Tensor in
+      w.grad = nil
+      let results = f(x)
+      (results[0].sum() + results[1].sum()).backward()
+      return results[0].detached()
+    }
+    _ = step(ones([0, 2]))
+    expectSame(w.grad!, zeros([2]))
+    let recorded = traced(step)
+    for _ in 0..<2 {
+      _ = recorded(ones([0, 2]))
+      expectSame(w.grad!, zeros([2]), "traced")
+    }
+  }
+
   @Test func regionsNest() {
     let limits = [0, 3, 11].map { [Random.normal([6, 4]), Tensor($0)] }
     expectAlike(limits) { input in

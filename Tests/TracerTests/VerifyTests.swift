@@ -200,4 +200,16 @@ import Testing
     let text = message { _ = f(Tensor(Float(1))) } ?? ""
     #expect(text.contains("cond: a tensor that was made inside is used outside"), "\(text)")
   }
+
+  @Test func whatWasTracedFromTypesIsVerifiedToo() {
+    var factor: Float = 2
+    let f = traced(verify: true) { (x: Tensor) in x * factor }
+    let x = Tensor([Float(1), 3])
+    _ = f.graph(for: x)
+    expectSame(f(x), x * 2)
+    factor = 5
+    let text = message { _ = f(x) } ?? ""
+    #expect(text.contains("the result is 2.0 at [0] where the closure gives 5.0"), "\(text)")
+    #expect(text.contains("a number captured at VerifyTests.swift:"), "\(text)")
+  }
 }

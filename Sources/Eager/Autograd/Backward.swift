@@ -42,15 +42,19 @@ public func gradients(
   if let cotangents, cotangents.count != outputs.count {
     let error = OpError(
       "gradients", "there are \(cotangents.count) cotangents for \(outputs.count) outputs")
-    return inputs.map { _ in fail(error) }
+    note(error)
+    return inputs.map { _ in .failed }
   }
+  if (outputs + inputs).contains(where: \.isFailed) { return inputs.map { _ in .failed } }
   var seeds: [(AutogradMeta, Tensor)] = []
   for (i, output) in outputs.enumerated() {
-    guard let meta = output.body.autograd else { continue }
+    let meta = output.body.autograd
+    // What does not depend on anything needs no cotangent, but one that is given has to be right.
+    if meta == nil && cotangents == nil { continue }
     guard let cotangent = Backward.cotangent(cotangents?[i], for: output) else {
       return inputs.map { _ in .failed }
     }
-    seeds.append((meta, cotangent))
+    if let meta { seeds.append((meta, cotangent)) }
   }
   var found = Backward.Found()
   for input in inputs {

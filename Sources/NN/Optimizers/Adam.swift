@@ -29,6 +29,7 @@ public final class Adam: Optimizer {
     set { core.rate.value = newValue }
   }
 
+  /// Holds the step size.
   public var learningRateVariable: Variable? { core.rate.variable }
 
   /// p ← p - learningRate · m̂ / (√v̂ + eps), where m̂ = m / (1 - β₁ᵗ) and v̂ = v / (1 - β₂ᵗ) in step t.
@@ -59,6 +60,7 @@ public final class AdamW: Optimizer {
     set { core.rate.value = newValue }
   }
 
+  /// Holds the step size.
   public var learningRateVariable: Variable? { core.rate.variable }
 
   /// p ← (1 - learningRate · weightDecay) p, and then as ``Adam`` without decay.

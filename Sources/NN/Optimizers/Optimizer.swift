@@ -10,14 +10,15 @@ public protocol Optimizer: AnyObject {
   var parameters: [Parameter] { get }
   /// The step size. A traced step sees the new value when it is set between calls.
   var learningRate: Double { get set }
-  /// The variable that holds the step size as one `float64`, so that schedules in a traced step can write it; nil, unless
-  /// said otherwise, where there is none.
+  /// The variable that holds the step size as one `float64`, so that schedules in a traced step can write it. Nil unless
+  /// said otherwise: then schedules set `learningRate`, and belong outside of traced steps.
   var learningRateVariable: Variable? { get }
   /// Changes every parameter that has a gradient.
   func step()
 }
 
 extension Optimizer {
+  /// None.
   public var learningRateVariable: Variable? { nil }
 
   /// Forgets the gradients of all parameters.

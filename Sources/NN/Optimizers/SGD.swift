@@ -50,9 +50,11 @@ public final class SGD: Optimizer {
     set { rate.value = newValue }
   }
 
+  /// Holds the step size.
   public var learningRateVariable: Variable? { rate.variable }
 
-  /// Adds the decay to each gradient, moves the velocity, and then the parameter against it.
+  /// Adds the decay to each gradient and moves the parameter against it: against the velocity, where there is a momentum,
+  /// and with `nesterov` against gradient + momentum · velocity.
   public func step() {
     noGrad {
       var rate = CastScalar(rate.variable.value)

@@ -4,9 +4,9 @@ import DuetRuntime
 /// Changes an optimiser's learning rate as training goes on: call `step()` after each epoch, or each batch.
 ///
 /// The number of steps is kept in a variable, and the schedules of this module compute with tensors, so `step()` may be
-/// a part of a traced training step. A subclass overrides one of the two forms of `rate(at:)`: the one with tensors
-/// if it is to be traced; the one with numbers looks at the number of steps, which differs on every call, so a traced
-/// function that calls `step()` warns and runs its closure from then on.
+/// a part of a traced training step of an optimiser that has a `learningRateVariable`. A subclass overrides one of the
+/// two forms of `rate(at:)`: the one with tensors if it is to be traced. The one with numbers looks at the number of
+/// steps, which differs on every call, so a traced function that calls `step()` warns and runs its closure from then on.
 open class LearningRateScheduler {
   /// Whose learning rate is set.
   public let optimizer: any Optimizer
@@ -22,14 +22,23 @@ open class LearningRateScheduler {
     initialRate = optimizer.learningRate
   }
 
-  /// What the rate is at a step. Subclasses say it, here or for tensors.
-  open func rate(at step: Int) -> Double { initialRate }
+  /// Whether the form with numbers is asked by the one with tensors.
+  private var isAsked = false
+
+  /// What the rate is at a step. Subclasses say it, here or for tensors; the other form asks.
+  open func rate(at step: Int) -> Double {
+    // Nobody has said it: the rate stays.
+    if isAsked { return initialRate }
+    return rate(at: Tensor(scalar: Double(step), for: .float64)).item(Double.self)
+  }
 
   /// What the rate is at a step.
   /// - Parameter step: One whole number, as `float64`.
   /// - Returns: One `float64`.
   open func rate(at step: Tensor) -> Tensor {
-    Tensor(scalar: rate(at: Int(step.item(Double.self))), for: .float64)
+    isAsked = true
+    defer { isAsked = false }
+    return Tensor(scalar: rate(at: Int(step.item(Double.self))), for: .float64)
   }
 
   /// Goes one step on and sets the rate.
@@ -44,11 +53,6 @@ open class LearningRateScheduler {
         optimizer.learningRate = rate.item(Double.self)
       }
     }
-  }
-
-  /// The rate at a step by the form with tensors.
-  fileprivate final func number(at step: Int) -> Double {
-    rate(at: Tensor(scalar: Double(step), for: .float64)).item(Double.self)
   }
 }
 
@@ -76,9 +80,6 @@ public final class StepLR: LearningRateScheduler {
   public override func rate(at step: Tensor) -> Tensor {
     pow(gamma, (step / Double(stepSize)).floor()) * initialRate
   }
-
-  /// As the form with tensors.
-  public override func rate(at step: Int) -> Double { number(at: step) }
 }
 
 /// Lowers the rate along half a cosine from its start to `minimum` within `steps` steps (Loshchilov and Hutter,
@@ -101,9 +102,6 @@ public final class CosineAnnealingLR: LearningRateScheduler {
     let progress = DuetEager.minimum(step, Double(steps)) / Double(steps)
     return ((progress * Double.pi).cos() + 1) * (initialRate - minimum) / 2.0 + minimum
   }
-
-  /// As the form with tensors.
-  public override func rate(at step: Int) -> Double { number(at: step) }
 }
 
 /// Raises the rate evenly from `initialRate / steps` to the optimiser's own within `steps` steps, and then leaves
@@ -128,7 +126,4 @@ public final class LinearWarmup: LearningRateScheduler {
     let after = next?.rate(at: later) ?? full(like: rising, initialRate)
     return which(step .< Double(steps), rising, after)
   }
-
-  /// As the form with tensors.
-  public override func rate(at step: Int) -> Double { number(at: step) }
 }

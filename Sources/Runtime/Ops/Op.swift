@@ -13,8 +13,8 @@ public enum Op: Sendable, Hashable {
   case compare(ComparisonOp)
   /// Condition (`bool`), value where true, value where false.
   case select
-  /// To that dtype: fractions are cut off, integers out of range saturate from floating point and wrap from integers,
-  /// not-a-number becomes 0, and anything but zero is true.
+  /// To that dtype. Floating point to integers: fractions are cut off, what is out of range saturates, not-a-number gives
+  /// 0. Integers to integers wrap, to floating point rounds. To `bool`: anything but zero, not-a-number included, is true.
   case cast(DType)
 
   // Creation.

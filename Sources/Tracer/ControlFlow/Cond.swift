@@ -144,7 +144,7 @@ private enum Branch {
   private static func emitted(_ predicate: Tensor, _ sides: [Side]) -> [Tensor] {
     // State that either closure writes is a result of both.
     var states: [RegionState] = []
-    for side in sides {
+    for side in sides where !side.recorder.isForForm {
       if let objection = RegionState.objection(side.recorder.cells, isLoop: false) {
         note(OpError("cond", objection))
         return side.results.map { _ in .failed }

@@ -24,7 +24,7 @@ struct RecordedLoop {
   private var stateCount: Int { plan.initial.count }
 
   /// Records the closures; nil after a mistake, which has been noted.
-  /// - Parameter isForForm: Whether nothing is wanted but `stackedTypes`, because there are no iterations.
+  /// - Parameter isForForm: Whether nothing is wanted but `withoutIterations()`.
   init?<E: Error>(
     _ plan: LoopPlan, isForForm: Bool = false, while condition: ([Tensor]) throws(E) -> Tensor,
     do body: ([Tensor], [Tensor]) throws(E) -> LoopPlan.Step?
@@ -32,7 +32,7 @@ struct RecordedLoop {
     self.plan = plan
     let outer = recorderAroundRegion
     let recorder = RegionRecorder(plan.name, outer: outer)
-    recorder.isForForm = isForForm
+    recorder.isForForm = isForForm || recorder.isForForm
     self.body = recorder
     let types =
       plan.initial.map(\.type) + plan.sequences.map { LoopPlan.sliceType($0.type) }
@@ -51,7 +51,7 @@ struct RecordedLoop {
     tape = BodyTape(since: floor, leaves: given.map(\.autograd), results: results)
     self.condition = plan.hasCondition ? try Self.record(condition, plan, outer) : nil
     if plan.hasCondition && self.condition == nil { return nil }
-    if isForForm {
+    if recorder.isForForm {
       states = []
       return
     }
@@ -92,8 +92,26 @@ struct RecordedLoop {
       recorder: recorder, inputs: inputs.map(\.1), result: recorder.value(of: result))
   }
 
-  /// The types of what an iteration stacks.
-  var stackedTypes: [TensorType] { results[stateCount...].map(\.type) }
+  /// What the loop gives without iterations, with the places in the autograd graph that it always has.
+  func withoutIterations() -> LoopPlan.Step {
+    let stacked = results[stateCount...].map { zeros([0] + $0.shape, dtype: $0.dtype) }
+    var all = plan.initial + stacked
+    // A state that needs gradients by itself is what it is.
+    let isActive = zip(activeResults(), all).map { $0 && !$1.requiresGrad }
+    if isActive.contains(true) {
+      let edges = edges(isActive)
+      let gradient = RegionGradient { _, _ in
+        edges.map { type, edge in
+          edge.map { _ in zeros(Array(type.shape), dtype: type.dtype) }
+        }
+      }
+      let places = gradient.attach(
+        all.map { $0.detached() }, where: isActive,
+        of: Region(plan.name, outputTypes: all.map(\.type)), to: edges)
+      for i in all.indices where isActive[i] { all[i] = places[i] }
+    }
+    return (Array(all[..<stateCount]), Array(all[stateCount...]))
+  }
 
   // MARK: Emission
 
@@ -187,11 +205,15 @@ struct RecordedLoop {
     return results.indices.map { $0 < stateCount ? isActive[$0] : depends($0) }
   }
 
-  private func attached(_ given: [Tensor], _ isActive: [Bool], saved: [Tensor]?) -> [Tensor] {
+  /// What gradients of these results go to: the initial state, the arrays, and what the body took from around.
+  private func edges(_ isActive: [Bool]) -> [RegionGradient.Input] {
     let outside = tape.sources(of: results.indices.filter { isActive[$0] }).outside
-    let edges: [RegionGradient.Input] =
-      (plan.initial + plan.sequences).map { ($0.type, $0.autograd) }
+    return (plan.initial + plan.sequences).map { ($0.type, $0.autograd) }
       + outside.map { ($0.type, $0.edge) }
+  }
+
+  private func attached(_ given: [Tensor], _ isActive: [Bool], saved: [Tensor]?) -> [Tensor] {
+    let edges = edges(isActive)
     let gradient = RegionGradient { cotangents, _ in
       let nothing = [Tensor?](repeating: nil, count: edges.count)
       guard let saved else {

@@ -36,7 +36,8 @@ final class RegionRecorder: Recorder {
   private weak var outer: Recorder?
   /// What messages call the region by.
   private var region = ""
-  /// Whether the closure is called for the form of what it gives, and nothing else: there are no iterations.
+  /// Whether the closure is called for the form of what it gives, and nothing else: it is the body of a loop without
+  /// iterations, or inside one.
   var isForForm = false
   /// State cells with greater numbers were made by the closure itself.
   private var lastCell = StateCell.lastSequence
@@ -58,6 +59,7 @@ final class RegionRecorder: Recorder {
     self.init(for: outer)
     self.region = region
     self.outer = outer
+    isForForm = (outer as? RegionRecorder)?.isForForm ?? false
     outer?.add(self)
   }
 
@@ -65,6 +67,7 @@ final class RegionRecorder: Recorder {
   convenience init(continuing other: RegionRecorder, outer: Recorder?) {
     self.init(for: other)
     region = other.region
+    isForForm = other.isForForm
     self.outer = outer
     lastCell = other.lastCell
     builder = other.builder

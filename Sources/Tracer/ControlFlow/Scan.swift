@@ -92,10 +92,7 @@ private func scanned<State, Slices: TensorTree, Output: TensorTree, E: Error>(
   } else if length == 0 {
     // Only the body knows what it would stack.
     let loop = try RecordedLoop(plan, isForForm: true, while: { _ throws(E) in .failed }, do: step)
-    let empty = loop.map { loop in
-      loop.stackedTypes.map { zeros([0] + Array($0.shape), dtype: $0.dtype) }
-    }
-    result = empty.map { (described.tensors, $0) } ?? plan.failed
+    result = loop?.withoutIterations() ?? plan.failed
   } else {
     result = try plan.run(while: { _ throws(E) in .failed }, do: step)
   }

@@ -277,6 +277,8 @@ final class FunctionCore: @unchecked Sendable {
       return Tensor(TensorBody(withoutElements: leaf.type, autograd: autograd))
     }
     let recorder = GraphRecorder(isSymbolic: true)
+    recorder.notesCallSites = verifies
+    recorder.keepsTranscript = verifies
     let arguments = zip(stands, paths).map { recorder.addArgument($0, name: $1) }
     guard var results = ThreadContext.withRecorder(recorder, { body(arguments) }) else {
       return nil

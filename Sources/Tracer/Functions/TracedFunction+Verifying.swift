@@ -61,8 +61,8 @@ extension CallFrame {
     from check: GraphRecorder, results expected: [Tensor],
     _ before: [(cell: StateCell, content: Tensor?)]
   ) -> String? {
-    guard let transcript else { return nil }
     guard let (place, effect) = effectThatDiffers(from: check, expected, before) else { return nil }
+    guard let transcript else { return effect }
     let reason = transcript.difference(from: Transcript(check, results: expected), at: place)
     return effect + "; " + reason
   }

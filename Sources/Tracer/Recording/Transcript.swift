@@ -13,11 +13,20 @@ final class Transcript: Sendable {
   }
 
   /// What a result or a cell's new content is.
-  private enum Source: Equatable {
+  private enum Source {
     case value(ValueID)
     /// A tensor from outside of the closure, or made there of numbers alone.
-    case outside
+    case outside(Tensor)
     case nothing
+
+    func isOther(than other: Source) -> Bool {
+      switch (self, other) {
+      case (.value(let a), .value(let b)): a != b
+      case (.outside(let a), .outside(let b)): a.firstDifference(from: b) != nil
+      case (.nothing, .nothing): false
+      default: true
+      }
+    }
   }
 
   let nodes: [Graph.Node]
@@ -31,7 +40,7 @@ final class Transcript: Sendable {
     callSites = recorder.callSites
     func source(_ tensor: Tensor) -> Source {
       guard let id = recorder.knownValue(of: tensor), !recorder.builder.isConstant(id) else {
-        return .outside
+        return .outside(tensor.detached())
       }
       return .value(id)
     }
@@ -46,25 +55,25 @@ final class Transcript: Sendable {
   func difference(from other: Transcript, at place: Place) -> String {
     for (i, (old, new)) in zip(nodes, other.nodes).enumerated() {
       // Finding a line takes milliseconds: only for the node that differs.
-      var place: String { callSites[ValueID(i)]?.location.map { " at \($0)" } ?? "" }
+      var line: String { callSites[ValueID(i)]?.location.map { " at \($0)" } ?? "" }
       switch (old.kind, new.kind) {
       case (.constant(let before), .constant(let now)):
         let (before, now) = (Tensor(before), Tensor(now))
         guard let difference = before.firstDifference(from: now, "now it") else { continue }
         let what = before.size == 1 && before.type == now.type ? "number" : "tensor"
         return
-          "a \(what) captured\(place) is remembered as it was: it \(difference); pass it as an argument, or "
+          "a \(what) captured\(line) is remembered as it was: it \(difference); pass it as an argument, or "
           + "keep it in a Variable"
       case (.operation(let a, let x), .operation(let b, let y)):
         if a == b && x == y { continue }
         return a.name == b.name
-          ? "\(a.name)\(place) has other attributes or operands now; what decides them is no argument and no state"
-          : "\(a.name)\(place) is \(b.name) now; what decides it is no argument and no state"
+          ? "\(a.name)\(line) has other attributes or operands now; what decides them is no argument and no state"
+          : "\(a.name)\(line) is \(b.name) now; what decides it is no argument and no state"
       case (.input(_, let a), .input(_, let b)):
         if a == b { continue }
         return "it reads \(b) where it read \(a)"
       default:
-        return "it does something else\(place) than when it was recorded"
+        return "it does something else\(line) than when it was recorded"
       }
     }
     if nodes.count != other.nodes.count {
@@ -77,10 +86,10 @@ final class Transcript: Sendable {
     case .results: return decides
     case .result(let i):
       let (old, new) = (results[i], other.results[i])
-      if old == .outside && new == .outside {
-        return "a result is a tensor from outside, remembered as it was; pass it as an argument"
-      }
-      if old != new {
+      if old.isOther(than: new) {
+        if case (.outside, .outside) = (old, new) {
+          return "a result is a tensor from outside, remembered as it was; pass it as an argument"
+        }
         return "the closure did the same operations, and another value is the result; \(decides)"
       }
     case .cell(let cell):
@@ -88,14 +97,14 @@ final class Transcript: Sendable {
       case (nil, nil): break
       case (nil, _): return "that was not changed when it was recorded; \(decides)"
       case (_, nil): return "that was changed when it was recorded, and is not now; \(decides)"
-      case (.outside, .outside):
-        return
-          "what is written there is a tensor from outside or a number, remembered as it was; pass it as an argument, "
-          + "keep it in a Variable, or compute it from one"
-      case (let old, let new):
-        if old != new {
-          return "it writes another value there than when it was recorded; \(decides)"
+      case (let old?, let new?):
+        guard old.isOther(than: new) else { break }
+        if case (.outside, .outside) = (old, new) {
+          return
+            "what is written there is a tensor from outside or a number, remembered as it was; pass it as an argument, "
+            + "keep it in a Variable, or compute it from one"
         }
+        return "it writes another value there than when it was recorded; \(decides)"
       }
     }
     return
