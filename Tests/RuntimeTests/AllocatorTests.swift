@@ -161,6 +161,7 @@ import Testing
       }
       #expect(Allocator.statistics.liveBytes == before.liveBytes)
       #expect(Allocator.statistics.systemAllocations == before.systemAllocations)
+      withExtendedLifetime(x) {}
     }
   }
 }

@@ -33,9 +33,9 @@ enum AnomalyDetector {
     ThreadContext.with(ThreadContext.Flags.anomaly, false) {
       ThreadContext.withRecorder(nil) {
         noGrad {
-          let isNaN = apply(.unary(.isNaN), result)
+          let isNaN = apply(.isNaN, result)
           let any = apply(.reduce(.any, axes: AxisSet(allOf: result.ndim), keepDims: false), isNaN)
-          if any.body.pointer.load(as: Bool.self) {
+          if withExtendedLifetime(any, { any.body.pointer.load(as: Bool.self) }) {
             note(
               OpError(op.name, "the result of shape \(result.shape) holds a NaN" + origin()))
           }

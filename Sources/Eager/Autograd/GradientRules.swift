@@ -47,7 +47,7 @@ struct GradientRule {
       ]
     case .logSoftmaxGradient(let axis):
       // Of c - exp(y) Σ c.
-      let softmax = apply(.unary(.exp), x(0))
+      let softmax = apply(.exp, x(0))
       return [
         wanted[0] ? -(dy * softmax * sum(x(1), axis)) : nil,
         wanted[1] ? dy - sum(dy * softmax, axis) : nil,
@@ -97,7 +97,7 @@ struct GradientRule {
   private func unary(_ op: UnaryOp, _ dy: Tensor) -> Tensor? {
     switch op {
     case .negate: return -dy
-    case .absolute: return dy * apply(.unary(.sign), x(0))
+    case .absolute: return dy * apply(.sign, x(0))
     case .square: return dy * (x(0) * 2)
     case .sqrt: return dy / (y * 2)
     case .rsqrt: return dy * (y * y * y) * -0.5
@@ -108,33 +108,33 @@ struct GradientRule {
     case .log1p: return dy / (x(0) + 1)
     case .log2: return dy / (x(0) * 0.6931471805599453)
     case .log10: return dy / (x(0) * 2.302585092994046)
-    case .sin: return dy * apply(.unary(.cos), x(0))
-    case .cos: return -(dy * apply(.unary(.sin), x(0)))
+    case .sin: return dy * apply(.cos, x(0))
+    case .cos: return -(dy * apply(.sin, x(0)))
     case .tan: return dy * (y * y + 1)
-    case .asin: return dy * apply(.unary(.rsqrt), 1 - x(0) * x(0))
-    case .acos: return -(dy * apply(.unary(.rsqrt), 1 - x(0) * x(0)))
+    case .asin: return dy * apply(.rsqrt, 1 - x(0) * x(0))
+    case .acos: return -(dy * apply(.rsqrt, 1 - x(0) * x(0)))
     case .atan: return dy / (x(0) * x(0) + 1)
-    case .sinh: return dy * apply(.unary(.cosh), x(0))
-    case .cosh: return dy * apply(.unary(.sinh), x(0))
+    case .sinh: return dy * apply(.cosh, x(0))
+    case .cosh: return dy * apply(.sinh, x(0))
     case .tanh: return dy * (1 - y * y)
-    case .erf: return dy * apply(.unary(.exp), -(x(0) * x(0))) * 1.1283791670955126
+    case .erf: return dy * apply(.exp, -(x(0) * x(0))) * 1.1283791670955126
     case .sigmoid: return dy * (y * (1 - y))
     case .relu: return apply(.select, [y .> 0, dy, zero(dy.dtype)])
     case .gelu:
       // Φ(x) + x φ(x)
-      let cdf = (apply(.unary(.erf), x(0) * 0.7071067811865476) + 1) * 0.5
-      let pdf = apply(.unary(.exp), x(0) * x(0) * -0.5) * 0.3989422804014327
+      let cdf = (apply(.erf, x(0) * 0.7071067811865476) + 1) * 0.5
+      let pdf = apply(.exp, x(0) * x(0) * -0.5) * 0.3989422804014327
       return dy * (cdf + x(0) * pdf)
     case .geluTanh:
       // x σ(v) with v = √(8/π) (x + 0.044715 x³): σ + x σ (1 - σ) v'
       let squared = x(0) * x(0)
-      let s = apply(.unary(.sigmoid), x(0) * (squared * 0.07135481627260025 + 1.5957691216057308))
+      let s = apply(.sigmoid, x(0) * (squared * 0.07135481627260025 + 1.5957691216057308))
       let slope = squared * 0.21406444881780073 + 1.5957691216057308
       return dy * (s + x(0) * (s * (1 - s)) * slope)
     case .silu:
-      let s = apply(.unary(.sigmoid), x(0))
+      let s = apply(.sigmoid, x(0))
       return dy * (s * (x(0) * (1 - s) + 1))
-    case .softplus: return dy * apply(.unary(.sigmoid), x(0))
+    case .softplus: return dy * apply(.sigmoid, x(0))
     case .sign, .floor, .ceil, .round, .truncate: return zeros(like: dy)
     case .logicalNot, .isNaN, .isInfinite, .isFinite: return nil
     }
@@ -166,14 +166,14 @@ struct GradientRule {
       return both(
         {
           // b a^(b - 1), and 0 where b is 0, whatever a is.
-          let slope = x(1) * apply(.binary(.power), x(0), x(1) - 1)
+          let slope = x(1) * apply(.power, x(0), x(1) - 1)
           return dy * apply(.select, [x(1) .== 0, zero(dy.dtype), slope])
         },
         {
           // a^b log a, and 0 for a = 0 with b >= 0, where a^b does not change.
           let isFlat = (x(0) .== 0) .& (x(1) .>= 0)
           return apply(
-            .select, [isFlat, zero(dy.dtype), dy * y * apply(.unary(.log), x(0))])
+            .select, [isFlat, zero(dy.dtype), dy * y * apply(.log, x(0))])
         })
     case .maximum: return chosen(.greater)
     case .minimum: return chosen(.less)
@@ -187,9 +187,9 @@ struct GradientRule {
       return both({ d * x(1) / divisor }, { -(d * x(0)) / divisor })
     case .hypot: return both({ dy * x(0) / y }, { dy * x(1) / y })
     case .remainder:
-      return both({ dy }, { -(dy * apply(.unary(.truncate), x(0) / x(1))) })
+      return both({ dy }, { -(dy * apply(.truncate, x(0) / x(1))) })
     case .floorRemainder:
-      return both({ dy }, { -(dy * apply(.unary(.floor), x(0) / x(1))) })
+      return both({ dy }, { -(dy * apply(.floor, x(0) / x(1))) })
     case .floorDivide: return both({ zeros(like: dy) }, { zeros(like: dy) })
     case .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight: return [nil, nil]
     }
@@ -282,7 +282,7 @@ struct GradientRule {
       .broadcast(shape),
       apply(
         .reshape(along), apply(.iota(.int64, count: shape[axis], start: 0, step: 1), [])))
-    let isExtreme = apply(.compare(.equal), x(0), y) .| apply(.unary(.isNaN), x(0))
+    let isExtreme = apply(.compare(.equal), x(0), y) .| apply(.isNaN, x(0))
     let found = apply(.select, [isExtreme, places, zeros(like: places)])
     let last = apply(.cumulative(.max, axis: axis), found)
     return apply(.scatterAddAlong(axis: axis), [zeros(like: dy), last, dy])

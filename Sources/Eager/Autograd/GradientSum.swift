@@ -257,9 +257,7 @@ struct GradientSum {
 
   /// Whether nobody could see a change of the tensor's elements.
   private static func mayChange(_ tensor: inout Tensor) -> Bool {
-    isKnownUniquelyReferenced(&tensor.body) && tensor.body.storage != nil
-      && isKnownUniquelyReferenced(&tensor.body.storage!) && tensor.body.storage!.isWritable
-      && tensor.body.isContiguous && tensor.body.autograd == nil
+    tensor.isOwnedAlone()
       && !ThreadContext.has(ThreadContext.Flags.recording | ThreadContext.Flags.anomaly)
   }
 

@@ -74,7 +74,7 @@ extension GradientRule {
     }
     /// Scale over deviation, and the deviation's reciprocal.
     func factors() -> (Tensor, Tensor) {
-      let r = apply(.unary(.rsqrt), x(1).part(along: 0, 1, 1) + norm.eps)
+      let r = apply(.rsqrt, x(1).part(along: 0, 1, 1) + norm.eps)
       return (apply(.reshape([1, channels[0]]), x(2)).asType(r.dtype) * r, r)
     }
     var byInput: Tensor?

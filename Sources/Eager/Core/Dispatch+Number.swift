@@ -1,4 +1,5 @@
-// Unsafe: passes the address of a number on the stack to a kernel, which does not keep it.
+// Unsafe: passes the address of a number on the stack to a kernel, which does not keep it; overwrites elements that
+// nobody but the operation has.
 
 import DuetKernels
 import DuetRuntime
@@ -39,10 +40,29 @@ package struct Number {
   }
 }
 
-/// Does an operation on a tensor and a number.
-package func apply(_ op: BinaryOp, _ a: Tensor, _ number: Number, numberIsFirst: Bool) -> Tensor {
+/// Does an operation on a tensor and a number. Where nobody else has the tensor, the result takes its memory.
+package func apply(
+  _ op: BinaryOp, _ a: consuming Tensor, _ number: Number, numberIsFirst: Bool
+) -> Tensor {
   if isUnwatched(a.body, number) {
-    if let result = fastBinary(op, a.body, number, numberIsFirst) { return Tensor(result) }
+    if let loop = duet_binary_loop(
+      duet_binary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.body.dtype.rawValue)))
+    {
+      let isSmall = a.body.count < threadedCount
+      if a.mayBeOverwritten() {
+        if isSmall {
+          run(loop, into: a.body, a.body, number, numberIsFirst)
+        } else {
+          execute(.binary(op), into: a.body, a.body, number, numberIsFirst)
+        }
+        return a
+      }
+      if isSmall, a.body.isContiguous {
+        let result = TensorBody(allocatingLike: a.body)
+        run(loop, into: result, a.body, number, numberIsFirst)
+        return Tensor(result)
+      }
+    }
     if let result = unwatched(.binary(op), a.body, number, numberIsFirst) { return Tensor(result) }
   }
   let b = Tensor(number)
@@ -61,21 +81,16 @@ package func apply(_ op: ComparisonOp, _ a: Tensor, _ number: Number) -> Tensor 
 @inline(__always)
 private func isUnwatched(_ a: TensorBody, _ number: Number) -> Bool {
   let flags = ThreadContext.state.pointee.flags
-  return flags & ~harmlessFlags == 0 && a.dtype == number.dtype && a.storage != nil
-    && (a.autograd == nil || flags & ThreadContext.Flags.noGrad != 0)
+  return flags & ~harmlessFlags == 0 && a.dtype == number.dtype && a.isUnwatched(flags)
 }
 
-/// The loop at once, for few contiguous elements; nil for others.
+/// The loop at once, for few contiguous elements.
 @inline(__always)
-private func fastBinary(
-  _ op: BinaryOp, _ a: TensorBody, _ number: Number, _ numberIsFirst: Bool
-) -> TensorBody? {
-  guard a.isContiguous, a.count < threadedCount,
-    let loop = duet_binary_loop(
-      duet_binary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.dtype.rawValue)))
-  else { return nil }
+private func run(
+  _ loop: duet_loop, into result: TensorBody, _ a: TensorBody, _ number: Number,
+  _ numberIsFirst: Bool
+) {
   let size = a.dtype.size
-  let result = TensorBody(allocatingLike: a, dtype: a.dtype)
   withNumber(number) { b in
     if numberIsFirst {
       runLoop(loop, a.count, result.pointer, size, b, 0, a.pointer, size)
@@ -84,7 +99,6 @@ private func fastBinary(
     }
   }
   withExtendedLifetime(a) {}
-  return result
 }
 
 /// The kernel on any tensor; nil where the operation would fail, which the general path explains.
@@ -101,15 +115,22 @@ private func unwatched(
     return nil
   }
   let result = TensorBody(owning: storage, type, autograd: nil)
-  let isDone = withNumber(number) { pointer in
+  return execute(op, into: result, a, number, numberIsFirst) ? result : nil
+}
+
+/// Runs the kernel.
+/// - Returns: Whether it could be done.
+@discardableResult
+private func execute(
+  _ op: Op, into result: TensorBody, _ a: TensorBody, _ number: Number, _ numberIsFirst: Bool
+) -> Bool {
+  withNumber(number) { pointer in
     let b = TensorView(pointer, number.dtype, Layout(contiguous: []))
     return withUnsafeBytes(of: numberIsFirst ? (b, a.view) : (a.view, b)) {
       (try? op.execute(
         output: result.view, inputs: $0.assumingMemoryBound(to: TensorView.self))) != nil
     }
   }
-  withExtendedLifetime(a) {}
-  return isDone ? result : nil
 }
 
 @inline(__always)

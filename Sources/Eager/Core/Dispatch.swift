@@ -1,20 +1,16 @@
-// The one way from an operation to its kernel. Every public operation ends in `apply`.
+// The general way from an operation to its kernel. Every public operation ends in `apply`.
 
 import DuetKernels
 import DuetRuntime
 
 /// Does an operation on one input: the result's type, the kernel, the autograd graph and the recorder.
 package func apply(_ op: Op, _ a: Tensor) -> Tensor {
-  if case .unary(let unary) = op, let result = fastUnary(unary, a.body) { return Tensor(result) }
-  return withUnsafePointer(to: a) { dispatch(op, UnsafeBufferPointer(start: $0, count: 1)) }
+  withUnsafePointer(to: a) { dispatch(op, UnsafeBufferPointer(start: $0, count: 1)) }
 }
 
 /// Does an operation on two inputs, whose dtypes the caller has made equal where the operation asks for it.
 package func apply(_ op: Op, _ a: Tensor, _ b: Tensor) -> Tensor {
-  if case .binary(let binary) = op, let result = fastBinary(binary, a.body, b.body) {
-    return Tensor(result)
-  }
-  return withUnsafeTemporaryAllocation(of: Tensor.self, capacity: 2) { inputs in
+  withUnsafeTemporaryAllocation(of: Tensor.self, capacity: 2) { inputs in
     inputs.initializeElement(at: 0, to: a)
     inputs.initializeElement(at: 1, to: b)
     defer { inputs.deinitialize() }
@@ -181,107 +177,4 @@ private func putOff(
   }
   if let node, node.isDeep { PendingNode.evaluate(node) }
   return result
-}
-
-// MARK: The fast path
-//
-// Contiguous operands of one shape, or one with a scalar, nothing to differentiate and nobody to tell: one
-// allocation and one call of the loop.
-
-let threadedCount = 65_536
-// Tracing switched off matters to traced functions only, a checkpoint to gradient functions and state.
-let harmlessFlags =
-  ThreadContext.Flags.noGrad | ThreadContext.Flags.checked | ThreadContext.Flags.noTracing
-  | ThreadContext.Flags.checkpoint
-
-@inline(__always)
-private func fastUnary(_ op: UnaryOp, _ a: TensorBody) -> TensorBody? {
-  let flags = ThreadContext.state.pointee.flags
-  guard
-    flags & ~harmlessFlags == 0,
-    a.isContiguous, a.count < threadedCount, a.storage != nil,
-    a.autograd == nil || flags & ThreadContext.Flags.noGrad != 0,
-    op.rawValue < UnaryOp.logicalNot.rawValue,
-    let loop = duet_unary_loop(
-      duet_unary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.dtype.rawValue)))
-  else { return nil }
-  let result = TensorBody(
-    allocatingLike: a, dtype: a.dtype)
-  runLoop(loop, a.count, result.pointer, a.dtype.size, a.pointer, a.dtype.size)
-  withExtendedLifetime(a) {}
-  return result
-}
-
-@inline(__always)
-private func fastBinary(_ op: BinaryOp, _ a: TensorBody, _ b: TensorBody) -> TensorBody? {
-  let flags = ThreadContext.state.pointee.flags
-  guard
-    flags & ~harmlessFlags == 0,
-    a.dtype == b.dtype, a.isContiguous, b.isContiguous, a.storage != nil, b.storage != nil,
-    (a.autograd == nil && b.autograd == nil) || flags & ThreadContext.Flags.noGrad != 0
-  else { return nil }
-  let size = a.dtype.size
-  let (like, aStep, bStep): (TensorBody, Int, Int)
-  if a.layout.shape == b.layout.shape {
-    (like, aStep, bStep) = (a, size, size)
-  } else if b.layout.shape.rank == 0 {
-    (like, aStep, bStep) = (a, size, 0)
-  } else if a.layout.shape.rank == 0 {
-    (like, aStep, bStep) = (b, 0, size)
-  } else if a.count == b.count, a.layout.shape.isOnes(before: b.layout.shape) {
-    (like, aStep, bStep) = (a, size, size)
-  } else {
-    return nil
-  }
-  guard like.count < threadedCount,
-    let loop = duet_binary_loop(
-      duet_binary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.dtype.rawValue)))
-  else { return nil }
-  let result = TensorBody(allocatingLike: like, dtype: a.dtype)
-  runLoop(loop, like.count, result.pointer, size, a.pointer, aStep, b.pointer, bStep)
-  withExtendedLifetime((a, b)) {}
-  return result
-}
-
-@inline(__always)
-private func runLoop(
-  _ loop: duet_loop, _ count: Int, _ out: UnsafeMutableRawPointer, _ outStep: Int,
-  _ a: UnsafeMutableRawPointer, _ aStep: Int
-) {
-  var operands = (out, a)
-  var strides = (Int64(outStep), Int64(aStep))
-  withUnsafeBytes(of: &operands) { operands in
-    withUnsafeBytes(of: &strides) { strides in
-      loop(
-        operands.baseAddress!.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self),
-        strides.baseAddress!.assumingMemoryBound(to: Int64.self), Int64(count))
-    }
-  }
-}
-
-@inline(__always)
-func runLoop(
-  _ loop: duet_loop, _ count: Int, _ out: UnsafeMutableRawPointer, _ outStep: Int,
-  _ a: UnsafeMutableRawPointer, _ aStep: Int, _ b: UnsafeMutableRawPointer, _ bStep: Int
-) {
-  var operands = (out, a, b)
-  var strides = (Int64(outStep), Int64(aStep), Int64(bStep))
-  withUnsafeBytes(of: &operands) { operands in
-    withUnsafeBytes(of: &strides) { strides in
-      loop(
-        operands.baseAddress!.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self),
-        strides.baseAddress!.assumingMemoryBound(to: Int64.self), Int64(count))
-    }
-  }
-}
-
-extension TensorBody {
-  /// Fresh memory laid out as a contiguous tensor.
-  convenience init(allocatingLike other: TensorBody, dtype: DType) {
-    let storage = Storage.allocate(byteCount: other.count &* dtype.size)
-    self.init(
-      storage: storage, pointer: storage.base, dtype: dtype, layout: other.layout,
-      isContiguous: true,
-      count: other.count, autograd: nil)
-  }
 }

@@ -4,7 +4,9 @@ import DuetRuntime
 ///
 /// Operations give new tensors; `x[i] = v` copies first where another tensor shares the elements. State
 /// that changes lives in a ``Variable``.
-public struct Tensor: Sendable {
+// Let go of after its last use, not at the end of its scope, as arrays are: the operation that uses a named value for
+// the last time may then leave its result there.
+@_eagerMove public struct Tensor: Sendable {
   package var body: TensorBody
 
   @inline(__always)
@@ -27,6 +29,13 @@ public struct Tensor: Sendable {
   package var type: TensorType { body.type }
   /// Whether there are elements to read: false for symbolic and for failed tensors.
   package var hasElements: Bool { body.storage != nil }
+
+  /// Whether nobody else could see a change of the elements, which lie one behind the other.
+  @inline(__always)
+  mutating func isOwnedAlone() -> Bool {
+    isKnownUniquelyReferenced(&body) && body.autograd == nil && body.isContiguous
+      && body.ownsStorageAlone()
+  }
 
   /// The elements as they are, for a graph's constant.
   package var constant: ConstantArray {

@@ -39,6 +39,12 @@ package class TensorBody: @unchecked Sendable {
   @inlinable
   package final var hasElements: Bool { pointer != TensorBody.nowhere }
 
+  /// Whether nobody else has the memory, and it may be written to. For the only owner to ask.
+  @inline(__always)
+  final func ownsStorageAlone() -> Bool {
+    storage != nil && isKnownUniquelyReferenced(&storage!) && storage!.isWritable
+  }
+
   /// Fresh memory for a result, with arbitrary contents.
   package convenience init(allocating type: TensorType, autograd: AutogradMeta? = nil) {
     self.init(

@@ -84,8 +84,7 @@ extension Tensor {
 
   /// Writes a regular part in place, if nobody could see the difference.
   private mutating func write(_ value: Tensor, _ plan: IndexPlan) -> Bool {
-    guard isKnownUniquelyReferenced(&body), isKnownUniquelyReferenced(&body.storage),
-      body.storage!.isWritable, body.isContiguous, body.autograd == nil, value.hasElements,
+    guard isOwnedAlone(), value.hasElements,
       value.body.autograd == nil || !ThreadContext.isGradEnabled,
       !ThreadContext.has(ThreadContext.Flags.recording),
       value.body.storage !== body.storage

@@ -10,17 +10,17 @@ public enum GELUApproximation: Sendable, Hashable {
 
 extension Tensor {
   /// 1 / (1 + e⁻ˣ). Floating point.
-  public func sigmoid() -> Tensor { apply(.unary(.sigmoid), self) }
+  public consuming func sigmoid() -> Tensor { apply(.sigmoid, self) }
   /// max(x, 0).
-  public func relu() -> Tensor { apply(.unary(.relu), self) }
+  public consuming func relu() -> Tensor { apply(.relu, self) }
   /// x Φ(x), with the normal distribution Φ. Floating point.
-  public func gelu(approximate: GELUApproximation = .none) -> Tensor {
-    apply(.unary(approximate == .none ? .gelu : .geluTanh), self)
+  public consuming func gelu(approximate: GELUApproximation = .none) -> Tensor {
+    apply(approximate == .none ? UnaryOp.gelu : .geluTanh, self)
   }
   /// x sigmoid(x), also known as swish. Floating point.
-  public func silu() -> Tensor { apply(.unary(.silu), self) }
+  public consuming func silu() -> Tensor { apply(.silu, self) }
   /// log(1 + eˣ). Floating point.
-  public func softplus() -> Tensor { apply(.unary(.softplus), self) }
+  public consuming func softplus() -> Tensor { apply(.softplus, self) }
 
   /// eˣ over the sum of eˣ along an axis. Floating point.
   public func softmax(axis: Int = -1) -> Tensor {
@@ -36,21 +36,21 @@ extension Tensor {
 }
 
 /// 1 / (1 + e⁻ˣ). Floating point.
-public func sigmoid(_ x: Tensor) -> Tensor { x.sigmoid() }
+public func sigmoid(_ x: consuming Tensor) -> Tensor { x.sigmoid() }
 
 /// max(x, 0).
-public func relu(_ x: Tensor) -> Tensor { x.relu() }
+public func relu(_ x: consuming Tensor) -> Tensor { x.relu() }
 
 /// x Φ(x), with the normal distribution Φ. Floating point.
-public func gelu(_ x: Tensor, approximate: GELUApproximation = .none) -> Tensor {
+public func gelu(_ x: consuming Tensor, approximate: GELUApproximation = .none) -> Tensor {
   x.gelu(approximate: approximate)
 }
 
 /// x sigmoid(x), also known as swish. Floating point.
-public func silu(_ x: Tensor) -> Tensor { x.silu() }
+public func silu(_ x: consuming Tensor) -> Tensor { x.silu() }
 
 /// log(1 + eˣ). Floating point.
-public func softplus(_ x: Tensor) -> Tensor { x.softplus() }
+public func softplus(_ x: consuming Tensor) -> Tensor { x.softplus() }
 
 /// eˣ over the sum of eˣ along an axis. Floating point.
 public func softmax(_ x: Tensor, axis: Int = -1) -> Tensor { x.softmax(axis: axis) }
@@ -76,12 +76,12 @@ public func selu(_ x: Tensor) -> Tensor {
 }
 
 /// x kept between two bounds.
-public func hardtanh(_ x: Tensor, min: Double = -1, max: Double = 1) -> Tensor {
+public func hardtanh(_ x: consuming Tensor, min: Double = -1, max: Double = 1) -> Tensor {
   clip(x, min: min, max: max)
 }
 
 /// x kept between 0 and 6.
-public func relu6(_ x: Tensor) -> Tensor { clip(x, min: 0, max: 6) }
+public func relu6(_ x: consuming Tensor) -> Tensor { clip(x, min: 0, max: 6) }
 
 /// x tanh(softplus(x)). Floating point.
 public func mish(_ x: Tensor) -> Tensor { x * x.softplus().tanh() }
@@ -90,10 +90,10 @@ public func mish(_ x: Tensor) -> Tensor { x * x.softplus().tanh() }
 public func hardswish(_ x: Tensor) -> Tensor { x * relu6(x + 3) / 6 }
 
 /// relu6(x + 3) / 6. Floating point.
-public func hardsigmoid(_ x: Tensor) -> Tensor { relu6(x + 3) / 6 }
+public func hardsigmoid(_ x: consuming Tensor) -> Tensor { relu6(x + 3) / 6 }
 
 /// x / (1 + |x|). Floating point.
 public func softsign(_ x: Tensor) -> Tensor { x / (abs(x) + 1) }
 
 /// log(1 / (1 + e⁻ˣ)). Floating point.
-public func logSigmoid(_ x: Tensor) -> Tensor { -(-x).softplus() }
+public func logSigmoid(_ x: consuming Tensor) -> Tensor { -(-x).softplus() }

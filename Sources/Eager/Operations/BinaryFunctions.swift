@@ -3,61 +3,79 @@ import DuetRuntime
 // Elementwise functions of two operands, each a tensor or a number; shapes broadcast as in NumPy.
 
 /// The larger of both operands' elements; not-a-number wins.
-public func maximum(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func maximum(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand) -> Tensor
+{
   binary(.maximum, a, b)
 }
 
 /// The smaller of both operands' elements; not-a-number wins.
-public func minimum(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func minimum(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand) -> Tensor
+{
   binary(.minimum, a, b)
 }
 
 /// Each element of `a` to the power of the element of `b`: what `**` does.
-public func pow(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor { binary(.power, a, b) }
+public func pow(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand) -> Tensor {
+  binary(.power, a, b)
+}
 
 /// The angle of the point (x, y) in [-π, π]. Floating point.
-public func atan2(_ y: some TensorOperand, _ x: some TensorOperand) -> Tensor {
+public func atan2(_ y: consuming some TensorOperand, _ x: consuming some TensorOperand) -> Tensor {
   binary(.atan2, y, x)
 }
 
 /// √(a² + b²) without overflow on the way. Floating point.
-public func hypot(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func hypot(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand) -> Tensor {
   binary(.hypot, a, b)
 }
 
 /// What the division rounded down leaves: the sign is the divisor's, as in NumPy. See `%` for
 /// Swift's.
-public func remainder(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func remainder(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand)
+  -> Tensor
+{
   binary(.floorRemainder, a, b)
 }
 
 /// The quotient rounded down.
-public func floorDivide(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func floorDivide(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand)
+  -> Tensor
+{
   binary(.floorDivide, a, b)
 }
 
 /// Whether both elements are true or not zero, as `bool`.
-public func logicalAnd(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func logicalAnd(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand)
+  -> Tensor
+{
   logical(.bitwiseAnd, a, b)
 }
 
 /// Whether one element at least is true or not zero, as `bool`.
-public func logicalOr(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func logicalOr(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand)
+  -> Tensor
+{
   logical(.bitwiseOr, a, b)
 }
 
 /// Whether exactly one element is true or not zero, as `bool`.
-public func logicalXor(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func logicalXor(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand)
+  -> Tensor
+{
   logical(.bitwiseXor, a, b)
 }
 
 /// Every integer shifted left by so many bits.
-public func leftShift(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func leftShift(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand)
+  -> Tensor
+{
   binary(.shiftLeft, a, b)
 }
 
 /// Every integer shifted right by so many bits; signed ones keep their sign.
-public func rightShift(_ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+public func rightShift(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand)
+  -> Tensor
+{
   binary(.shiftRight, a, b)
 }
 
@@ -65,11 +83,11 @@ public func rightShift(_ a: some TensorOperand, _ b: some TensorOperand) -> Tens
 ///
 /// - Parameter condition: A `bool` tensor; of other dtypes everything but zero is true.
 public func which(
-  _ condition: Tensor, _ a: some TensorOperand, _ b: some TensorOperand
+  _ condition: Tensor, _ a: consuming some TensorOperand, _ b: consuming some TensorOperand
 ) -> Tensor {
   let (a, b) = pair(a, b)
   let dtype = DType.promoted(a.dtype, b.dtype)
-  return apply(.select, [condition.asType(.bool), a.asType(dtype), b.asType(dtype)])
+  return select(condition.asType(.bool), a.asType(dtype), b.asType(dtype))
 }
 
 /// The elements kept between two bounds, each a number or a tensor, or nil for none.
@@ -96,7 +114,9 @@ extension Tensor {
   }
 
   /// Each element to a power: what `**` does.
-  public func pow(_ exponent: some TensorOperand) -> Tensor { binary(.power, self, exponent) }
+  public consuming func pow(_ exponent: consuming some TensorOperand) -> Tensor {
+    binary(.power, self, exponent)
+  }
 }
 
 /// Whether two tensors are equal but for rounding: |a - b| ≤ atol + rtol |b| everywhere.
@@ -113,12 +133,16 @@ public func allClose(
   return (isEqual .| (isNaN(a) .& isNaN(b))).all()
 }
 
-private func binary(_ op: BinaryOp, _ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+private func binary(
+  _ op: BinaryOp, _ a: consuming some TensorOperand, _ b: consuming some TensorOperand
+) -> Tensor {
   let (a, b) = pair(a, b)
   return promoting(op, a, b)
 }
 
-private func logical(_ op: BinaryOp, _ a: some TensorOperand, _ b: some TensorOperand) -> Tensor {
+private func logical(
+  _ op: BinaryOp, _ a: consuming some TensorOperand, _ b: consuming some TensorOperand
+) -> Tensor {
   let (a, b) = pair(a, b)
-  return apply(.binary(op), a.asType(.bool), b.asType(.bool))
+  return apply(op, a.asType(.bool), b.asType(.bool))
 }

@@ -6,18 +6,18 @@ import DuetRuntime
 /// integer or bool tensor makes the result `float32`.
 public protocol TensorOperand {
   /// The operand as a tensor to be used with `other`.
-  func operand(with other: DType) -> Tensor
+  consuming func operand(with other: DType) -> Tensor
   /// The operand's dtype if it is a tensor; numbers adapt and have none.
   var operandDType: DType? { get }
 }
 
 extension Tensor: TensorOperand {
-  public func operand(with other: DType) -> Tensor { self }
+  public consuming func operand(with other: DType) -> Tensor { self }
   public var operandDType: DType? { dtype }
 }
 
 extension TensorOperand where Self: TensorScalar {
-  public func operand(with other: DType) -> Tensor { Tensor(scalar: self, for: other) }
+  public consuming func operand(with other: DType) -> Tensor { Tensor(scalar: self, for: other) }
   public var operandDType: DType? { nil }
 }
 
@@ -59,10 +59,10 @@ extension Tensor {
 
 /// Makes both operands one dtype and does the operation.
 @inline(__always)
-package func promoting(_ op: BinaryOp, _ a: Tensor, _ b: Tensor) -> Tensor {
-  if a.body.dtype == b.body.dtype { return apply(.binary(op), a, b) }
+package func promoting(_ op: BinaryOp, _ a: consuming Tensor, _ b: consuming Tensor) -> Tensor {
+  if a.body.dtype == b.body.dtype { return apply(op, a, b) }
   let dtype = DType.promoted(a.dtype, b.dtype)
-  return apply(.binary(op), a.asType(dtype), b.asType(dtype))
+  return apply(op, a.asType(dtype), b.asType(dtype))
 }
 
 @inline(__always)
@@ -73,13 +73,15 @@ package func promoting(_ op: ComparisonOp, _ a: Tensor, _ b: Tensor) -> Tensor {
 }
 
 @inline(__always)
-package func promoting(_ op: BinaryOp, _ a: Tensor, _ b: some TensorScalar) -> Tensor {
-  apply(op, a, Number(b, for: a.body.dtype), numberIsFirst: false)
+package func promoting(_ op: BinaryOp, _ a: consuming Tensor, _ b: some TensorScalar) -> Tensor {
+  let number = Number(b, for: a.body.dtype)
+  return apply(op, a, number, numberIsFirst: false)
 }
 
 @inline(__always)
-package func promoting(_ op: BinaryOp, _ a: some TensorScalar, _ b: Tensor) -> Tensor {
-  apply(op, b, Number(a, for: b.body.dtype), numberIsFirst: true)
+package func promoting(_ op: BinaryOp, _ a: some TensorScalar, _ b: consuming Tensor) -> Tensor {
+  let number = Number(a, for: b.body.dtype)
+  return apply(op, b, number, numberIsFirst: true)
 }
 
 @inline(__always)
@@ -88,9 +90,12 @@ package func promoting(_ op: ComparisonOp, _ a: Tensor, _ b: some TensorScalar) 
 }
 
 /// The operands of a free function of two, each of which may be a number.
-func pair(_ a: some TensorOperand, _ b: some TensorOperand) -> (Tensor, Tensor) {
+func pair(
+  _ a: consuming some TensorOperand, _ b: consuming some TensorOperand
+) -> (Tensor, Tensor) {
   // Two numbers keep the dtypes that they have beside a bool tensor, their own.
-  (a.operand(with: b.operandDType ?? .bool), b.operand(with: a.operandDType ?? .bool))
+  let dtypes = (a.operandDType ?? .bool, b.operandDType ?? .bool)
+  return (a.operand(with: dtypes.1), b.operand(with: dtypes.0))
 }
 
 precedencegroup PowerPrecedence {
@@ -101,70 +106,82 @@ infix operator ** : PowerPrecedence
 
 // Per operator: two tensors, and a number on either side (numbers adapt to the tensor's dtype).
 extension Tensor {
-  public static func + (a: Tensor, b: Tensor) -> Tensor { promoting(.add, a, b) }
-  public static func + (a: Tensor, b: some TensorScalar) -> Tensor {
+  public static func + (a: consuming Tensor, b: consuming Tensor) -> Tensor {
     promoting(.add, a, b)
   }
-  public static func + (a: some TensorScalar, b: Tensor) -> Tensor {
+  public static func + (a: consuming Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.add, a, b)
+  }
+  public static func + (a: some TensorScalar, b: consuming Tensor) -> Tensor {
     promoting(.add, a, b)
   }
 
-  public static func - (a: Tensor, b: Tensor) -> Tensor { promoting(.subtract, a, b) }
-  public static func - (a: Tensor, b: some TensorScalar) -> Tensor {
+  public static func - (a: consuming Tensor, b: consuming Tensor) -> Tensor {
     promoting(.subtract, a, b)
   }
-  public static func - (a: some TensorScalar, b: Tensor) -> Tensor {
+  public static func - (a: consuming Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.subtract, a, b)
+  }
+  public static func - (a: some TensorScalar, b: consuming Tensor) -> Tensor {
     promoting(.subtract, a, b)
   }
 
-  public static func * (a: Tensor, b: Tensor) -> Tensor { promoting(.multiply, a, b) }
-  public static func * (a: Tensor, b: some TensorScalar) -> Tensor {
+  public static func * (a: consuming Tensor, b: consuming Tensor) -> Tensor {
     promoting(.multiply, a, b)
   }
-  public static func * (a: some TensorScalar, b: Tensor) -> Tensor {
+  public static func * (a: consuming Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.multiply, a, b)
+  }
+  public static func * (a: some TensorScalar, b: consuming Tensor) -> Tensor {
     promoting(.multiply, a, b)
   }
 
   /// The quotient. Of two integer tensors: the integer quotient, cut off toward zero as in Swift; a
   /// quotient by 0 is 0.
-  public static func / (a: Tensor, b: Tensor) -> Tensor { promoting(.divide, a, b) }
-  public static func / (a: Tensor, b: some TensorScalar) -> Tensor {
+  public static func / (a: consuming Tensor, b: consuming Tensor) -> Tensor {
     promoting(.divide, a, b)
   }
-  public static func / (a: some TensorScalar, b: Tensor) -> Tensor {
+  public static func / (a: consuming Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.divide, a, b)
+  }
+  public static func / (a: some TensorScalar, b: consuming Tensor) -> Tensor {
     promoting(.divide, a, b)
   }
 
   /// What `/` cut off to a whole number leaves: the sign is the dividend's, as in Swift. See
   /// `remainder` for NumPy's.
-  public static func % (a: Tensor, b: Tensor) -> Tensor { promoting(.remainder, a, b) }
-  public static func % (a: Tensor, b: some TensorScalar) -> Tensor {
+  public static func % (a: consuming Tensor, b: consuming Tensor) -> Tensor {
     promoting(.remainder, a, b)
   }
-  public static func % (a: some TensorScalar, b: Tensor) -> Tensor {
+  public static func % (a: consuming Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.remainder, a, b)
+  }
+  public static func % (a: some TensorScalar, b: consuming Tensor) -> Tensor {
     promoting(.remainder, a, b)
   }
 
-  public static func ** (a: Tensor, b: Tensor) -> Tensor { promoting(.power, a, b) }
-  public static func ** (a: Tensor, b: some TensorScalar) -> Tensor {
+  public static func ** (a: consuming Tensor, b: consuming Tensor) -> Tensor {
     promoting(.power, a, b)
   }
-  public static func ** (a: some TensorScalar, b: Tensor) -> Tensor {
+  public static func ** (a: consuming Tensor, b: some TensorScalar) -> Tensor {
+    promoting(.power, a, b)
+  }
+  public static func ** (a: some TensorScalar, b: consuming Tensor) -> Tensor {
     promoting(.power, a, b)
   }
 
-  public static prefix func - (a: Tensor) -> Tensor { apply(.unary(.negate), a) }
+  public static prefix func - (a: consuming Tensor) -> Tensor { apply(.negate, a) }
   /// Not, of a bool tensor; of integers every bit.
-  public static prefix func .! (a: Tensor) -> Tensor { apply(.unary(.logicalNot), a) }
+  public static prefix func .! (a: Tensor) -> Tensor { apply(.logicalNot, a) }
 
-  public static func += (a: inout Tensor, b: Tensor) { a = a + b }
-  public static func += (a: inout Tensor, b: some TensorScalar) { a = a + b }
-  public static func -= (a: inout Tensor, b: Tensor) { a = a - b }
-  public static func -= (a: inout Tensor, b: some TensorScalar) { a = a - b }
-  public static func *= (a: inout Tensor, b: Tensor) { a = a * b }
-  public static func *= (a: inout Tensor, b: some TensorScalar) { a = a * b }
-  public static func /= (a: inout Tensor, b: Tensor) { a = a / b }
-  public static func /= (a: inout Tensor, b: some TensorScalar) { a = a / b }
+  public static func += (a: inout Tensor, b: Tensor) { a = (consume a) + b }
+  public static func += (a: inout Tensor, b: some TensorScalar) { a = (consume a) + b }
+  public static func -= (a: inout Tensor, b: Tensor) { a = (consume a) - b }
+  public static func -= (a: inout Tensor, b: some TensorScalar) { a = (consume a) - b }
+  public static func *= (a: inout Tensor, b: Tensor) { a = (consume a) * b }
+  public static func *= (a: inout Tensor, b: some TensorScalar) { a = (consume a) * b }
+  public static func /= (a: inout Tensor, b: Tensor) { a = (consume a) / b }
+  public static func /= (a: inout Tensor, b: some TensorScalar) { a = (consume a) / b }
 }
 
 // Elementwise comparisons give bool tensors.

@@ -31,7 +31,7 @@ extension Tensor {
       return .failed
     }
     let mean = apply(.reduce(.mean, axes: set, keepDims: true), self)
-    let squares = apply(.unary(.square), self - mean)
+    let squares = apply(.square, self - mean)
     if ddof == 0 { return apply(.reduce(.mean, axes: set, keepDims: keepDims), squares) }
     let count = set.axes.reduce(1) { $0 * body.layout.shape[$1] }
     return apply(.reduce(.sum, axes: set, keepDims: keepDims), squares) / Double(count - ddof)

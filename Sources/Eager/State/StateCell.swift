@@ -324,8 +324,7 @@ public final class StateCell: @unchecked Sendable {
     guard seen & CellWord.pins == 0, content != nil, isKnownUniquelyReferenced(&content!.body)
     else { return false }
     let isAlone = Unmanaged.passUnretained(content!.body)._withUnsafeGuaranteedRef { body in
-      body.isContiguous && body.storage != nil && isKnownUniquelyReferenced(&body.storage!)
-        && body.storage!.isWritable
+      body.isContiguous && body.ownsStorageAlone()
     }
     if isAlone { word.store(seen & ~CellWord.shared, ordering: .relaxed) }
     return isAlone

@@ -119,6 +119,14 @@ extension Shape {
     return result
   }
 
+  /// Whether broadcasting with `other` gives `other` itself.
+  @inlinable public func fits(in other: Shape) -> Bool {
+    let lead = other.rank - rank
+    if lead < 0 { return false }
+    for i in 0..<rank where self[i] != 1 && self[i] != other[lead + i] { return false }
+    return true
+  }
+
   /// The shape that both broadcast to as in NumPy, or nil if an axis differs and neither size is 1.
   @inlinable public static func broadcast(_ a: Shape, _ b: Shape) -> Shape? {
     if a == b { return a }
