@@ -6,38 +6,52 @@
 
 #include "../include/duet_plan.h"
 
-enum { DUET_CHAIN_BLOCK = 64, DUET_CHAIN_STEPS = 96 };
+enum { DUET_CHAIN_BLOCK = 64, DUET_CHAIN_STEPS = 128 };
 
-#define DUET_CHAIN_UNARY(X)                                                                 \
-  X(NEGATE, negate) X(ABSOLUTE, absolute) X(SIGN, sign) X(SQUARE, square) X(SQRT, sqrt)     \
-  X(RSQRT, rsqrt) X(RECIPROCAL, reciprocal) X(EXP, exp) X(EXPM1, expm1) X(LOG, log)         \
-  X(LOG1P, log1p) X(TANH, tanh) X(ERF, erf) X(SIGMOID, sigmoid) X(RELU, relu) X(GELU, gelu) \
-  X(GELU_TANH, gelu_tanh) X(SILU, silu) X(SOFTPLUS, softplus)
+#define DUET_CHAIN_SIMPLE(X)                                                               \
+  X(NEGATE, negate) X(ABSOLUTE, absolute) X(SIGN, sign) X(SQUARE, square) X(SQRT, sqrt)    \
+  X(RSQRT, rsqrt) X(RECIPROCAL, reciprocal) X(RELU, relu)
+
+// These take longer than their operands take to arrive.
+#define DUET_CHAIN_FUNCTIONS(X)                                                            \
+  X(EXP, exp) X(EXPM1, expm1) X(LOG, log) X(LOG1P, log1p) X(TANH, tanh) X(ERF, erf)        \
+  X(SIGMOID, sigmoid) X(GELU, gelu) X(GELU_TANH, gelu_tanh) X(SILU, silu)                  \
+  X(SOFTPLUS, softplus)
 
 #define DUET_CHAIN_BINARY(X)                                                \
   X(ADD, add) X(SUBTRACT, subtract) X(MULTIPLY, multiply) X(DIVIDE, divide) \
   X(MAXIMUM, maximum) X(MINIMUM, minimum)
 
-// What a step does to the values v in registers. A binary operation has four forms: v op memory, v op one
-// element of memory, memory op v, one element of memory op v.
+// What a step does to the values v in registers. Beside them one other value w is kept in registers until its last
+// use. A binary operation has six forms: v op memory, v op one element of memory, memory op v, one element of memory
+// op v, v op w, w op v.
 typedef enum : int32_t {
   DUET_CHAIN_END,
   DUET_CHAIN_LOAD,
   DUET_CHAIN_LOAD_ONE,
   DUET_CHAIN_STORE,
   DUET_CHAIN_STREAM,  // a store past the caches, to whole lines
+  DUET_CHAIN_KEEP,    // w = v
+  DUET_CHAIN_TAKE,    // v = w
 #define X(op, name) DUET_CHAIN_##op,
-  DUET_CHAIN_UNARY(X)
+  DUET_CHAIN_SIMPLE(X) DUET_CHAIN_FUNCTIONS(X)
 #undef X
 #define X(op, name) \
-  DUET_CHAIN_##op, DUET_CHAIN_##op##_ONE, DUET_CHAIN_##op##_TO, DUET_CHAIN_##op##_TO_ONE,
+  DUET_CHAIN_##op, DUET_CHAIN_##op##_ONE, DUET_CHAIN_##op##_TO, DUET_CHAIN_##op##_TO_ONE, \
+  DUET_CHAIN_##op##_KEPT, DUET_CHAIN_##op##_TO_KEPT,
   DUET_CHAIN_BINARY(X)
 #undef X
+  DUET_CHAIN_CODES
 } duet_chain_code;
+
+// Copies of every step but functions. Within a chain the same step comes from another copy each time, so that the
+// jump to what follows has one target: a processor that predicts two from what came before may always be wrong, at
+// half the speed.
+enum { DUET_CHAIN_COPIES = 4 };
 
 // A step's memory lies at base + (offset & mask).
 typedef struct {
-  duet_chain_code code;
+  int32_t code;           // duet_chain_code + copy * DUET_CHAIN_CODES
   int32_t is_register;  // the base is an offset into scratch memory
   char *base;
   int64_t mask;
