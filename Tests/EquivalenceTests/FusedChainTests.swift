@@ -2,7 +2,7 @@ import Duet
 import DuetTestSupport
 import Testing
 
-/// Groups of float32 operations on arrays that are laid out alike: values stay in registers, one of them beside the
+/// Groups of float32 operations along rows of some length: values stay in registers, one of them beside the
 /// one that is worked on, and each repeated step comes from another copy.
 @Suite struct FusedChainTests {
   /// An operation on two of the values so far.
@@ -50,22 +50,45 @@ import Testing
     }
   }
 
-  @Test("random chains give the bits of their operations one by one", arguments: 0..<150)
+  /// What becomes of the last value.
+  private func ended(_ x: Tensor, _ choice: Int) -> Tensor {
+    switch choice {
+    case 0: return x.sum()
+    case 1: return x.sum(axis: -1)
+    case 2: return x.max(axis: -1)
+    case 3: return x.mean()
+    case 4: return x.sum(axis: 0)
+    default: return x
+    }
+  }
+
+  @Test("random chains give the bits of their operations one by one", arguments: 0..<300)
   func chains(_ seed: Int) {
     var random = SplitMix64(seed)
-    let n = random.pick([64, 100, 128, 1000, 4096, 5003])
-    let inputs = (0..<random.int(1...4)).map { _ in random.tensor(.float32, [n]) }
+    let shape = random.pick([
+      [64], [100], [4096], [5003], [64, 256], [33, 256], [17, 300], [40, 128], [9, 1030],
+      [3, 7, 256],
+      [5, 4, 1025], [2, 3, 3, 320], [1000, 10], [70, 1000],
+    ])
+    // Whole arrays, rows, columns, planes, single elements.
+    var inputs = [random.tensor(.float32, shape)]
+    for _ in 0..<random.int(0...3) {
+      let part = random.chance(0.5) ? shape : random.broadcastable(with: shape)
+      inputs.append(random.tensor(.float32, part))
+    }
     let steps = steps(&random, inputs: inputs.count)
     let isSecond = random.chance(0.3)
     let second = random.int(below: steps.count)
+    let end = random.int(below: 10)
     func run(_ inputs: [Tensor]) -> [Tensor] {
       var values = inputs
       for step in steps { values.append(apply(step, values)) }
-      return isSecond ? [values.last!, values[inputs.count + second]] : [values.last!]
+      let result = ended(values.last! + inputs[0], end)
+      return isSecond ? [result, values[inputs.count + second]] : [result]
     }
     let expected = run(inputs).map { Bits($0) }
     for instructionSet in ProcessSettings.instructionSets {
-      ProcessSettings.with(instructionSet: instructionSet) {
+      ProcessSettings.with(threads: 1 + seed % 3, instructionSet: instructionSet) {
         let f = traced { (inputs: [Tensor]) in run(inputs) }
         for _ in 0..<2 {
           for (found, expected) in zip(f(inputs), expected) {
@@ -87,5 +110,19 @@ import Testing
     let expected = Bits(chain(x, a))
     #expect(Bits(f(x, a)).difference(from: expected) == nil)
     #expect(Bits(f(x, a)).difference(from: expected) == nil)
+
+    // Rows of 1,040 and of 1,030 elements, of which the first alone are whole lines; a reduction beside a result.
+    for columns in [1040, 1030] {
+      let y = random.tensor(.float32, [8000, columns])
+      let (row, column) = (random.tensor(.float32, [columns]), random.tensor(.float32, [8000, 1]))
+      func norm(_ y: Tensor) -> [Tensor] {
+        let z = (y - column) * row + column * row
+        return [z, (z * y).sum(axis: -1)]
+      }
+      let g = traced { (y: Tensor) in norm(y) }
+      for (found, expected) in zip(g(y), norm(y)) {
+        #expect(Bits(found).difference(from: Bits(expected)) == nil)
+      }
+    }
   }
 }

@@ -1,6 +1,6 @@
 // Groups of float32 operations whose values stay in registers: a chain is interpreted on a few vectors at
 // a time, so that nothing goes through memory between two operations, and the loads are spread evenly
-// over the work. Element by element it is the arithmetic of the loops: which of the two ran does not show.
+// over the work. It goes along the rows of the space: arrays may repeat rows, or have one element for each. Element by element it is the arithmetic of the loops: which of the two ran does not show.
 #ifndef DUET_PLAN_CHAIN_H
 #define DUET_PLAN_CHAIN_H
 
@@ -51,8 +51,9 @@ enum { DUET_CHAIN_COPIES = 4 };
 
 // A step's memory lies at base + (offset & mask).
 typedef struct {
-  int32_t code;           // duet_chain_code + copy * DUET_CHAIN_CODES
-  int32_t is_register;  // the base is an offset into scratch memory
+  int32_t code;      // duet_chain_code + copy * DUET_CHAIN_CODES
+  int32_t external;  // the array outside that it belongs to, or what the reduced value is handed over in, behind those;
+                     // -1: scratch memory, and the base is an offset into it
   char *base;
   int64_t mask;
 } duet_chain_step;
@@ -65,12 +66,22 @@ typedef struct {
   duet_chain_step step[DUET_CHAIN_STEPS];
 } duet_chain;
 
-// Makes a chain of a tile program; 0 if it holds what chains do not have. Results whose bit is set in
-// `streamed` are written past the caches.
+// Makes a chain of a tile program; 0 if it holds what chains do not have, or its rows are too short for it. Results
+// whose bit is set in `streamed` are written past the caches.
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed);
 
-// Runs it on `count` elements of every array from `first` on, whole blocks.
-void duet_run_chain(const duet_chain *chain, char *scratch, int64_t first, int64_t count);
+// What takes the reduced value, piece by piece in the order of the space.
+enum { DUET_CHAIN_PIECE = 1024 };
+typedef struct {
+  void *context;
+  // Where a piece that begins there should end.
+  int64_t (*end)(void *context, int64_t first);
+  void (*take)(void *context, const char *x, int64_t first, int64_t count);
+} duet_chain_sink;
+
+// Runs it on the elements first ..< last of the space, with a sink where a value is reduced.
+void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t first,
+                    int64_t last, const duet_chain_sink *sink);
 
 // Runs the steps for offsets from `begin` to `end` bytes, on four vectors at a time or on one.
 typedef void duet_chain_interpreter(const duet_chain_step *steps, int64_t begin, int64_t end);

@@ -109,25 +109,40 @@ static void run_rows(const duet_tile_call *call, const duet_tile_external *exter
   }
 }
 
+static inline __attribute__((always_inline)) void run_instruction(
+    const duet_tile_call *call, const duet_tile_instruction *instruction, char *scratch,
+    char *const *at, int64_t indices, int64_t count) {
+  const duet_tile_external *externals =
+      (const duet_tile_external *)((const char *)call + call->externals);
+  char *pointer[4];
+  int64_t stride[4];
+  for (int32_t k = 0; k < 4; k++) {
+    int32_t slot = instruction->slot[k];
+    pointer[k] = slot >= 0 ? scratch + slot : at[~slot];
+    stride[k] = instruction->stride[k];
+  }
+  if (instruction->by_rows)
+    run_rows(call, externals, instruction, pointer, stride, indices);
+  else
+    instruction->loop(pointer, stride, count);
+}
+
+// Each of the first instructions has a call of its own: one that goes to several loops in turn may be predicted
+// wrongly every time.
 static inline void run_instructions(const duet_tile_call *call, char *scratch, char *const *at,
                                     int64_t indices, int64_t count) {
-  const char *base = (const char *)call;
-  const duet_tile_external *externals = (const duet_tile_external *)(base + call->externals);
-  const duet_tile_instruction *instruction =
-      (const duet_tile_instruction *)(base + call->instructions);
-  for (int32_t i = 0; i < call->instruction_count; i++, instruction++) {
-    char *pointer[4];
-    int64_t stride[4];
-    for (int32_t k = 0; k < 4; k++) {
-      int32_t slot = instruction->slot[k];
-      pointer[k] = slot >= 0 ? scratch + slot : at[~slot];
-      stride[k] = instruction->stride[k];
-    }
-    if (instruction->by_rows)
-      run_rows(call, externals, instruction, pointer, stride, indices);
-    else
-      instruction->loop(pointer, stride, count);
+  const duet_tile_instruction *i =
+      (const duet_tile_instruction *)((const char *)call + call->instructions);
+  const duet_tile_instruction *end = i + call->instruction_count;
+  // The empty statements differ, so that compilers do not make one call of all.
+#define CALL(number)                                                        \
+  if (i == end) return;                                                     \
+  __asm__ volatile("" ::"i"(number));                                       \
+  run_instruction(call, i++, scratch, at, indices, count);
+  for (;;) {
+    CALL(0) CALL(1) CALL(2) CALL(3) CALL(4) CALL(5) CALL(6) CALL(7)
   }
+#undef CALL
 }
 
 // The elements before the tile with that number.
@@ -144,6 +159,7 @@ typedef struct {
 } tile_sink;
 
 enum { CHUNK_BYTES = DUET_CHUNK * 8 };
+_Static_assert(DUET_CHAIN_PIECE == DUET_CHUNK, "a chain hands over a chunk at a time");
 
 // What one task has of it: the elements begin ..< end.
 typedef struct {
@@ -173,6 +189,16 @@ static void sink_tile(const task_sink *task, const char *x, int64_t flat, int64_
     flat += n;
     count -= n;
   }
+}
+
+static int64_t chunk_end(void *context, int64_t flat) {
+  const duet_reduction_job *job = ((const task_sink *)context)->sink->job;
+  int64_t row = flat / job->count, at = flat - row * job->count;
+  return duet_least(flat - at % DUET_CHUNK + DUET_CHUNK, (row + 1) * job->count);
+}
+
+static void take_piece(void *context, const char *x, int64_t flat, int64_t count) {
+  sink_tile(context, x, flat, count);
 }
 
 // The chunks that tasks share, of which each has many.
@@ -263,24 +289,6 @@ static void run_tiles(const duet_tile_call *call, uint32_t streamed, const task_
   if (streamed != 0) duet_stream_end();
 }
 
-// The elements of the tiles begin ..< end by a chain, which needs no tiles: every array is either laid
-// out as the space or one element.
-static void run_range(const duet_tile_call *call, const duet_chain *chain, int64_t begin,
-                      int64_t end) {
-  _Alignas(64) char scratch[DUET_TILE_SCRATCH];
-  int64_t first = elements_before(call, begin), last = elements_before(call, end);
-  int64_t rest = (last - first) % DUET_CHAIN_BLOCK;
-  duet_run_chain(chain, scratch, first, last - first - rest);
-  if (rest == 0) return;
-  const char *base = (const char *)call;
-  char *const *operand = (char *const *)(base + call->operands);
-  const duet_tile_external *externals = (const duet_tile_external *)(base + call->externals);
-  char *at[DUET_TILE_EXTERNALS];
-  for (int32_t e = 0; e < call->external_count; e++)
-    at[e] = operand[e] + (externals[e].access == DUET_TILE_SCALAR ? 0 : (last - rest) * 4);
-  run_instructions(call, scratch, at, 0, rest);
-}
-
 typedef struct {
   const duet_tile_call *call;
   const tile_sink *sink;    // if there is one
@@ -289,17 +297,25 @@ typedef struct {
   int64_t tiles;  // per task
 } tile_split;
 
+// The tiles begin ..< end, or by a chain, which needs no tiles, their elements.
+static void run_range(const tile_split *split, task_sink *sink, int64_t begin, int64_t end) {
+  const duet_tile_call *call = split->call;
+  if (!split->chain) {
+    run_tiles(call, split->streamed, sink, begin, end);
+    return;
+  }
+  duet_chain_sink pieces = {sink, chunk_end, take_piece};
+  duet_run_chain(split->chain, call, elements_before(call, begin), elements_before(call, end),
+                 sink ? &pieces : NULL);
+  if (split->streamed != 0) duet_stream_end();
+}
+
 static void run_task(void *context, int64_t index) {
   const tile_split *split = context;
   const duet_tile_call *call = split->call;
   int64_t begin = index * split->tiles, end = duet_least(begin + split->tiles, call->tile_count);
-  if (split->chain) {
-    run_range(call, split->chain, begin, end);
-    if (split->streamed != 0) duet_stream_end();
-    return;
-  }
   if (!split->sink) {
-    run_tiles(call, split->streamed, NULL, begin, end);
+    run_range(split, NULL, begin, end);
     return;
   }
   _Alignas(64) char chunk[CHUNK_BYTES];
@@ -312,7 +328,7 @@ static void run_task(void *context, int64_t index) {
       .behind = edge,
       .chunk = chunk,
   };
-  run_tiles(call, split->streamed, &sink, begin, end);
+  run_range(split, &sink, begin, end);
 }
 
 duet_status duet_tile_program(const void *argument) {
@@ -327,7 +343,7 @@ duet_status duet_tile_program(const void *argument) {
     tasks = (call->tile_count + split.tiles - 1) / split.tiles;
   }
   duet_chain chain;
-  if (call->element_count >= CHAINED && !call->is_reduced &&
+  if (call->element_count >= CHAINED &&
       duet_make_chain(&chain, call, split.streamed))
     split.chain = &chain;
   duet_reduction_job job;
