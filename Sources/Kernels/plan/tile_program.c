@@ -127,10 +127,18 @@ static inline __attribute__((always_inline)) void run_instruction(
     instruction->loop(pointer, stride, count);
 }
 
-// Each of the first instructions has a call of its own: one that goes to several loops in turn may be predicted
-// wrongly every time.
-static inline void run_instructions(const duet_tile_call *call, char *scratch, char *const *at,
-                                    int64_t indices, int64_t count) {
+static void run_instructions(const duet_tile_call *call, char *scratch, char *const *at,
+                             int64_t indices, int64_t count) {
+  const duet_tile_instruction *i =
+      (const duet_tile_instruction *)((const char *)call + call->instructions);
+  for (int32_t k = 0; k < call->instruction_count; k++)
+    run_instruction(call, i + k, scratch, at, indices, count);
+}
+
+// The same for many tiles. Each of the first instructions has a call of its own: one that goes to several loops in turn
+// may be predicted wrongly every time.
+static void run_instructions_again(const duet_tile_call *call, char *scratch, char *const *at,
+                                   int64_t indices, int64_t count) {
   const duet_tile_instruction *i =
       (const duet_tile_instruction *)((const char *)call + call->instructions);
   const duet_tile_instruction *end = i + call->instruction_count;
@@ -268,7 +276,10 @@ static void run_tiles(const duet_tile_call *call, uint32_t streamed, const task_
       }
     }
     int64_t count = indices * call->inner_count;
-    run_instructions(call, scratch, at, indices, count);
+    if (end - begin > 1)
+      run_instructions_again(call, scratch, at, indices, count);
+    else
+      run_instructions(call, scratch, at, indices, count);
     if (sink) {
       int32_t slot = call->reduced_slot;
       sink_tile(sink, slot >= 0 ? scratch + slot : at[~slot], flat, count);
