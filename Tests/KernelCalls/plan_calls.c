@@ -12,7 +12,7 @@ typedef struct {
   duet_tile_instruction instruction[INSTRUCTIONS];
 } program;
 
-// The third kind holds what chains run: float32, large, every array laid out as the space or one element.
+// The third kind holds what chains run: float32, long rows, arrays that may repeat rows or elements of rows.
 enum { CHAINS = 2 };
 
 static int tile_name(int32_t v, char *name, size_t size) {
@@ -55,8 +55,13 @@ static void tile_call(trial *t, int32_t v) {
   c->rank = trial_shape(t, 1, 4, 3000, c->shape);
   for (int32_t i = 0; i < c->rank; i++)
     if (c->shape[i] == 0) c->shape[i] = 1;
-  if (v == CHAINS && !trial_is_large(t))
+  if (v == CHAINS && !trial_is_large(t)) {
+    c->rank = (int32_t)trial_int(t, 1, 3);
+    c->shape[c->rank - 1] = PICK(t, 100, 128, 192, 256, 257, 300, 500, 512, 1030);
+    if (c->rank == 3) c->shape[1] = trial_int(t, 1, 5);
+    c->shape[0] = trial_int(t, 1, 5);
     c->shape[0] += trial_int(t, 4096, 9000) / trial_size(c->rank, c->shape) * c->shape[0];
+  }
   c->element_count = trial_size(c->rank, c->shape);
   // The tile axis: the first with few enough elements behind it.
   c->inner_count = c->element_count;
@@ -67,13 +72,13 @@ static void tile_call(trial *t, int32_t v) {
   }
   int64_t extent = c->shape[c->tile_axis];
   c->tile_step = trial_int(t, 1, CAPACITY / c->inner_count);
-  if (trial_is_large(t)) c->tile_step = CAPACITY / c->inner_count;
+  // A block of a chain fits into a tile.
+  if (trial_is_large(t) || v == CHAINS) c->tile_step = CAPACITY / c->inner_count;
   c->tiles_per_run = (extent + c->tile_step - 1) / c->tile_step;
   c->tile_count = trial_size(c->tile_axis, c->shape) * c->tiles_per_run;
 
   const duet_tile_access access[EXTERNALS] = {
-      DUET_TILE_CONTIGUOUS, DUET_TILE_CONTIGUOUS, DUET_TILE_SCALAR,
-      v == CHAINS ? DUET_TILE_CONTIGUOUS : DUET_TILE_EXPANDED};
+      DUET_TILE_CONTIGUOUS, DUET_TILE_CONTIGUOUS, DUET_TILE_SCALAR, DUET_TILE_EXPANDED};
   int64_t part[DUET_MAX_RANK], unit = size;
   for (int32_t e = 0; e < EXTERNALS; e++) {
     p.external[e].access = access[e];
@@ -83,7 +88,7 @@ static void tile_call(trial *t, int32_t v) {
   for (int32_t i = c->rank - 1; i >= 0; i--) {
     p.external[0].stride[i] = p.external[1].stride[i] = unit;
     unit *= c->shape[i];
-    part[i] = v != CHAINS && trial_chance(t, 50) ? 1 : c->shape[i];
+    part[i] = trial_chance(t, 50) ? 1 : c->shape[i];
   }
   trial_values values = trial_some_values(t);
   p.operand[1] = trial_input(t, dtype, c->element_count, values);
@@ -92,9 +97,9 @@ static void tile_call(trial *t, int32_t v) {
       trial_view(t, dtype, c->rank, part, values, v == CHAINS || trial_chance(t, 50),
                  p.external[3].stride);
   for (int32_t i = 0; i < c->rank; i++)
-    if (part[i] == 1 && v != CHAINS) p.external[3].stride[i] = 0;
+    if (part[i] == 1) p.external[3].stride[i] = 0;
   c->output_count = 1;
-  int by_rows = v != CHAINS && c->rank > 1 && c->tile_axis == c->rank - 2 && trial_chance(t, 50);
+  int by_rows = c->rank > 1 && c->tile_axis == c->rank - 2 && trial_chance(t, 50);
   if (by_rows) {
     // Rows with a gap behind each.
     int64_t columns = c->shape[c->rank - 1], wide = columns + trial_int(t, 1, 70);

@@ -1,11 +1,12 @@
 import DuetRuntime
 
+// Let go of after its last use, not at the end of its scope, as arrays are: the operation that uses a named value for
+// the last time may then leave its result there.
+
 /// A multi-dimensional array of numbers: a value that never changes behind your back.
 ///
 /// Operations give new tensors; `x[i] = v` copies first where another tensor shares the elements. State
 /// that changes lives in a ``Variable``.
-// Let go of after its last use, not at the end of its scope, as arrays are: the operation that uses a named value for
-// the last time may then leave its result there.
 @_eagerMove public struct Tensor: Sendable {
   package var body: TensorBody
 

@@ -9,7 +9,7 @@ import DuetRuntime
 /// others are as small as can be.
 package class TensorBody: @unchecked Sendable {
   // Sendable: constant but for `storage`, which only the only owner looks at as something that might change
-  // (`StateCell.ownsContentAlone`). So are elements: they are written by the only owner, or before anyone has the tensor.
+  // (`ownsStorageAlone`). So are elements: they are written by the only owner, or before anyone has the tensor.
 
   /// Nil for a tensor without elements of its own: symbolic or failed.
   @exclusivity(unchecked) package final var storage: Storage?

@@ -87,7 +87,7 @@ public func which(
 ) -> Tensor {
   let (a, b) = pair(a, b)
   let dtype = DType.promoted(a.dtype, b.dtype)
-  return select(condition.asType(.bool), a.asType(dtype), b.asType(dtype))
+  return select(condition.asType(.bool), (consume a).asType(dtype), (consume b).asType(dtype))
 }
 
 /// The elements kept between two bounds, each a number or a tensor, or nil for none.
@@ -137,12 +137,12 @@ private func binary(
   _ op: BinaryOp, _ a: consuming some TensorOperand, _ b: consuming some TensorOperand
 ) -> Tensor {
   let (a, b) = pair(a, b)
-  return promoting(op, a, b)
+  return promoting(op, consume a, consume b)
 }
 
 private func logical(
   _ op: BinaryOp, _ a: consuming some TensorOperand, _ b: consuming some TensorOperand
 ) -> Tensor {
   let (a, b) = pair(a, b)
-  return apply(op, a.asType(.bool), b.asType(.bool))
+  return apply(op, (consume a).asType(.bool), (consume b).asType(.bool))
 }

@@ -97,7 +97,7 @@ extension TensorBody {
   @usableFromInline @inline(never)
   package func copiedAddress(_ held: inout HeldBodies) -> UnsafeMutableRawPointer {
     let copy = ThreadContext.withRecorder(nil) { noGrad { apply(.copy, Tensor(self)) } }
-    held.hold(.passUnretained(copy.body))
+    held.keep(.passRetained(copy.body))
     return copy.body.pointer
   }
 }

@@ -5,13 +5,17 @@
 #include "exponential_f32.h"
 
 // (1 - E) / (1 + E) with E = e^-2a = 2^n (1 + p): both sides take one rounding each, and for small
-// a, where n is 0, they are -p and 2 + p. With a = n ln(2) / -2 + r, p is a polynomial in -2r.
+// a, where n is 0, they are -p and 2 + p. With a = n ln(2) / -2 + r, p is expm1 of -2r. Powers of -2 are part of
+// the polynomial's coefficients, which gives -p / 2 and saves a product without changing a bit.
 DUET_INLINE f32x16 math_tanh_f32(f32x16 x) {
   f32x16 a = at_most_f32(abs_f32(x), 10.0f);
   nearest_f32_result n = nearest_product_f32(a, -2.88539004f);
-  f32x16 r = -2.0f * fma_f32(n.value, 0.346573591f, a);
-  f32x16 p = expm1_short_f32(r), s = power_of_two_f32(n.integer);
-  f32x16 y = fma_f32(-s, p, 1.0f - s) / fma_f32(s, p, 1.0f + s);
+  f32x16 r = fma_f32(n.value, 0.346573591f, a);
+  f32x16 p = POLY_F32(r, -2 * 0.49999997f, 4 * 0.166665435f, -8 * 0.0416672006f,
+                      16 * 0.00836654753f, -32 * 0.00138825167f);
+  p = fma_f32(p, r * r, r);
+  f32x16 s = power_of_two_f32(n.integer), twice = power_of_two_f32(n.integer + 1);
+  f32x16 y = fma_f32(twice, p, 1.0f - s) / fma_f32(-twice, p, 1.0f + s);
   return flip_f32(y, sign_f32(x));
 }
 

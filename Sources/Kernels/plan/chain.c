@@ -110,8 +110,12 @@ static void spread(duet_chain *chain) {
 static int fits(const duet_tile_call *call, uint32_t streamed) {
   // What is left of a row behind whole blocks costs as much as one more.
   enum { LONG_ROW = 256, SHORT_ROW = 128 };
-  int64_t length = row_length(call);
-  if (call->rank > 1 && length < (length % DUET_CHAIN_BLOCK == 0 ? SHORT_ROW : LONG_ROW)) return 0;
+  int64_t length = row_length(call), piece = length;
+  if (call->is_reduced && call->reduced_count < piece) piece = call->reduced_count;
+  int is_short = piece < (piece % DUET_CHAIN_BLOCK == 0 ? SHORT_ROW : LONG_ROW);
+  if (is_short && (call->rank > 1 || call->is_reduced)) return 0;
+  // Scratch memory is laid out by tiles.
+  if (call->tile_step * call->inner_count < DUET_CHAIN_BLOCK) return 0;
   // Whole lines are streamed.
   int is_cut = call->rank > 1 && length % 16 != 0;
   is_cut |= call->is_reduced && call->reduced_count % 16 != 0;
@@ -121,7 +125,9 @@ static int fits(const duet_tile_call *call, uint32_t streamed) {
     int64_t stride = row_stride(call, e);
     if (stride != 4 && (stride != 0 || e < call->output_count)) return 0;
   }
-  return 4 * call->instruction_count + 2 <= DUET_CHAIN_STEPS;
+  // Making a chain looks at all pairs of instructions.
+  int64_t n = call->instruction_count;
+  return 4 * n + 2 <= DUET_CHAIN_STEPS && 4 * n * n <= call->element_count;
 }
 
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {

@@ -1,12 +1,13 @@
 // Groups of float32 operations whose values stay in registers: a chain is interpreted on a few vectors at
 // a time, so that nothing goes through memory between two operations, and the loads are spread evenly
-// over the work. It goes along the rows of the space: arrays may repeat rows, or have one element for each. Element by element it is the arithmetic of the loops: which of the two ran does not show.
+// over the work. It goes along the rows of the space: arrays may repeat rows, or have one element for each.
+// Element by element it is the arithmetic of the loops: which of the two ran does not show.
 #ifndef DUET_PLAN_CHAIN_H
 #define DUET_PLAN_CHAIN_H
 
 #include "../include/duet_plan.h"
 
-enum { DUET_CHAIN_BLOCK = 64, DUET_CHAIN_STEPS = 128 };
+enum { DUET_CHAIN_BLOCK = 64, DUET_CHAIN_STEPS = 260 };
 
 #define DUET_CHAIN_SIMPLE(X)                                                               \
   X(NEGATE, negate) X(ABSOLUTE, absolute) X(SIGN, sign) X(SQUARE, square) X(SQRT, sqrt)    \
@@ -44,9 +45,9 @@ typedef enum : int32_t {
   DUET_CHAIN_CODES
 } duet_chain_code;
 
-// Copies of every step but functions. Within a chain the same step comes from another copy each time, so that the
-// jump to what follows has one target: a processor that predicts two from what came before may always be wrong, at
-// half the speed.
+// Copies of every step but functions. Up to so many uses of a step in a chain come from different copies, so that
+// the jump to what follows has one target: a processor that predicts two from what came before may always be
+// wrong, at half the speed.
 enum { DUET_CHAIN_COPIES = 4 };
 
 // A step's memory lies at base + (offset & mask).
