@@ -20,8 +20,7 @@ package func apply(_ op: UnaryOp, _ a: consuming Tensor) -> Tensor {
   let flags = ThreadContext.state.pointee.flags
   guard flags & ~harmlessFlags == 0, a.body.isUnwatched(flags),
     op.rawValue < UnaryOp.logicalNot.rawValue,
-    let loop = duet_unary_loop(
-      duet_unary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.body.dtype.rawValue)))
+    let loop = op.loop(for: a.body.dtype)
   else { return apply(.unary(op), a) }
   let isSmall = a.body.count < threadedCount
   let size = a.body.dtype.size
@@ -45,8 +44,7 @@ package func apply(_ op: BinaryOp, _ a: consuming Tensor, _ b: consuming Tensor)
   let flags = ThreadContext.state.pointee.flags
   guard flags & ~harmlessFlags == 0, a.body.isUnwatched(flags), b.body.isUnwatched(flags),
     a.body.dtype == b.body.dtype,
-    let loop = duet_binary_loop(
-      duet_binary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.body.dtype.rawValue)))
+    let loop = op.loop(for: a.body.dtype)
   else { return apply(.binary(op), a, b) }
   let size = a.body.dtype.size
   let isSame = a.body.layout.shape == b.body.layout.shape
@@ -140,6 +138,22 @@ extension TensorBody {
 }
 
 // MARK: Running
+
+extension UnaryOp {
+  /// The loop over elements of that dtype; nil if there is none.
+  @inline(__always)
+  fileprivate func loop(for dtype: DType) -> duet_loop? {
+    duet_unary_loop(duet_unary(rawValue: rawValue), duet_dtype(rawValue: Int32(dtype.rawValue)))
+  }
+}
+
+extension BinaryOp {
+  /// The loop over elements of that dtype; nil if there is none.
+  @inline(__always)
+  func loop(for dtype: DType) -> duet_loop? {
+    duet_binary_loop(duet_binary(rawValue: rawValue), duet_dtype(rawValue: Int32(dtype.rawValue)))
+  }
+}
 
 @inline(__always)
 private func run(

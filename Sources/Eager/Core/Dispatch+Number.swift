@@ -45,9 +45,7 @@ package func apply(
   _ op: BinaryOp, _ a: consuming Tensor, _ number: Number, numberIsFirst: Bool
 ) -> Tensor {
   if isUnwatched(a.body, number) {
-    if let loop = duet_binary_loop(
-      duet_binary(rawValue: op.rawValue), duet_dtype(rawValue: Int32(a.body.dtype.rawValue)))
-    {
+    if let loop = op.loop(for: a.body.dtype) {
       let isSmall = a.body.count < threadedCount
       if a.mayBeOverwritten() {
         if isSmall {
@@ -124,13 +122,15 @@ private func unwatched(
 private func execute(
   _ op: Op, into result: TensorBody, _ a: TensorBody, _ number: Number, _ numberIsFirst: Bool
 ) -> Bool {
-  withNumber(number) { pointer in
+  let isDone = withNumber(number) { pointer in
     let b = TensorView(pointer, number.dtype, Layout(contiguous: []))
     return withUnsafeBytes(of: numberIsFirst ? (b, a.view) : (a.view, b)) {
       (try? op.execute(
         output: result.view, inputs: $0.assumingMemoryBound(to: TensorView.self))) != nil
     }
   }
+  withExtendedLifetime((a, result)) {}
+  return isDone
 }
 
 @inline(__always)

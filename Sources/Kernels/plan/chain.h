@@ -74,10 +74,10 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
 // What takes the reduced value, piece by piece in the order of the space.
 enum { DUET_CHAIN_PIECE = 1024 };
 typedef struct {
-  void *context;
+  const void *context;
   // Where a piece that begins there should end.
-  int64_t (*end)(void *context, int64_t first);
-  void (*take)(void *context, const char *x, int64_t first, int64_t count);
+  int64_t (*end)(const void *context, int64_t first);
+  void (*take)(const void *context, const char *x, int64_t first, int64_t count);
 } duet_chain_sink;
 
 // Runs it on the elements first ..< last of the space, with a sink where a value is reduced.

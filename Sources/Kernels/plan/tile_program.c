@@ -177,12 +177,20 @@ typedef struct {
   char *chunk;
 } task_sink;
 
-static void sink_tile(const task_sink *task, const char *x, int64_t flat, int64_t count) {
+// Where the chunk that holds an element ends.
+static int64_t chunk_end(const void *context, int64_t flat) {
+  const duet_reduction_job *job = ((const task_sink *)context)->sink->job;
+  int64_t row = flat / job->count, at = flat - row * job->count;
+  return duet_least(flat - at % DUET_CHUNK + DUET_CHUNK, (row + 1) * job->count);
+}
+
+static void sink_tile(const void *context, const char *x, int64_t flat, int64_t count) {
+  const task_sink *task = context;
   const duet_reduction_job *job = task->sink->job;
   while (count > 0) {
     int64_t row = flat / job->count, at = flat - row * job->count, number = at / DUET_CHUNK;
     int64_t from = flat - at % DUET_CHUNK;
-    int64_t to = duet_least(from + DUET_CHUNK, (row + 1) * job->count);
+    int64_t to = chunk_end(task, flat);
     int64_t n = duet_least(count, to - flat), index = row * job->chunks + number;
     if (n == to - from) {
       duet_reduce_chunk(job, task->sink->partials, index, x, n);
@@ -197,16 +205,6 @@ static void sink_tile(const task_sink *task, const char *x, int64_t flat, int64_
     flat += n;
     count -= n;
   }
-}
-
-static int64_t chunk_end(void *context, int64_t flat) {
-  const duet_reduction_job *job = ((const task_sink *)context)->sink->job;
-  int64_t row = flat / job->count, at = flat - row * job->count;
-  return duet_least(flat - at % DUET_CHUNK + DUET_CHUNK, (row + 1) * job->count);
-}
-
-static void take_piece(void *context, const char *x, int64_t flat, int64_t count) {
-  sink_tile(context, x, flat, count);
 }
 
 // The chunks that tasks share, of which each has many.
@@ -309,13 +307,13 @@ typedef struct {
 } tile_split;
 
 // The tiles begin ..< end, or by a chain, which needs no tiles, their elements.
-static void run_range(const tile_split *split, task_sink *sink, int64_t begin, int64_t end) {
+static void run_range(const tile_split *split, const task_sink *sink, int64_t begin, int64_t end) {
   const duet_tile_call *call = split->call;
   if (!split->chain) {
     run_tiles(call, split->streamed, sink, begin, end);
     return;
   }
-  duet_chain_sink pieces = {sink, chunk_end, take_piece};
+  duet_chain_sink pieces = {sink, chunk_end, sink_tile};
   duet_run_chain(split->chain, call, elements_before(call, begin), elements_before(call, end),
                  sink ? &pieces : NULL);
   if (split->streamed != 0) duet_stream_end();
