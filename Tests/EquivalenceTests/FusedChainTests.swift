@@ -2,7 +2,7 @@ import Duet
 import DuetTestSupport
 import Testing
 
-/// Groups of float32 operations along rows of some length: values stay in registers, one of them beside the
+/// Groups of floating-point operations along rows of some length: values stay in registers, one of them beside the
 /// one that is worked on, and each repeated step comes from another copy.
 @Suite struct FusedChainTests {
   /// An operation on two of the values so far.
@@ -14,7 +14,7 @@ import Testing
 
   private func steps(_ random: inout SplitMix64, inputs: Int) -> [Step] {
     // Few kinds, so that they repeat.
-    let kinds = (0..<random.int(1...5)).map { _ in random.int(below: 18) }
+    let kinds = (0..<random.int(1...5)).map { _ in random.int(below: 19) }
     return (0..<random.int(2...28)).map { i in
       // Mostly what was just computed, and what is wanted again some steps later.
       func operand() -> Int {
@@ -46,7 +46,9 @@ import Testing
     case 14: return tanh(x)
     case 15: return x.square() * 0.25
     case 16: return abs(x).sqrt()
-    default: return sigmoid(x)
+    case 17: return sigmoid(x)
+    // To another dtype and back.
+    default: return x.asType(x.dtype == .float32 ? .bfloat16 : .float32).square().asType(x.dtype)
     }
   }
 
@@ -62,7 +64,7 @@ import Testing
     }
   }
 
-  @Test("random chains give the bits of their operations one by one", arguments: 0..<300)
+  @Test("random chains give the bits of their operations one by one", arguments: 0..<400)
   func chains(_ seed: Int) {
     var random = SplitMix64(seed)
     let shape = random.pick([
@@ -70,11 +72,13 @@ import Testing
       [3, 7, 256],
       [5, 4, 1025], [2, 3, 3, 320], [1000, 10], [70, 1000],
     ])
+    let others: [DType] = [.float64, .float16, .bfloat16]
+    let dtype = random.chance(0.5) ? .float32 : random.pick(others)
     // Whole arrays, rows, columns, planes, single elements.
-    var inputs = [random.tensor(.float32, shape)]
+    var inputs = [random.tensor(dtype, shape)]
     for _ in 0..<random.int(0...3) {
       let part = random.chance(0.5) ? shape : random.broadcastable(with: shape)
-      inputs.append(random.tensor(.float32, part))
+      inputs.append(random.tensor(dtype, part))
     }
     let steps = steps(&random, inputs: inputs.count)
     let isSecond = random.chance(0.3)
@@ -100,21 +104,23 @@ import Testing
     }
   }
 
-  @Test("results larger than the caches take the narrow form")
-  func large() {
+  @Test(
+    "results larger than the caches take the narrow form",
+    arguments: [DType.float32, .float64, .bfloat16, .float16])
+  func large(_ dtype: DType) {
     var random = SplitMix64(7)
-    let n = 5_000_003
-    let (x, a) = (random.tensor(.float32, [n]), random.tensor(.float32, [n]))
+    let n = 20_000_000 / dtype.size + 3
+    let (x, a) = (random.tensor(dtype, [n]), random.tensor(dtype, [n]))
     func chain(_ x: Tensor, _ a: Tensor) -> Tensor { (x * a + x) * a - (x + a) * (x - a) * a }
     let f = traced { (x: Tensor, a: Tensor) in chain(x, a) }
     let expected = Bits(chain(x, a))
     #expect(Bits(f(x, a)).difference(from: expected) == nil)
     #expect(Bits(f(x, a)).difference(from: expected) == nil)
 
-    // Rows of 1,040 and of 1,030 elements, of which the first alone are whole lines; a reduction beside a result.
-    for columns in [1040, 1030] {
-      let y = random.tensor(.float32, [8000, columns])
-      let (row, column) = (random.tensor(.float32, [columns]), random.tensor(.float32, [8000, 1]))
+    // Rows of whole lines and of others; a reduction beside a result.
+    for columns in [4160 / dtype.size, 4120 / dtype.size] {
+      let y = random.tensor(dtype, [8000, columns])
+      let (row, column) = (random.tensor(dtype, [columns]), random.tensor(dtype, [8000, 1]))
       func norm(_ y: Tensor) -> [Tensor] {
         let z = (y - column) * row + column * row
         return [z, (z * y).sum(axis: -1)]

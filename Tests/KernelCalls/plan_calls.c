@@ -12,11 +12,15 @@ typedef struct {
   duet_tile_instruction instruction[INSTRUCTIONS];
 } program;
 
-// The third kind holds what chains run: float32, long rows, arrays that may repeat rows or elements of rows.
-enum { CHAINS = 2 };
+// Kinds from CHAINS on hold what chains run: long rows, arrays that may repeat rows or elements of rows.
+enum { CHAINS = 2, KINDS = 6 };
+
+static const duet_dtype kind_dtype[KINDS] = {DUET_FLOAT32, DUET_FLOAT64, DUET_FLOAT32,
+                                             DUET_FLOAT64, DUET_FLOAT16, DUET_BFLOAT16};
 
 static int tile_name(int32_t v, char *name, size_t size) {
-  static const char *const kind[] = {"float32", "float64", "chain"};
+  static const char *const kind[KINDS] = {"float32",       "float64",       "chain float32",
+                                          "chain float64", "chain float16", "chain bfloat16"};
   snprintf(name, size, "tile_program %s", kind[v]);
   return 1;
 }
@@ -29,7 +33,7 @@ static duet_loop draw_loop(trial *t, duet_dtype dtype, int32_t *inputs) {
   return duet_binary_loop((duet_binary)PICK(t, DUET_ADD, DUET_MULTIPLY, DUET_MAXIMUM), dtype);
 }
 
-static duet_loop draw_chain_loop(trial *t, int32_t *inputs) {
+static duet_loop draw_chain_loop(trial *t, duet_dtype dtype, int32_t *inputs) {
   *inputs = (int32_t)trial_int(t, 1, 2);
   if (*inputs == 1)
     return duet_unary_loop(
@@ -37,14 +41,14 @@ static duet_loop draw_chain_loop(trial *t, int32_t *inputs) {
                          DUET_RSQRT, DUET_RECIPROCAL, DUET_EXP, DUET_EXPM1, DUET_LOG, DUET_LOG1P,
                          DUET_TANH, DUET_ERF, DUET_SIGMOID, DUET_RELU, DUET_GELU, DUET_GELU_TANH,
                          DUET_SILU, DUET_SOFTPLUS),
-        DUET_FLOAT32);
+        dtype);
   return duet_binary_loop((duet_binary)PICK(t, DUET_ADD, DUET_SUBTRACT, DUET_MULTIPLY, DUET_DIVIDE,
                                             DUET_MAXIMUM, DUET_MINIMUM),
-                          DUET_FLOAT32);
+                          dtype);
 }
 
 static void tile_call(trial *t, int32_t v) {
-  duet_dtype dtype = v == 1 ? DUET_FLOAT64 : DUET_FLOAT32;
+  duet_dtype dtype = kind_dtype[v];
   int32_t size = (int32_t)duet_dtype_size(dtype);
   program p = {0};
   duet_tile_call *c = &p.call;
@@ -55,7 +59,7 @@ static void tile_call(trial *t, int32_t v) {
   c->rank = trial_shape(t, 1, 4, 3000, c->shape);
   for (int32_t i = 0; i < c->rank; i++)
     if (c->shape[i] == 0) c->shape[i] = 1;
-  if (v == CHAINS && !trial_is_large(t)) {
+  if (v >= CHAINS && !trial_is_large(t)) {
     c->rank = (int32_t)trial_int(t, 1, 3);
     c->shape[c->rank - 1] = PICK(t, 100, 128, 192, 256, 257, 300, 500, 512, 1030);
     if (c->rank == 3) c->shape[1] = trial_int(t, 1, 5);
@@ -73,7 +77,7 @@ static void tile_call(trial *t, int32_t v) {
   int64_t extent = c->shape[c->tile_axis];
   c->tile_step = trial_int(t, 1, CAPACITY / c->inner_count);
   // A block of a chain fits into a tile.
-  if (trial_is_large(t) || v == CHAINS) c->tile_step = CAPACITY / c->inner_count;
+  if (trial_is_large(t) || v >= CHAINS) c->tile_step = CAPACITY / c->inner_count;
   c->tiles_per_run = (extent + c->tile_step - 1) / c->tile_step;
   c->tile_count = trial_size(c->tile_axis, c->shape) * c->tiles_per_run;
 
@@ -94,7 +98,7 @@ static void tile_call(trial *t, int32_t v) {
   p.operand[1] = trial_input(t, dtype, c->element_count, values);
   p.operand[2] = trial_input(t, dtype, 1, values);
   p.operand[3] =
-      trial_view(t, dtype, c->rank, part, values, v == CHAINS || trial_chance(t, 50),
+      trial_view(t, dtype, c->rank, part, values, v >= CHAINS || trial_chance(t, 50),
                  p.external[3].stride);
   for (int32_t i = 0; i < c->rank; i++)
     if (part[i] == 1) p.external[3].stride[i] = 0;
@@ -115,7 +119,8 @@ static void tile_call(trial *t, int32_t v) {
   for (int32_t i = 0; i < c->instruction_count; i++) {
     duet_tile_instruction *instruction = &p.instruction[i];
     int32_t inputs;
-    instruction->loop = v == CHAINS ? draw_chain_loop(t, &inputs) : draw_loop(t, dtype, &inputs);
+    instruction->loop =
+        v >= CHAINS ? draw_chain_loop(t, dtype, &inputs) : draw_loop(t, dtype, &inputs);
     instruction->operand_count = inputs + 1;
     int is_last = i == c->instruction_count - 1;
     instruction->by_rows = is_last && by_rows;
@@ -150,6 +155,6 @@ static void tile_call(trial *t, int32_t v) {
 }
 
 const trial_family duet_plan_families[] = {
-    {3, tile_name, tile_call},
+    {KINDS, tile_name, tile_call},
     {0},
 };

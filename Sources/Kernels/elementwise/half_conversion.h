@@ -14,17 +14,39 @@ DUET_INLINE u16x16 load_u16(const void *p) {
 
 DUET_INLINE void store_u16(void *p, u16x16 v) { memcpy(p, &v, sizeof v); }
 
-DUET_INLINE f32x16 from_bfloat16(u16x16 h) {
-  u32x16 u = __builtin_convertvector(h, u32x16) << 16;
-  f32x16 x = (f32x16)u;
-  return x != x ? (f32x16)(u | 0x400000) : x;
+DUET_INLINE f32x16 quiet_f32(f32x16 x) {
+  return x != x ? (f32x16)((i32x16)x | 0x400000) : x;
 }
+
+// The same bits, NaN left as it is.
+DUET_INLINE f32x16 raw_bfloat16(u16x16 h) {
+  return (f32x16)(__builtin_convertvector(h, u32x16) << 16);
+}
+
+DUET_INLINE f32x16 from_bfloat16(u16x16 h) { return quiet_f32(raw_bfloat16(h)); }
 
 DUET_INLINE u16x16 to_bfloat16(f32x16 x) {
   u32x16 u = (u32x16)x;
   u32x16 rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
   u32x16 quiet = u >> 16 | 0x40;
   return __builtin_convertvector((u32x16)((x != x) ? (i32x16)quiet : (i32x16)rounded), u16x16);
+}
+
+// x that is a bfloat16.
+DUET_INLINE u16x16 exactly_bfloat16(f32x16 x) {
+  return __builtin_convertvector((u32x16)x >> 16, u16x16);
+}
+
+// x rounded to bfloat16.
+DUET_INLINE f32x16 round_bfloat16(f32x16 x) {
+  u32x16 u = (u32x16)x, rounded = u + 0x7fff + (u >> 16 & 1), quiet = u | 0x400000;
+  return (f32x16)((u32x16)((x != x) ? (i32x16)quiet : (i32x16)rounded) & 0xffff0000);
+}
+
+// The same where NaN, if it occurs, is a quiet bfloat16: it has nothing to round.
+DUET_INLINE f32x16 round_arithmetic_bfloat16(f32x16 x) {
+  u32x16 u = (u32x16)x;
+  return (f32x16)((u + 0x7fff + (u >> 16 & 1)) & 0xffff0000);
 }
 
 #if defined(DUET_ISA_AVX512)
@@ -70,6 +92,11 @@ DUET_INLINE u16x16 to_float16(f32x16 x) {
   return __builtin_convertvector(r | sign, u16x16);
 }
 #endif
+
+DUET_INLINE f32x16 raw_float16(u16x16 h) { return from_float16(h); }
+DUET_INLINE u16x16 exactly_float16(f32x16 x) { return to_float16(x); }
+DUET_INLINE f32x16 round_float16(f32x16 x) { return from_float16(to_float16(x)); }
+DUET_INLINE f32x16 round_arithmetic_float16(f32x16 x) { return round_float16(x); }
 
 // n elements, n a multiple of 16 or the last ones of an array: those behind n are not touched in
 // `h`, and may be in `x`, a buffer with room for a whole vector.

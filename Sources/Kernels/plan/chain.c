@@ -5,40 +5,103 @@
 #include "../elementwise/loops.h"
 #include "duet_isa.h"
 
-static duet_chain_interpreter *interpreter(int is_narrow) {
-#define EITHER(isa) is_narrow ? duet_interpret_chain_narrow_##isa : duet_interpret_chain_##isa
+static duet_chain_interpreter *interpreter(int is_double, int is_narrow) {
+#define WIDTH(type, isa) \
+  is_narrow ? duet_interpret_narrow_chain_##type##_##isa : duet_interpret_chain_##type##_##isa
+#define INTERPRETER(isa) is_double ? WIDTH(f64, isa) : WIDTH(f32, isa)
   switch (duet_current_isa()) {
 #if defined(__x86_64__)
-    case DUET_AVX512: return EITHER(avx512);
-    case DUET_AVX2: return EITHER(avx2);
+    case DUET_AVX512: return INTERPRETER(avx512);
+    case DUET_AVX2: return INTERPRETER(avx2);
 #elif defined(__aarch64__)
-    case DUET_NEON: return EITHER(neon);
+    case DUET_NEON: return INTERPRETER(neon);
 #endif
     default: return NULL;
   }
-#undef EITHER
+#undef INTERPRETER
+#undef WIDTH
 }
+
+// Elements that an interpreter takes at a time, and the most bytes of them.
+static int64_t block_of(int is_double) { return is_double ? 32 : 64; }
+enum { BLOCK_BYTES = 256 };
+
+// What an instruction does: to operands of one dtype, for a result of the same or, by a cast, another one.
+typedef struct {
+  int32_t code;  // NONE, or of the first form; KEEP for a cast, which needs no step but that of its result
+  duet_dtype from, to;
+} operation;
 
 enum { NONE = DUET_CHAIN_END };
 
-static duet_chain_code code_of(const duet_tile_instruction *i) {
+static operation operation_on(const duet_tile_instruction *i, duet_dtype dtype) {
   if (i->operand_count == 2) {
 #define X(op, name) \
-  if (i->loop == duet_unary_loop(DUET_##op, DUET_FLOAT32)) return DUET_CHAIN_##op;
+  if (i->loop == duet_unary_loop(DUET_##op, dtype)) return (operation){DUET_CHAIN_##op, dtype, dtype};
     DUET_CHAIN_SIMPLE(X)
     DUET_CHAIN_FUNCTIONS(X)
 #undef X
+    if (dtype == DUET_FLOAT64) return (operation){NONE};
+    static const duet_dtype results[] = {DUET_FLOAT32, DUET_FLOAT16, DUET_BFLOAT16};
+    for (int k = 0; k < 3; k++)
+      if (results[k] != dtype && i->loop == duet_cast_loop(dtype, results[k]))
+        return (operation){DUET_CHAIN_KEEP, dtype, results[k]};
   } else if (i->operand_count == 3) {
 #define X(op, name) \
-  if (i->loop == duet_binary_loop(DUET_##op, DUET_FLOAT32)) return DUET_CHAIN_##op;
+  if (i->loop == duet_binary_loop(DUET_##op, dtype)) return (operation){DUET_CHAIN_##op, dtype, dtype};
     DUET_CHAIN_BINARY(X)
 #undef X
   }
-  return NONE;
+  return (operation){NONE};
 }
 
-// The forms of a binary operation follow one another.
-enum { ONE = 1, TO = 2, KEPT = 4, TO_KEPT = 5 };
+// What an instruction does behind one whose result has that dtype.
+static operation operation_behind(duet_dtype last, const duet_tile_instruction *i) {
+  operation o = operation_on(i, last);
+  if (last == DUET_FLOAT64) return o;
+  static const duet_dtype others[] = {DUET_FLOAT32, DUET_FLOAT16, DUET_BFLOAT16};
+  for (int k = 0; k < 3 && o.code == NONE; k++)
+    if (others[k] != last) o = operation_on(i, others[k]);
+  return o;
+}
+
+// The forms of a step follow one another.
+enum { ONE = 1, TO = 2, KEPT = 4, TO_KEPT = 5, ASIDE = 6, TO_ASIDE = 7 };
+
+// A step's like for 16-bit floats.
+#define HALF_STEP(dtype, kind) \
+  ((dtype) == DUET_FLOAT16 ? DUET_CHAIN_##kind##_FLOAT16 : DUET_CHAIN_##kind##_BFLOAT16)
+#define STEP_OF(dtype, kind) (is_half(dtype) ? HALF_STEP(dtype, kind) : DUET_CHAIN_##kind)
+
+static int is_half(duet_dtype dtype) { return dtype == DUET_FLOAT16 || dtype == DUET_BFLOAT16; }
+
+// Operations of IEEE arithmetic: they make NaN quiet themselves.
+static int is_arithmetic(int32_t code) {
+  switch (code) {
+    case DUET_CHAIN_SQUARE:
+    case DUET_CHAIN_SQRT:
+    case DUET_CHAIN_RSQRT:
+    case DUET_CHAIN_RECIPROCAL:
+    case DUET_CHAIN_ADD:
+    case DUET_CHAIN_SUBTRACT:
+    case DUET_CHAIN_MULTIPLY:
+    case DUET_CHAIN_DIVIDE: return 1;
+    default: return 0;
+  }
+}
+
+// Whether a value of 16 bits gives one.
+static int is_exact(int32_t code) {
+  switch (code) {
+    case DUET_CHAIN_NEGATE:
+    case DUET_CHAIN_ABSOLUTE:
+    case DUET_CHAIN_SIGN:
+    case DUET_CHAIN_RELU:
+    case DUET_CHAIN_MAXIMUM:
+    case DUET_CHAIN_MINIMUM: return 1;
+    default: return 0;
+  }
+}
 
 static const duet_tile_external *external_of(const duet_tile_call *call, int32_t e) {
   return (const duet_tile_external *)((const char *)call + call->externals) + e;
@@ -52,7 +115,7 @@ static int64_t row_stride(const duet_tile_call *call, int32_t e) {
 }
 
 static void add(duet_chain *chain, int32_t code) {
-  chain->step[chain->count++] = (duet_chain_step){.code = code};
+  chain->step[chain->count++] = (duet_chain_step){.code = code, .external = -1};
 }
 
 // Adds a step whose memory is operand k of an instruction; of the form for one element where that is all there is.
@@ -63,9 +126,40 @@ static void add_memory(duet_chain *chain, int32_t code, const duet_tile_call *ca
   if (slot >= 0) {
     *step = (duet_chain_step){code, -1, (char *)(intptr_t)slot, 0};
   } else {
-    int is_one = row_stride(call, ~slot) == 0;
-    *step = (duet_chain_step){code + (is_one ? ONE : 0), ~slot, NULL, is_one ? 0 : -1};
+    int64_t size = row_stride(call, ~slot);
+    *step = (duet_chain_step){code + (size == 0 ? ONE : 0), ~slot, NULL, size};
   }
+}
+
+// Adds what loads operand k into v.
+static void add_load(duet_chain *chain, operation o, const duet_tile_call *call,
+                     const duet_tile_instruction *from, int32_t k) {
+  add_memory(chain, STEP_OF(o.from, LOAD), call, from, k);
+  if (o.from == DUET_BFLOAT16 && !is_arithmetic(o.code)) add(chain, DUET_CHAIN_QUIET);
+}
+
+// Adds what rounds a result. Where v is only stored, storing a float16 rounds it.
+static void add_rounding(duet_chain *chain, operation o, int is_only_stored) {
+  if (!is_half(o.to) || is_exact(o.code) || (is_only_stored && o.to == DUET_FLOAT16)) return;
+  add(chain, is_arithmetic(o.code) ? HALF_STEP(o.to, ROUND_ARITHMETIC) : HALF_STEP(o.to, ROUND));
+}
+
+// Adds a binary operation on v and operand k in memory; `form` is TO where that comes first.
+static void add_binary(duet_chain *chain, operation o, int32_t form, const duet_tile_call *call,
+                       const duet_tile_instruction *from, int32_t k) {
+  if (is_half(o.from)) {
+    add_memory(chain, HALF_STEP(o.from, ASIDE), call, from, k);
+    if (o.from == DUET_BFLOAT16 && !is_arithmetic(o.code)) add(chain, DUET_CHAIN_QUIET_ASIDE);
+    add(chain, o.code + (form == TO ? TO_ASIDE : ASIDE));
+  } else {
+    add_memory(chain, o.code + form, call, from, k);
+  }
+}
+
+static int32_t reads(const duet_tile_instruction *i, int32_t slot) {
+  int32_t count = 0;
+  for (int32_t k = 1; k < i->operand_count; k++) count += i->slot[k] == slot;
+  return count;
 }
 
 // The last instruction that reads the result of one and does not find it in v; NULL if all do, or there are none.
@@ -74,9 +168,7 @@ static const duet_tile_instruction *last_reader(const duet_tile_instruction *at,
   const duet_tile_instruction *last = NULL;
   int32_t slot = at->slot[0];
   for (const duet_tile_instruction *i = at + 1; i < end; i++) {
-    int32_t reads = 0;
-    for (int32_t k = 1; k < i->operand_count; k++) reads += i->slot[k] == slot;
-    if (reads > (i == at + 1)) last = i;
+    if (reads(i, slot) > (i == at + 1)) last = i;
     if (i->slot[0] == slot) break;
   }
   return last;
@@ -107,64 +199,77 @@ static void spread(duet_chain *chain) {
   }
 }
 
-static int fits(const duet_tile_call *call, uint32_t streamed) {
+// Whether what is written past the caches is whole lines, however the space is cut.
+static int is_in_lines(const duet_tile_call *call, uint32_t streamed) {
+  for (int32_t e = 0; e < call->output_count && streamed >> e != 0; e++) {
+    int64_t size = external_of(call, e)->element_size;
+    int is_cut = call->rank > 1 && row_length(call) * size % 64 != 0;
+    is_cut |= call->is_reduced && call->reduced_count * size % 64 != 0;
+    if ((streamed >> e & 1) != 0 && is_cut) return 0;
+  }
+  return 1;
+}
+
+static int fits(const duet_tile_call *call, uint32_t streamed, int is_double) {
   // What is left of a row behind whole blocks costs as much as one more.
-  enum { LONG_ROW = 256, SHORT_ROW = 128 };
-  int64_t length = row_length(call), piece = length;
+  enum { LONG_ROW = 4, SHORT_ROW = 2 };
+  int64_t block = block_of(is_double), length = row_length(call), piece = length;
   if (call->is_reduced && call->reduced_count < piece) piece = call->reduced_count;
-  int is_short = piece < (piece % DUET_CHAIN_BLOCK == 0 ? SHORT_ROW : LONG_ROW);
+  int is_short = piece < block * (piece % block == 0 ? SHORT_ROW : LONG_ROW);
   if (is_short && (call->rank > 1 || call->is_reduced)) return 0;
   // Scratch memory is laid out by tiles.
-  if (call->tile_step * call->inner_count < DUET_CHAIN_BLOCK) return 0;
-  // Whole lines are streamed.
-  int is_cut = call->rank > 1 && length % 16 != 0;
-  is_cut |= call->is_reduced && call->reduced_count % 16 != 0;
-  if (streamed != 0 && is_cut) return 0;
+  if (call->tile_step * call->inner_count < block) return 0;
+  if (!is_in_lines(call, streamed)) return 0;
   for (int32_t e = 0; e < call->external_count; e++) {
-    if (external_of(call, e)->element_size != 4) return 0;
-    int64_t stride = row_stride(call, e);
-    if (stride != 4 && (stride != 0 || e < call->output_count)) return 0;
+    int64_t size = external_of(call, e)->element_size, stride = row_stride(call, e);
+    if ((size == 8) != is_double || size == 1) return 0;
+    if (stride != size && (stride != 0 || e < call->output_count)) return 0;
   }
   // Making a chain looks at all pairs of instructions.
   int64_t n = call->instruction_count;
-  return 4 * n + 2 <= DUET_CHAIN_STEPS && 4 * n * n <= call->element_count;
+  return 4 * n * n <= call->element_count;
 }
 
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {
-  if (!fits(call, streamed) || !interpreter(0)) return 0;
+  int is_double = external_of(call, 0)->element_size == 8;
+  if (!fits(call, streamed, is_double) || !interpreter(is_double, 0)) return 0;
   const duet_tile_instruction *i =
       (const duet_tile_instruction *)((const char *)call + call->instructions);
   const duet_tile_instruction *end = i + call->instruction_count;
   const duet_tile_instruction *reduced = call->is_reduced ? last_result(call, i, end) : NULL;
   if (call->is_reduced && !reduced) return 0;
   chain->count = 0;
-  enum { NO_SLOT = INT32_MAX };
+  enum { NO_SLOT = INT32_MAX, STEPS_EACH = 8 };
   int32_t held = NO_SLOT, kept = NO_SLOT;  // the slots whose values are in v and in w
   const duet_tile_instruction *kept_until = NULL;
+  duet_dtype last = is_double ? DUET_FLOAT64 : DUET_FLOAT32;
   for (; i < end; i++) {
-    int32_t code = code_of(i), x = i->slot[1], y = i->slot[2];
-    if (code == NONE) return 0;
+    operation o = operation_behind(last, i);
+    int32_t x = i->slot[1], y = i->slot[2];
+    if (o.code == NONE || chain->count + STEPS_EACH >= DUET_CHAIN_STEPS) return 0;
     if (i->operand_count == 3 && held == y && x != y) {
       if (kept == x)
-        add(chain, code + TO_KEPT);
+        add(chain, o.code + TO_KEPT);
       else
-        add_memory(chain, code + TO, call, i, 1);
+        add_binary(chain, o, TO, call, i, 1);
     } else {
       if (held != x && kept == x)
         add(chain, DUET_CHAIN_TAKE);
       else if (held != x)
-        add_memory(chain, DUET_CHAIN_LOAD, call, i, 1);
-      if (i->operand_count == 2)
-        add(chain, code);
-      else if (kept == y)
-        add(chain, code + KEPT);
-      else
-        add_memory(chain, code, call, i, 2);
+        add_load(chain, o, call, i, 1);
+      if (i->operand_count == 3 && kept == y)
+        add(chain, o.code + KEPT);
+      else if (i->operand_count == 3)
+        add_binary(chain, o, 0, call, i, 2);
+      else if (o.code != DUET_CHAIN_KEEP)
+        add(chain, o.code);
     }
+    last = o.to;
     held = i->slot[0];
     if (kept_until == i) kept = NO_SLOT;
     const duet_tile_instruction *reader = last_reader(i, end);
     int keeps = reader && kept == NO_SLOT;
+    add_rounding(chain, o, !keeps && (i + 1 == end || !reads(i + 1, held)));
     if (keeps) {
       add(chain, DUET_CHAIN_KEEP);
       kept = held;
@@ -172,13 +277,15 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
     }
     if (i == reduced)
       chain->step[chain->count++] =
-          (duet_chain_step){DUET_CHAIN_STORE, call->external_count, NULL, -1};
+          (duet_chain_step){STEP_OF(o.to, STORE), call->external_count, NULL,
+                            (int64_t)duet_dtype_size(o.to)};
     int is_read = reader && !keeps;
     int passes = held < 0 && ~held < 32 && (streamed >> ~held & 1) != 0 && !is_read;
     if (held < 0 || is_read)
-      add_memory(chain, passes ? DUET_CHAIN_STREAM : DUET_CHAIN_STORE, call, i, 0);
+      add_memory(chain, passes ? STEP_OF(o.to, STREAM) : STEP_OF(o.to, STORE), call, i, 0);
   }
   add(chain, DUET_CHAIN_END);
+  chain->is_double = is_double;
   chain->is_narrow = streamed != 0;
   for (int32_t k = 0; k < chain->count; k++) chain->is_narrow &= !is_function(chain->step[k].code);
   spread(chain);
@@ -224,48 +331,54 @@ static void go_on(walk *w) {
 static void interpret(walk *w, char *const *base, int64_t begin, int64_t end) {
   for (int32_t k = 0; k < w->chain->count; k++)
     if (w->step[k].external >= 0) w->step[k].base = base[w->step[k].external];
-  w->interpret(w->step, begin * 4, end * 4);
+  w->interpret(w->step, begin, end);
 }
 
 // The columns begin ..< end of a row.
 static void run_row(walk *w, int64_t begin, int64_t end) {
-  int64_t whole = begin + (end - begin) / DUET_CHAIN_BLOCK * DUET_CHAIN_BLOCK;
+  int64_t block = block_of(w->chain->is_double);
+  int64_t whole = begin + (end - begin) / block * block;
   if (whole > begin) interpret(w, w->row, begin, whole);
   if (whole == end) return;
   // A block of its own with what is left.
-  _Alignas(64) float block[DUET_TILE_EXTERNALS + 1][DUET_CHAIN_BLOCK];
+  _Alignas(64) char rest[DUET_TILE_EXTERNALS + 1][BLOCK_BYTES];
   const duet_tile_call *call = w->call;
-  size_t rest = (size_t)(end - whole) * 4;
   char *base[DUET_TILE_EXTERNALS + 1];
   for (int32_t e = 0; e < call->external_count; e++) {
-    int is_one = row_stride(call, e) == 0;
-    base[e] = is_one ? w->row[e] : (char *)block[e];
-    if (is_one) continue;
-    memset(block[e], 0, sizeof block[e]);
-    if (e >= call->output_count) memcpy(block[e], w->row[e] + whole * 4, rest);
+    int64_t stride = row_stride(call, e);
+    base[e] = stride == 0 ? w->row[e] : rest[e];
+    if (stride == 0) continue;
+    memset(rest[e], 0, sizeof rest[e]);
+    if (e >= call->output_count)
+      memcpy(rest[e], w->row[e] + whole * stride, (size_t)((end - whole) * stride));
   }
   int32_t reduced = call->external_count;
-  base[reduced] = (char *)block[reduced];
-  interpret(w, base, 0, DUET_CHAIN_BLOCK);
-  for (int32_t e = 0; e < call->output_count; e++)
-    memcpy(w->row[e] + whole * 4, block[e], rest);
-  if (call->is_reduced) memcpy(w->row[reduced] + whole * 4, block[reduced], rest);
+  base[reduced] = rest[reduced];
+  interpret(w, base, 0, block);
+  for (int32_t e = 0; e < call->output_count; e++) {
+    int64_t size = row_stride(call, e);
+    memcpy(w->row[e] + whole * size, rest[e], (size_t)((end - whole) * size));
+  }
+  if (!call->is_reduced) return;
+  int64_t size = (int64_t)duet_dtype_size(call->reduced_dtype);
+  memcpy(w->row[reduced] + whole * size, rest[reduced], (size_t)((end - whole) * size));
 }
 
 void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t first,
                     int64_t last, const duet_chain_sink *sink) {
   if (first == last) return;
   _Alignas(64) char scratch[DUET_TILE_SCRATCH];
-  _Alignas(64) char piece[DUET_CHAIN_PIECE * 4];
+  _Alignas(64) char piece[DUET_CHAIN_PIECE * 8];
   walk w;
   w.chain = chain;
   w.call = call;
-  w.interpret = interpreter(chain->is_narrow);
+  w.interpret = interpreter(chain->is_double, chain->is_narrow);
   for (int32_t k = 0; k < chain->count; k++) {
     w.step[k] = chain->step[k];
     if (w.step[k].external < 0) w.step[k].base = scratch + (intptr_t)w.step[k].base;
   }
   int64_t length = row_length(call), column = first % length;
+  int64_t size = call->is_reduced ? (int64_t)duet_dtype_size(call->reduced_dtype) : 0;
   start(&w, first / length);
   for (;;) {
     int64_t to = first + length - column;
@@ -273,7 +386,7 @@ void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t
     if (sink) {
       int64_t end = sink->end(sink->context, first);
       if (to > end) to = end;
-      w.row[call->external_count] = piece - column * 4;
+      w.row[call->external_count] = piece - column * size;
     }
     run_row(&w, column, column + to - first);
     if (sink) sink->take(sink->context, piece, first, to - first);

@@ -1,13 +1,14 @@
-// Groups of float32 operations whose values stay in registers: a chain is interpreted on a few vectors at
-// a time, so that nothing goes through memory between two operations, and the loads are spread evenly
+// Groups of floating-point operations whose values stay in registers: a chain is interpreted on a few vectors
+// at a time, so that nothing goes through memory between two operations, and the loads are spread evenly
 // over the work. It goes along the rows of the space: arrays may repeat rows, or have one element for each.
-// Element by element it is the arithmetic of the loops: which of the two ran does not show.
+// Element by element it is the arithmetic of the loops: which of the two ran does not show. Registers hold float32, also
+// for 16-bit floats, whose results are rounded one by one, or float64.
 #ifndef DUET_PLAN_CHAIN_H
 #define DUET_PLAN_CHAIN_H
 
 #include "../include/duet_plan.h"
 
-enum { DUET_CHAIN_BLOCK = 64, DUET_CHAIN_STEPS = 260 };
+enum { DUET_CHAIN_STEPS = 260 };
 
 #define DUET_CHAIN_SIMPLE(X)                                                               \
   X(NEGATE, negate) X(ABSOLUTE, absolute) X(SIGN, sign) X(SQUARE, square) X(SQRT, sqrt)    \
@@ -19,13 +20,15 @@ enum { DUET_CHAIN_BLOCK = 64, DUET_CHAIN_STEPS = 260 };
   X(SIGMOID, sigmoid) X(GELU, gelu) X(GELU_TANH, gelu_tanh) X(SILU, silu)                  \
   X(SOFTPLUS, softplus)
 
+#define DUET_CHAIN_HALVES(X) X(FLOAT16, float16) X(BFLOAT16, bfloat16)
+
 #define DUET_CHAIN_BINARY(X)                                                \
   X(ADD, add) X(SUBTRACT, subtract) X(MULTIPLY, multiply) X(DIVIDE, divide) \
   X(MAXIMUM, maximum) X(MINIMUM, minimum)
 
 // What a step does to the values v in registers. Beside them one other value w is kept in registers until its last
-// use. A binary operation has six forms: v op memory, v op one element of memory, memory op v, one element of memory
-// op v, v op w, w op v.
+// use, and u is what 16-bit operands become before an operation. A binary operation has eight forms: v op memory, v op
+// one element of memory, memory op v, one element of memory op v, v op w, w op v, v op u, u op v.
 typedef enum : int32_t {
   DUET_CHAIN_END,
   DUET_CHAIN_LOAD,
@@ -34,12 +37,21 @@ typedef enum : int32_t {
   DUET_CHAIN_STREAM,  // a store past the caches, to whole lines
   DUET_CHAIN_KEEP,    // w = v
   DUET_CHAIN_TAKE,    // v = w
+  DUET_CHAIN_QUIET,   // NaN made quiet in v
+  DUET_CHAIN_QUIET_ASIDE,
+#define X(type, name)                                                                   \
+  DUET_CHAIN_LOAD_##type, DUET_CHAIN_LOAD_##type##_ONE, DUET_CHAIN_ASIDE_##type,        \
+      DUET_CHAIN_ASIDE_##type##_ONE, DUET_CHAIN_STORE_##type, DUET_CHAIN_STREAM_##type, \
+      DUET_CHAIN_ROUND_##type, DUET_CHAIN_ROUND_ARITHMETIC_##type,
+  DUET_CHAIN_HALVES(X)
+#undef X
 #define X(op, name) DUET_CHAIN_##op,
   DUET_CHAIN_SIMPLE(X) DUET_CHAIN_FUNCTIONS(X)
 #undef X
 #define X(op, name) \
   DUET_CHAIN_##op, DUET_CHAIN_##op##_ONE, DUET_CHAIN_##op##_TO, DUET_CHAIN_##op##_TO_ONE, \
-  DUET_CHAIN_##op##_KEPT, DUET_CHAIN_##op##_TO_KEPT,
+  DUET_CHAIN_##op##_KEPT, DUET_CHAIN_##op##_TO_KEPT, DUET_CHAIN_##op##_ASIDE, \
+  DUET_CHAIN_##op##_TO_ASIDE,
   DUET_CHAIN_BINARY(X)
 #undef X
   DUET_CHAIN_CODES
@@ -50,13 +62,13 @@ typedef enum : int32_t {
 // wrong, at half the speed.
 enum { DUET_CHAIN_COPIES = 4 };
 
-// A step's memory lies at base + (offset & mask).
+// A step's memory lies at base + index * size: 0 for one element, and in scratch memory.
 typedef struct {
   int32_t code;      // duet_chain_code + copy * DUET_CHAIN_CODES
   int32_t external;  // the array outside that it belongs to, or what the reduced value is handed over in, behind those;
                      // -1: scratch memory, and the base is an offset into it
   char *base;
-  int64_t mask;
+  int64_t size;
 } duet_chain_step;
 
 typedef struct {
@@ -64,6 +76,7 @@ typedef struct {
   // Waits for memory rather than for arithmetic: one vector at a time. Then an instruction that loads
   // goes from line to line, which is what processors look for when they fetch ahead.
   int32_t is_narrow;
+  int32_t is_double;  // float64 in registers
   duet_chain_step step[DUET_CHAIN_STEPS];
 } duet_chain;
 
@@ -84,10 +97,13 @@ typedef struct {
 void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t first,
                     int64_t last, const duet_chain_sink *sink);
 
-// Runs the steps for offsets from `begin` to `end` bytes, on four vectors at a time or on one.
+// Runs the steps for the elements begin ..< end, four vectors at a time or one.
 typedef void duet_chain_interpreter(const duet_chain_step *steps, int64_t begin, int64_t end);
-duet_chain_interpreter duet_interpret_chain_avx512, duet_interpret_chain_narrow_avx512;
-duet_chain_interpreter duet_interpret_chain_avx2, duet_interpret_chain_narrow_avx2;
-duet_chain_interpreter duet_interpret_chain_neon, duet_interpret_chain_narrow_neon;
+#define DUET_CHAIN_INTERPRETERS(isa)                                                               \
+  duet_chain_interpreter duet_interpret_chain_f32_##isa, duet_interpret_narrow_chain_f32_##isa, \
+      duet_interpret_chain_f64_##isa, duet_interpret_narrow_chain_f64_##isa;
+DUET_CHAIN_INTERPRETERS(avx512)
+DUET_CHAIN_INTERPRETERS(avx2)
+DUET_CHAIN_INTERPRETERS(neon)
 
 #endif

@@ -1,31 +1,42 @@
-// The interpreter of chains, on one vector or on four at a time: VECTORS.
+// The interpreter of chains, on one vector or on four at a time: VECTORS. INTERPRET names it, REAL adds the suffix of
+// the values in registers, of type VECTOR with LANES of SCALAR; with HALVES, arrays of 16-bit floats.
 #if VECTORS == 4
-#define INTERPRET DUET_SUFFIX(duet_interpret_chain)
 #define EACH(part, with) part(0, with) part(1, with) part(2, with) part(3, with)
 #else
-#define INTERPRET DUET_SUFFIX(duet_interpret_chain_narrow)
 #define EACH(part, with) part(0, with)
 #endif
 
-#define BEGUN(k, value) f32x16 v##k = value, w##k = value;
-#define LOADED(k, at) v##k = load_f32(at + 64 * k);
+#define BEGUN(k, value) VECTOR v##k = value, w##k = value, u##k = value;
+#define LOADED(k, at) v##k = REAL(load)(at + 64 * k);
 #define FILLED(k, value) v##k = value;
-#define STORED(k, at) store_f32(at + 64 * k, v##k);
-#define STREAMED(k, at) __builtin_nontemporal_store(v##k, (f32x16 *)at + k);
+#define STORED(k, at) REAL(store)(at + 64 * k, v##k);
+#define STREAMED(k, at) __builtin_nontemporal_store(v##k, (VECTOR *)at + k);
+#define HALF_LOADED(k, type) v##k = raw_##type(load_u16(p + 32 * k));
+#define HALF_ASIDE(k, type) u##k = raw_##type(load_u16(p + 32 * k));
+#define FILLED_ASIDE(k, value) u##k = value;
+#define HALF_STORED(k, type) store_u16(p + 32 * k, exactly_##type(v##k));
+#define HALF_STREAMED(k, type) __builtin_nontemporal_store(exactly_##type(v##k), (u16x16 *)p + k);
+#define ROUNDED(k, type) v##k = round_##type(v##k);
+#define QUIETED(k, _) v##k = quiet_f32(v##k);
+#define QUIETED_ASIDE(k, _) u##k = quiet_f32(u##k);
 #define KEPT(k, _) w##k = v##k;
 #define TAKEN(k, _) v##k = w##k;
 #define APPLIED(k, f) v##k = f(v##k);
-#define WITH_MEMORY(k, f) v##k = f(v##k, load_f32(p + 64 * k));
+#define WITH_MEMORY(k, f) v##k = f(v##k, REAL(load)(p + 64 * k));
 #define WITH_ONE(k, f) v##k = f(v##k, one);
-#define MEMORY_WITH(k, f) v##k = f(load_f32(p + 64 * k), v##k);
+#define MEMORY_WITH(k, f) v##k = f(REAL(load)(p + 64 * k), v##k);
 #define ONE_WITH(k, f) v##k = f(one, v##k);
 #define WITH_KEPT(k, f) v##k = f(v##k, w##k);
 #define KEPT_WITH(k, f) v##k = f(w##k, v##k);
+#define WITH_ASIDE(k, f) v##k = f(v##k, u##k);
+#define ASIDE_WITH(k, f) v##k = f(u##k, v##k);
+#define ONE ((VECTOR)(*(const SCALAR *)p))
+#define HALF_ONE(type) raw_##type((u16x16)(*(const uint16_t *)p))
 
 #define NEXT                          \
   do {                                \
     step++;                           \
-    p = step->base + (at & step->mask); \
+    p = step->base + at * step->size; \
     goto *labels[step->code];         \
   } while (0)
 
@@ -38,49 +49,107 @@
 #define FUNCTION_LABEL(op, name) &&name,
 #define BINARY_LABELS(op, name)                                                               \
   &&AT(name), &&AT(name##_one), &&AT(name##_to), &&AT(name##_to_one), &&AT(name##_kept), \
-      &&AT(name##_to_kept),
+      &&AT(name##_to_kept), &&AT(name##_aside), &&AT(name##_to_aside),
+#ifdef HALVES
+#define QUIET_LABELS &&AT(quiet), &&AT(quiet_aside),
+#define HALF_LABELS(type, name)                                                              \
+  &&AT(load_##name), &&AT(load_##name##_one), &&AT(aside_##name), &&AT(aside_##name##_one), \
+      &&AT(store_##name), &&AT(stream_##name), &&AT(round_##name),                          \
+      &&AT(round_arithmetic_##name),
+#else
+#define QUIET_LABELS &&end, &&end,
+#define HALF_LABELS(type, name) &&end, &&end, &&end, &&end, &&end, &&end, &&end, &&end,
+#endif
 #define LABELS                                                                                 \
   &&end, &&AT(load), &&AT(load_one), &&AT(store), &&AT(stream), &&AT(keep), &&AT(take),        \
+      QUIET_LABELS DUET_CHAIN_HALVES(HALF_LABELS)                                                           \
       DUET_CHAIN_SIMPLE(SIMPLE_LABEL) DUET_CHAIN_FUNCTIONS(FUNCTION_LABEL)                     \
           DUET_CHAIN_BINARY(BINARY_LABELS)
 
 #define FUNCTION(op, name)          \
   name:                            \
-  EACH(APPLIED, math_##name##_f32) \
+  EACH(APPLIED, REAL(math_##name)) \
   NEXT;
 #define SIMPLE(op, name)            \
   AT(name) :                       \
-  EACH(APPLIED, math_##name##_f32) \
+  EACH(APPLIED, REAL(math_##name)) \
   NEXT;
 #define BINARY(op, name)                            \
   AT(name) :                                       \
-  EACH(WITH_MEMORY, math_##name##_f32)             \
+  EACH(WITH_MEMORY, REAL(math_##name))             \
   NEXT;                                            \
   AT(name##_one) : {                               \
-    const f32x16 one = (f32x16)(*(const float *)p); \
-    EACH(WITH_ONE, math_##name##_f32)              \
+    const VECTOR one = ONE; \
+    EACH(WITH_ONE, REAL(math_##name))              \
   }                                                \
   NEXT;                                            \
   AT(name##_to) :                                  \
-  EACH(MEMORY_WITH, math_##name##_f32)             \
+  EACH(MEMORY_WITH, REAL(math_##name))             \
   NEXT;                                            \
   AT(name##_to_one) : {                            \
-    const f32x16 one = (f32x16)(*(const float *)p); \
-    EACH(ONE_WITH, math_##name##_f32)              \
+    const VECTOR one = ONE; \
+    EACH(ONE_WITH, REAL(math_##name))              \
   }                                                \
   NEXT;                                            \
   AT(name##_kept) :                                \
-  EACH(WITH_KEPT, math_##name##_f32)               \
+  EACH(WITH_KEPT, REAL(math_##name))               \
   NEXT;                                            \
   AT(name##_to_kept) :                             \
-  EACH(KEPT_WITH, math_##name##_f32)               \
+  EACH(KEPT_WITH, REAL(math_##name))               \
+  NEXT;                                            \
+  AT(name##_aside) :                               \
+  EACH(WITH_ASIDE, REAL(math_##name))              \
+  NEXT;                                            \
+  AT(name##_to_aside) :                            \
+  EACH(ASIDE_WITH, REAL(math_##name))              \
   NEXT;
+#define HALF(type, name)              \
+  AT(load_##name) :                   \
+  EACH(HALF_LOADED, name)             \
+  NEXT;                               \
+  AT(load_##name##_one) : {           \
+    const VECTOR one = HALF_ONE(name); \
+    EACH(FILLED, one)                 \
+  }                                   \
+  NEXT;                               \
+  AT(aside_##name) :                  \
+  EACH(HALF_ASIDE, name)              \
+  NEXT;                               \
+  AT(aside_##name##_one) : {          \
+    const VECTOR one = HALF_ONE(name); \
+    EACH(FILLED_ASIDE, one)           \
+  }                                   \
+  NEXT;                               \
+  AT(store_##name) :                  \
+  EACH(HALF_STORED, name)             \
+  NEXT;                               \
+  AT(stream_##name) :                 \
+  EACH(HALF_STREAMED, name)           \
+  NEXT;                               \
+  AT(round_##name) :                  \
+  EACH(ROUNDED, name)                 \
+  NEXT;                               \
+  AT(round_arithmetic_##name) :       \
+  EACH(ROUNDED, arithmetic_##name)    \
+  NEXT;
+#ifdef HALVES
+#define HALF_STEPS           \
+  AT(quiet) :                \
+  EACH(QUIETED, 0)           \
+  NEXT;                      \
+  AT(quiet_aside) :          \
+  EACH(QUIETED_ASIDE, 0)     \
+  NEXT;                      \
+  DUET_CHAIN_HALVES(HALF)
+#else
+#define HALF_STEPS
+#endif
 #define STEPS                                      \
   AT(load) :                                       \
   EACH(LOADED, p)                                  \
   NEXT;                                            \
   AT(load_one) : {                                 \
-    const f32x16 one = (f32x16)(*(const float *)p); \
+    const VECTOR one = ONE; \
     EACH(FILLED, one)                              \
   }                                                \
   NEXT;                                            \
@@ -96,6 +165,7 @@
   AT(take) :                                       \
   EACH(TAKEN, 0)                                   \
   NEXT;                                            \
+  HALF_STEPS                                       \
   DUET_CHAIN_SIMPLE(SIMPLE)                        \
   DUET_CHAIN_BINARY(BINARY)
 
@@ -116,11 +186,11 @@ void INTERPRET(const duet_chain_step *steps, int64_t begin, int64_t end) {
   };
   int64_t at = begin;
   const duet_chain_step *step = steps - 1;
-  EACH(BEGUN, (f32x16)0.0f)
+  EACH(BEGUN, (VECTOR)0.0f)
   char *p;
   NEXT;
 end:
-  at += VECTORS * 64;
+  at += VECTORS * LANES;
   if (at >= end) return;
   step = steps - 1;
   NEXT;
@@ -146,6 +216,14 @@ end:
 #undef FILLED
 #undef STORED
 #undef STREAMED
+#undef HALF_LOADED
+#undef HALF_ASIDE
+#undef FILLED_ASIDE
+#undef HALF_STORED
+#undef HALF_STREAMED
+#undef ROUNDED
+#undef QUIETED
+#undef QUIETED_ASIDE
 #undef KEPT
 #undef TAKEN
 #undef APPLIED
@@ -155,6 +233,10 @@ end:
 #undef ONE_WITH
 #undef WITH_KEPT
 #undef KEPT_WITH
+#undef WITH_ASIDE
+#undef ASIDE_WITH
+#undef ONE
+#undef HALF_ONE
 #undef NEXT
 #undef AT
 #undef AT_COPY
@@ -166,5 +248,9 @@ end:
 #undef FUNCTION
 #undef SIMPLE
 #undef BINARY
+#undef HALF
+#undef HALF_LABELS
+#undef QUIET_LABELS
+#undef HALF_STEPS
 #undef STEPS
 #undef VECTORS
