@@ -36,9 +36,11 @@ package struct TileLayout: Sendable {
     (32, 64 << 10, false),
   ]
 
+  /// Elements; more where 16-bit floats are converted at the start and the end of each operation.
   private static let shortTile = 128
-  /// What a second-level cache holds.
-  private static let nearBytes = 1 << 20
+  private static let shortHalfTile = 512
+  /// What the caches hold of a group's arrays: more is read from memory at least in part.
+  private static let nearBytes = 16 << 20
 
   package init(_ group: TileGroup, outputs: [StepOperand], inputs: [StepOperand]) {
     shape = Array(group.shape)
@@ -55,9 +57,9 @@ package struct TileLayout: Sendable {
     }
     registers = []
     mergeAxes()
-    // Where the arrays come from the last cache or from memory, short tiles let the processor fetch
-    // the next array's lines while it computes; a longer tile is one array's stream after the other.
-    chooseTile(Self.shortTile)
+    // Where the arrays come from memory, short tiles let the processor fetch the next array's lines while it
+    // computes; a longer tile is one array's stream after the other.
+    chooseTile(externals.contains { $0.elementSize == 2 } ? Self.shortHalfTile : Self.shortTile)
     classify()
     assignScratch(group)
     let whole = externals.filter { $0.access == .contiguous }
