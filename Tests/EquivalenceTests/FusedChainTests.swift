@@ -14,7 +14,7 @@ import Testing
 
   private func steps(_ random: inout SplitMix64, inputs: Int) -> [Step] {
     // Few kinds, so that they repeat.
-    let kinds = (0..<random.int(1...5)).map { _ in random.int(below: 19) }
+    let kinds = (0..<random.int(1...5)).map { _ in random.int(below: 26) }
     return (0..<random.int(2...28)).map { i in
       // Mostly what was just computed, and what is wanted again some steps later.
       func operand() -> Int {
@@ -28,8 +28,8 @@ import Testing
     }
   }
 
-  private func apply(_ step: Step, _ values: [Tensor]) -> Tensor {
-    let (x, y, number) = (values[step.x], values[step.y], step.number)
+  private func apply(_ step: Step, _ values: [Tensor], _ mask: Tensor) -> Tensor {
+    let (x, y, number, low) = (values[step.x], values[step.y], step.number, step.number - 1)
     switch step.operation {
     case 0, 1: return x + y
     case 2, 3: return x * y
@@ -47,6 +47,13 @@ import Testing
     case 15: return x.square() * 0.25
     case 16: return abs(x).sqrt()
     case 17: return sigmoid(x)
+    case 18: return which(x .> y, x, y)
+    case 19: return which(x .<= low, y, x)
+    case 20: return which(x .!= y, y, number)
+    case 21: return which(x .> low, number, x)
+    case 22: return which(mask, x, y)
+    case 23: return which(mask, y, 0)
+    case 24: return relu(which(x .>= y, x, 0) * y)
     // To another dtype and back.
     default: return x.asType(x.dtype == .float32 ? .bfloat16 : .float32).square().asType(x.dtype)
     }
@@ -64,7 +71,7 @@ import Testing
     }
   }
 
-  @Test("random chains give the bits of their operations one by one", arguments: 0..<400)
+  @Test("random chains give the bits of their operations one by one", arguments: 0..<600)
   func chains(_ seed: Int) {
     var random = SplitMix64(seed)
     let shape = random.pick([
@@ -81,21 +88,23 @@ import Testing
       inputs.append(random.tensor(dtype, part))
     }
     let steps = steps(&random, inputs: inputs.count)
+    let mask =
+      random.tensor(.float32, random.chance(0.5) ? shape : random.broadcastable(with: shape)) .> 0
     let isSecond = random.chance(0.3)
     let second = random.int(below: steps.count)
     let end = random.int(below: 10)
-    func run(_ inputs: [Tensor]) -> [Tensor] {
+    func run(_ inputs: [Tensor], _ mask: Tensor) -> [Tensor] {
       var values = inputs
-      for step in steps { values.append(apply(step, values)) }
+      for step in steps { values.append(apply(step, values, mask)) }
       let result = ended(values.last! + inputs[0], end)
       return isSecond ? [result, values[inputs.count + second]] : [result]
     }
-    let expected = run(inputs).map { Bits($0) }
+    let expected = run(inputs, mask).map { Bits($0) }
     for instructionSet in ProcessSettings.instructionSets {
       ProcessSettings.with(threads: 1 + seed % 3, instructionSet: instructionSet) {
-        let f = traced { (inputs: [Tensor]) in run(inputs) }
+        let f = traced { (inputs: [Tensor], mask: Tensor) in run(inputs, mask) }
         for _ in 0..<2 {
-          for (found, expected) in zip(f(inputs), expected) {
+          for (found, expected) in zip(f(inputs, mask), expected) {
             let difference = Bits(found).difference(from: expected)
             #expect(difference == nil, "\(instructionSet): \(difference ?? "")")
           }

@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 
-enum { EXTERNALS = 4, INSTRUCTIONS = 6, REGISTERS = 4, CAPACITY = 1024 };
+// Values, each of which may come with a mask; registers for them, and the places behind those.
+enum { EXTERNALS = 4, VALUES = 6, INSTRUCTIONS = 2 * VALUES, REGISTERS = 4, CAPACITY = 1024 };
+enum { EXPANDED = REGISTERS, MASK = REGISTERS + 1 };
 
 typedef struct {
   duet_tile_call call;
@@ -47,8 +49,21 @@ static duet_loop draw_chain_loop(trial *t, duet_dtype dtype, int32_t *inputs) {
                           dtype);
 }
 
+// Draws the operands from `first` on: one of the registers written, or an array.
+static void draw_operands(trial *t, duet_tile_instruction *instruction, int32_t first,
+                          int32_t registers, int32_t size) {
+  for (int32_t k = first; k < instruction->operand_count; k++) {
+    int32_t from = (int32_t)trial_int(t, 1, EXTERNALS - 1);
+    int is_register = registers > 0 && trial_chance(t, 60);
+    instruction->slot[k] =
+        is_register ? (int32_t)trial_int(t, 0, registers - 1) * CAPACITY * size : ~from;
+    instruction->stride[k] = !is_register && from == 2 ? 0 : size;
+  }
+}
+
 static void tile_call(trial *t, int32_t v) {
   duet_dtype dtype = kind_dtype[v];
+  int has_mask = 0;
   int32_t size = (int32_t)duet_dtype_size(dtype);
   program p = {0};
   duet_tile_call *c = &p.call;
@@ -88,7 +103,7 @@ static void tile_call(trial *t, int32_t v) {
     p.external[e].access = access[e];
     p.external[e].element_size = size;
   }
-  p.external[3].scratch = (int64_t)REGISTERS * CAPACITY * size;
+  p.external[3].scratch = (int64_t)EXPANDED * CAPACITY * size;
   for (int32_t i = c->rank - 1; i >= 0; i--) {
     p.external[0].stride[i] = p.external[1].stride[i] = unit;
     unit *= c->shape[i];
@@ -115,31 +130,42 @@ static void tile_call(trial *t, int32_t v) {
     p.operand[0] = trial_result(t, dtype, c->element_count);
   }
 
-  c->instruction_count = (int32_t)trial_int(t, 1, INSTRUCTIONS);
-  for (int32_t i = 0; i < c->instruction_count; i++) {
-    duet_tile_instruction *instruction = &p.instruction[i];
-    int32_t inputs;
-    instruction->loop =
-        v >= CHAINS ? draw_chain_loop(t, dtype, &inputs) : draw_loop(t, dtype, &inputs);
-    instruction->operand_count = inputs + 1;
-    int is_last = i == c->instruction_count - 1;
+  int32_t values_wanted = (int32_t)trial_int(t, 1, VALUES);
+  for (int32_t i = 0; i < values_wanted; i++) {
+    int is_last = i == values_wanted - 1;
+    int32_t registers = i < REGISTERS ? i : REGISTERS;
+    int is_select = v >= CHAINS && size >= 4 && trial_chance(t, 20);
+    duet_tile_instruction *instruction = &p.instruction[c->instruction_count++];
+    if (is_select && trial_chance(t, 80)) {
+      // A mask, read by this select and perhaps by later ones.
+      instruction->loop = duet_comparison_loop((duet_comparison)trial_int(t, 0, 5), dtype);
+      instruction->operand_count = 3;
+      instruction->slot[0] = MASK * CAPACITY * size;
+      instruction->stride[0] = 1;
+      draw_operands(t, instruction, 1, registers, size);
+      instruction = &p.instruction[c->instruction_count++];
+      has_mask = 1;
+    }
+    is_select &= has_mask;
+    int32_t inputs = 2;
+    instruction->loop = is_select     ? duet_select_loop(dtype)
+                        : v >= CHAINS ? draw_chain_loop(t, dtype, &inputs)
+                                      : draw_loop(t, dtype, &inputs);
+    instruction->operand_count = inputs + 1 + is_select;
     instruction->by_rows = is_last && by_rows;
     instruction->slot[0] = is_last ? ~0 : (i % REGISTERS) * CAPACITY * size;
     instruction->stride[0] = size;
-    for (int32_t k = 1; k <= inputs; k++) {
-      int32_t from = (int32_t)trial_int(t, 1, EXTERNALS - 1);
-      int32_t written = i < REGISTERS ? i : REGISTERS;
-      int is_register = written > 0 && trial_chance(t, 60);
-      instruction->slot[k] =
-          is_register ? (int32_t)trial_int(t, 0, written - 1) * CAPACITY * size : ~from;
-      instruction->stride[k] = !is_register && from == 2 ? 0 : size;
+    if (is_select) {
+      instruction->slot[1] = MASK * CAPACITY * size;
+      instruction->stride[1] = 1;
     }
+    draw_operands(t, instruction, 1 + is_select, registers, size);
   }
   if (trial_chance(t, 40)) {
     c->is_reduced = 1;
     c->reduction = (duet_reduction)PICK(t, DUET_SUM, DUET_MEAN, DUET_PRODUCT, DUET_MAX, DUET_MIN);
     c->reduced_dtype = dtype;
-    int32_t written = c->instruction_count - 1 < REGISTERS ? c->instruction_count - 1 : REGISTERS;
+    int32_t written = values_wanted - 1 < REGISTERS ? values_wanted - 1 : REGISTERS;
     c->reduced_slot = written > 0 && trial_chance(t, 50)
                           ? (int32_t)trial_int(t, 0, written - 1) * CAPACITY * size
                           : ~0;

@@ -26,7 +26,9 @@ static duet_chain_interpreter *interpreter(int is_double, int is_narrow) {
 static int64_t block_of(int is_double) { return is_double ? 32 : 64; }
 enum { BLOCK_BYTES = 256 };
 
-// What an instruction does: to operands of one dtype, for a result of the same or, by a cast, another one.
+static int is_half(duet_dtype dtype) { return dtype == DUET_FLOAT16 || dtype == DUET_BFLOAT16; }
+
+// What an instruction does: to operands of one dtype, for a result of the same, a mask, or, by a cast, another one.
 typedef struct {
   int32_t code;  // NONE, or of the first form; KEEP for a cast, which needs no step but that of its result
   duet_dtype from, to;
@@ -49,8 +51,16 @@ static operation operation_on(const duet_tile_instruction *i, duet_dtype dtype) 
   } else if (i->operand_count == 3) {
 #define X(op, name) \
   if (i->loop == duet_binary_loop(DUET_##op, dtype)) return (operation){DUET_CHAIN_##op, dtype, dtype};
-    DUET_CHAIN_BINARY(X)
+    DUET_CHAIN_ARITHMETIC(X)
 #undef X
+    if (is_half(dtype)) return (operation){NONE};
+#define X(op, name)                                     \
+  if (i->loop == duet_comparison_loop(DUET_##op, dtype)) \
+    return (operation){DUET_CHAIN_##op, dtype, DUET_BOOL};
+    DUET_CHAIN_COMPARISONS(X)
+#undef X
+  } else if (i->loop == duet_select_loop(dtype) && !is_half(dtype)) {
+    return (operation){DUET_CHAIN_SELECT, dtype, dtype};
   }
   return (operation){NONE};
 }
@@ -72,8 +82,6 @@ enum { ONE = 1, TO = 2, KEPT = 4, TO_KEPT = 5, ASIDE = 6, TO_ASIDE = 7 };
 #define HALF_STEP(dtype, kind) \
   ((dtype) == DUET_FLOAT16 ? DUET_CHAIN_##kind##_FLOAT16 : DUET_CHAIN_##kind##_BFLOAT16)
 #define STEP_OF(dtype, kind) (is_half(dtype) ? HALF_STEP(dtype, kind) : DUET_CHAIN_##kind)
-
-static int is_half(duet_dtype dtype) { return dtype == DUET_FLOAT16 || dtype == DUET_BFLOAT16; }
 
 // Operations of IEEE arithmetic: they make NaN quiet themselves.
 static int is_arithmetic(int32_t code) {
@@ -222,7 +230,8 @@ static int fits(const duet_tile_call *call, uint32_t streamed, int is_double) {
   if (!is_in_lines(call, streamed)) return 0;
   for (int32_t e = 0; e < call->external_count; e++) {
     int64_t size = external_of(call, e)->element_size, stride = row_stride(call, e);
-    if ((size == 8) != is_double || size == 1) return 0;
+    int is_mask = size == 1 && e >= call->output_count;
+    if (!is_mask && (size == 1 || (size == 8) != is_double)) return 0;
     if (stride != size && (stride != 0 || e < call->output_count)) return 0;
   }
   // Making a chain looks at all pairs of instructions.
@@ -230,8 +239,14 @@ static int fits(const duet_tile_call *call, uint32_t streamed, int is_double) {
   return 4 * n * n <= call->element_count;
 }
 
+static int has_doubles(const duet_tile_call *call) {
+  for (int32_t e = 0; e < call->external_count; e++)
+    if (external_of(call, e)->element_size == 8) return 1;
+  return 0;
+}
+
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {
-  int is_double = external_of(call, 0)->element_size == 8;
+  int is_double = has_doubles(call);
   if (!fits(call, streamed, is_double) || !interpreter(is_double, 0)) return 0;
   const duet_tile_instruction *i =
       (const duet_tile_instruction *)((const char *)call + call->instructions);
@@ -240,30 +255,47 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
   if (call->is_reduced && !reduced) return 0;
   chain->count = 0;
   enum { NO_SLOT = INT32_MAX, STEPS_EACH = 8 };
-  int32_t held = NO_SLOT, kept = NO_SLOT;  // the slots whose values are in v and in w
+  // The slots whose values are in v, in w and in m.
+  int32_t held = NO_SLOT, kept = NO_SLOT, mask = NO_SLOT;
   const duet_tile_instruction *kept_until = NULL;
   duet_dtype last = is_double ? DUET_FLOAT64 : DUET_FLOAT32;
   for (; i < end; i++) {
     operation o = operation_behind(last, i);
-    int32_t x = i->slot[1], y = i->slot[2];
     if (o.code == NONE || chain->count + STEPS_EACH >= DUET_CHAIN_STEPS) return 0;
-    if (i->operand_count == 3 && held == y && x != y) {
+    int is_unary = i->operand_count == 2, first = o.code == DUET_CHAIN_SELECT ? 2 : 1;
+    int32_t x = i->slot[first], y = is_unary ? x : i->slot[first + 1];
+    if (o.code == DUET_CHAIN_SELECT && mask != i->slot[1]) {
+      mask = i->slot[1];
+      if (mask >= 0) return 0;
+      add_memory(chain, DUET_CHAIN_LOAD_MASK, call, i, 1);
+    }
+    if (held == y && x != y) {
       if (kept == x)
         add(chain, o.code + TO_KEPT);
       else
-        add_binary(chain, o, TO, call, i, 1);
+        add_binary(chain, o, TO, call, i, first);
     } else {
       if (held != x && kept == x)
         add(chain, DUET_CHAIN_TAKE);
       else if (held != x)
-        add_load(chain, o, call, i, 1);
-      if (i->operand_count == 3 && kept == y)
+        add_load(chain, o, call, i, first);
+      held = x;
+      if (!is_unary && kept == y)
         add(chain, o.code + KEPT);
-      else if (i->operand_count == 3)
-        add_binary(chain, o, 0, call, i, 2);
+      else if (!is_unary)
+        add_binary(chain, o, 0, call, i, first + 1);
       else if (o.code != DUET_CHAIN_KEEP)
         add(chain, o.code);
     }
+    if (o.to == DUET_BOOL) {
+      // Masks are for selects alone; v stays.
+      mask = i->slot[0];
+      if (mask < 0) return 0;
+      if (held == mask) held = NO_SLOT;
+      if (kept_until == i) kept = NO_SLOT;
+      continue;
+    }
+    if (i->slot[0] == mask) mask = NO_SLOT;
     last = o.to;
     held = i->slot[0];
     if (kept_until == i) kept = NO_SLOT;

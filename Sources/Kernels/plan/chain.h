@@ -22,13 +22,21 @@ enum { DUET_CHAIN_STEPS = 260 };
 
 #define DUET_CHAIN_HALVES(X) X(FLOAT16, float16) X(BFLOAT16, bfloat16)
 
-#define DUET_CHAIN_BINARY(X)                                                \
+#define DUET_CHAIN_ARITHMETIC(X)                                            \
   X(ADD, add) X(SUBTRACT, subtract) X(MULTIPLY, multiply) X(DIVIDE, divide) \
   X(MAXIMUM, maximum) X(MINIMUM, minimum)
 
+#define DUET_CHAIN_COMPARISONS(X)                                                      \
+  X(EQUAL, equal) X(NOT_EQUAL, not_equal) X(LESS, less) X(LESS_EQUAL, less_equal)      \
+  X(GREATER, greater) X(GREATER_EQUAL, greater_equal)
+
+#define DUET_CHAIN_BINARY(X) \
+  DUET_CHAIN_ARITHMETIC(X) DUET_CHAIN_COMPARISONS(X) X(SELECT, select)
+
 // What a step does to the values v in registers. Beside them one other value w is kept in registers until its last
-// use, and u is what 16-bit operands become before an operation. A binary operation has eight forms: v op memory, v op
-// one element of memory, memory op v, one element of memory op v, v op w, w op v, v op u, u op v.
+// use, and u is what 16-bit operands become before an operation. Comparisons leave what they find in a mask m, by which
+// selects choose between two values. What has two operands has eight forms: v op memory, v op one element of memory, memory
+// op v, one element of memory op v, v op w, w op v, v op u, u op v.
 typedef enum : int32_t {
   DUET_CHAIN_END,
   DUET_CHAIN_LOAD,
@@ -37,7 +45,9 @@ typedef enum : int32_t {
   DUET_CHAIN_STREAM,  // a store past the caches, to whole lines
   DUET_CHAIN_KEEP,    // w = v
   DUET_CHAIN_TAKE,    // v = w
-  DUET_CHAIN_QUIET,   // NaN made quiet in v
+  DUET_CHAIN_LOAD_MASK,
+  DUET_CHAIN_LOAD_MASK_ONE,
+  DUET_CHAIN_QUIET,  // NaN made quiet in v
   DUET_CHAIN_QUIET_ASIDE,
 #define X(type, name)                                                                   \
   DUET_CHAIN_LOAD_##type, DUET_CHAIN_LOAD_##type##_ONE, DUET_CHAIN_ASIDE_##type,        \

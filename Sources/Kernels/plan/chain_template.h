@@ -6,11 +6,15 @@
 #define EACH(part, with) part(0, with)
 #endif
 
-#define BEGUN(k, value) VECTOR v##k = value, w##k = value, u##k = value;
+#define BEGUN(k, value)                        \
+  VECTOR v##k = value, w##k = value, u##k = value; \
+  MASK m##k = (MASK)value;
 #define LOADED(k, at) v##k = REAL(load)(at + 64 * k);
 #define FILLED(k, value) v##k = value;
 #define STORED(k, at) REAL(store)(at + 64 * k, v##k);
 #define STREAMED(k, at) __builtin_nontemporal_store(v##k, (VECTOR *)at + k);
+#define MASK_LOADED(k, at) m##k = REAL(mask_at)(at + LANES * k);
+#define MASK_FILLED(k, value) m##k = value;
 #define HALF_LOADED(k, type) v##k = raw_##type(load_u16(p + 32 * k));
 #define HALF_ASIDE(k, type) u##k = raw_##type(load_u16(p + 32 * k));
 #define FILLED_ASIDE(k, value) u##k = value;
@@ -22,14 +26,14 @@
 #define KEPT(k, _) w##k = v##k;
 #define TAKEN(k, _) v##k = w##k;
 #define APPLIED(k, f) v##k = f(v##k);
-#define WITH_MEMORY(k, f) v##k = f(v##k, REAL(load)(p + 64 * k));
-#define WITH_ONE(k, f) v##k = f(v##k, one);
-#define MEMORY_WITH(k, f) v##k = f(REAL(load)(p + 64 * k), v##k);
-#define ONE_WITH(k, f) v##k = f(one, v##k);
-#define WITH_KEPT(k, f) v##k = f(v##k, w##k);
-#define KEPT_WITH(k, f) v##k = f(w##k, v##k);
-#define WITH_ASIDE(k, f) v##k = f(v##k, u##k);
-#define ASIDE_WITH(k, f) v##k = f(u##k, v##k);
+#define WITH_MEMORY(k, set) set(&v##k, &m##k, v##k, REAL(load)(p + 64 * k));
+#define WITH_ONE(k, set) set(&v##k, &m##k, v##k, one);
+#define MEMORY_WITH(k, set) set(&v##k, &m##k, REAL(load)(p + 64 * k), v##k);
+#define ONE_WITH(k, set) set(&v##k, &m##k, one, v##k);
+#define WITH_KEPT(k, set) set(&v##k, &m##k, v##k, w##k);
+#define KEPT_WITH(k, set) set(&v##k, &m##k, w##k, v##k);
+#define WITH_ASIDE(k, set) set(&v##k, &m##k, v##k, u##k);
+#define ASIDE_WITH(k, set) set(&v##k, &m##k, u##k, v##k);
 #define ONE ((VECTOR)(*(const SCALAR *)p))
 #define HALF_ONE(type) raw_##type((u16x16)(*(const uint16_t *)p))
 
@@ -62,6 +66,7 @@
 #endif
 #define LABELS                                                                                 \
   &&end, &&AT(load), &&AT(load_one), &&AT(store), &&AT(stream), &&AT(keep), &&AT(take),        \
+      &&AT(load_mask), &&AT(load_mask_one),                                                    \
       QUIET_LABELS DUET_CHAIN_HALVES(HALF_LABELS)                                                           \
       DUET_CHAIN_SIMPLE(SIMPLE_LABEL) DUET_CHAIN_FUNCTIONS(FUNCTION_LABEL)                     \
           DUET_CHAIN_BINARY(BINARY_LABELS)
@@ -76,32 +81,32 @@
   NEXT;
 #define BINARY(op, name)                            \
   AT(name) :                                       \
-  EACH(WITH_MEMORY, REAL(math_##name))             \
+  EACH(WITH_MEMORY, REAL(set_##name))             \
   NEXT;                                            \
   AT(name##_one) : {                               \
     const VECTOR one = ONE; \
-    EACH(WITH_ONE, REAL(math_##name))              \
+    EACH(WITH_ONE, REAL(set_##name))              \
   }                                                \
   NEXT;                                            \
   AT(name##_to) :                                  \
-  EACH(MEMORY_WITH, REAL(math_##name))             \
+  EACH(MEMORY_WITH, REAL(set_##name))             \
   NEXT;                                            \
   AT(name##_to_one) : {                            \
     const VECTOR one = ONE; \
-    EACH(ONE_WITH, REAL(math_##name))              \
+    EACH(ONE_WITH, REAL(set_##name))              \
   }                                                \
   NEXT;                                            \
   AT(name##_kept) :                                \
-  EACH(WITH_KEPT, REAL(math_##name))               \
+  EACH(WITH_KEPT, REAL(set_##name))               \
   NEXT;                                            \
   AT(name##_to_kept) :                             \
-  EACH(KEPT_WITH, REAL(math_##name))               \
+  EACH(KEPT_WITH, REAL(set_##name))               \
   NEXT;                                            \
   AT(name##_aside) :                               \
-  EACH(WITH_ASIDE, REAL(math_##name))              \
+  EACH(WITH_ASIDE, REAL(set_##name))              \
   NEXT;                                            \
   AT(name##_to_aside) :                            \
-  EACH(ASIDE_WITH, REAL(math_##name))              \
+  EACH(ASIDE_WITH, REAL(set_##name))              \
   NEXT;
 #define HALF(type, name)              \
   AT(load_##name) :                   \
@@ -165,6 +170,14 @@
   AT(take) :                                       \
   EACH(TAKEN, 0)                                   \
   NEXT;                                            \
+  AT(load_mask) :                                  \
+  EACH(MASK_LOADED, p)                             \
+  NEXT;                                            \
+  AT(load_mask_one) : {                            \
+    const MASK one = (MASK){0} + (*p != 0 ? -1 : 0); \
+    EACH(MASK_FILLED, one)                         \
+  }                                                \
+  NEXT;                                            \
   HALF_STEPS                                       \
   DUET_CHAIN_SIMPLE(SIMPLE)                        \
   DUET_CHAIN_BINARY(BINARY)
@@ -216,6 +229,8 @@ end:
 #undef FILLED
 #undef STORED
 #undef STREAMED
+#undef MASK_LOADED
+#undef MASK_FILLED
 #undef HALF_LOADED
 #undef HALF_ASIDE
 #undef FILLED_ASIDE
