@@ -14,7 +14,7 @@ import Testing
 
   private func steps(_ random: inout SplitMix64, inputs: Int) -> [Step] {
     // Few kinds, so that they repeat.
-    let kinds = (0..<random.int(1...5)).map { _ in random.int(below: 26) }
+    let kinds = (0..<random.int(1...5)).map { _ in random.int(below: 27) }
     return (0..<random.int(2...28)).map { i in
       // Mostly what was just computed, and what is wanted again some steps later.
       func operand() -> Int {
@@ -55,7 +55,8 @@ import Testing
     case 23: return which(mask, y, 0)
     case 24: return relu(which(x .>= y, x, 0) * y)
     // To another dtype and back.
-    default: return x.asType(x.dtype == .float32 ? .bfloat16 : .float32).square().asType(x.dtype)
+    case 25: return x.asType(x.dtype == .float32 ? .bfloat16 : .float32).square().asType(x.dtype)
+    default: return abs(x.asType(x.dtype == .bfloat16 ? .float16 : .bfloat16)).asType(x.dtype)
     }
   }
 
@@ -118,7 +119,8 @@ import Testing
     arguments: [DType.float32, .float64, .bfloat16, .float16])
   func large(_ dtype: DType) {
     var random = SplitMix64(7)
-    let n = 20_000_000 / dtype.size + 3
+    // Whole lines, not whole blocks.
+    let n = 312_501 * 64 / dtype.size
     let (x, a) = (random.tensor(dtype, [n]), random.tensor(dtype, [n]))
     func chain(_ x: Tensor, _ a: Tensor) -> Tensor { (x * a + x) * a - (x + a) * (x - a) * a }
     let f = traced { (x: Tensor, a: Tensor) in chain(x, a) }
@@ -138,6 +140,21 @@ import Testing
       for (found, expected) in zip(g(y), norm(y)) {
         #expect(Bits(found).difference(from: Bits(expected)) == nil)
       }
+    }
+  }
+
+  @Test("integers are selected by comparisons of numbers of their size")
+  func integers() {
+    var random = SplitMix64(11)
+    for (real, integer) in [(DType.float32, DType.int32), (.float64, .int64)] {
+      let (x, y) = (random.tensor(real, [50, 300]), random.tensor(real, [50, 300]))
+      let (a, b) = (random.tensor(integer, [50, 300]), random.tensor(integer, [300]))
+      func chosen(_ v: [Tensor]) -> Tensor {
+        which(v[1] .< v[0], which(v[0] * v[1] .> 1, v[2], v[3]), 7)
+      }
+      let f = traced { (v: [Tensor]) in chosen(v) }
+      let expected = Bits(chosen([x, y, a, b]))
+      for _ in 0..<2 { #expect(Bits(f([x, y, a, b])).difference(from: expected) == nil) }
     }
   }
 }

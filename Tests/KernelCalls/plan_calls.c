@@ -63,7 +63,7 @@ static void draw_operands(trial *t, duet_tile_instruction *instruction, int32_t 
 
 static void tile_call(trial *t, int32_t v) {
   duet_dtype dtype = kind_dtype[v];
-  int has_mask = 0;
+  int32_t masks = 0;  // in two slots in turn
   int32_t size = (int32_t)duet_dtype_size(dtype);
   program p = {0};
   duet_tile_call *c = &p.call;
@@ -134,19 +134,18 @@ static void tile_call(trial *t, int32_t v) {
   for (int32_t i = 0; i < values_wanted; i++) {
     int is_last = i == values_wanted - 1;
     int32_t registers = i < REGISTERS ? i : REGISTERS;
-    int is_select = v >= CHAINS && size >= 4 && trial_chance(t, 20);
+    int is_masked = v >= CHAINS && size >= 4;
     duet_tile_instruction *instruction = &p.instruction[c->instruction_count++];
-    if (is_select && trial_chance(t, 80)) {
-      // A mask, read by this select and perhaps by later ones.
+    if (is_masked && trial_chance(t, 25)) {
+      // A mask, read by selects behind or by none.
       instruction->loop = duet_comparison_loop((duet_comparison)trial_int(t, 0, 5), dtype);
       instruction->operand_count = 3;
-      instruction->slot[0] = MASK * CAPACITY * size;
+      instruction->slot[0] = (MASK + masks++ % 2) * CAPACITY * size;
       instruction->stride[0] = 1;
       draw_operands(t, instruction, 1, registers, size);
       instruction = &p.instruction[c->instruction_count++];
-      has_mask = 1;
     }
-    is_select &= has_mask;
+    int is_select = masks > 0 && trial_chance(t, 30);
     int32_t inputs = 2;
     instruction->loop = is_select     ? duet_select_loop(dtype)
                         : v >= CHAINS ? draw_chain_loop(t, dtype, &inputs)
@@ -156,7 +155,8 @@ static void tile_call(trial *t, int32_t v) {
     instruction->slot[0] = is_last ? ~0 : (i % REGISTERS) * CAPACITY * size;
     instruction->stride[0] = size;
     if (is_select) {
-      instruction->slot[1] = MASK * CAPACITY * size;
+      int32_t which = masks - 1 - (masks > 1 && trial_chance(t, 20));
+      instruction->slot[1] = (MASK + which % 2) * CAPACITY * size;
       instruction->stride[1] = 1;
     }
     draw_operands(t, instruction, 1 + is_select, registers, size);

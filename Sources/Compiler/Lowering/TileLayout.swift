@@ -36,9 +36,11 @@ package struct TileLayout: Sendable {
     (32, 64 << 10, false),
   ]
 
-  /// Elements; more where 16-bit floats are converted at the start and the end of each operation.
+  /// Elements.
   private static let shortTile = 128
-  private static let shortHalfTile = 512
+  /// Bytes of a result's part in the short tile of a group with 16-bit floats, whose loops convert whole buffers: as
+  /// many as are written past the caches at a time.
+  private static let shortHalfTileBytes = 1024
   /// What the caches hold of a group's arrays: more is read from memory at least in part.
   private static let nearBytes = 16 << 20
 
@@ -59,7 +61,10 @@ package struct TileLayout: Sendable {
     mergeAxes()
     // Where the arrays come from memory, short tiles let the processor fetch the next array's lines while it
     // computes; a longer tile is one array's stream after the other.
-    chooseTile(externals.contains { $0.elementSize == 2 } ? Self.shortHalfTile : Self.shortTile)
+    let widest = externals[..<outputCount].map(\.elementSize).max() ?? 2
+    chooseTile(
+      externals.contains { $0.elementSize == 2 }
+        ? Self.shortHalfTileBytes / max(2, widest) : Self.shortTile)
     classify()
     assignScratch(group)
     let whole = externals.filter { $0.access == .contiguous }

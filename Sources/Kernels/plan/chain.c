@@ -36,6 +36,7 @@ typedef struct {
 
 enum { NONE = DUET_CHAIN_END };
 
+// Selects go by the size of elements: integers pass through registers as they are.
 static operation operation_on(const duet_tile_instruction *i, duet_dtype dtype) {
   if (i->operand_count == 2) {
 #define X(op, name) \
@@ -83,7 +84,9 @@ enum { ONE = 1, TO = 2, KEPT = 4, TO_KEPT = 5, ASIDE = 6, TO_ASIDE = 7 };
   ((dtype) == DUET_FLOAT16 ? DUET_CHAIN_##kind##_FLOAT16 : DUET_CHAIN_##kind##_BFLOAT16)
 #define STEP_OF(dtype, kind) (is_half(dtype) ? HALF_STEP(dtype, kind) : DUET_CHAIN_##kind)
 
-// Operations of IEEE arithmetic: they make NaN quiet themselves.
+// Operations of IEEE arithmetic: they make NaN quiet themselves, and of bfloat16 operands, whose low bits are 0, NaN
+// with low bits of 0. Nothing else needs a NaN made quiet before or rounded behind it: every bfloat16 in v and w is
+// quiet.
 static int is_arithmetic(int32_t code) {
   switch (code) {
     case DUET_CHAIN_SQUARE:
@@ -245,6 +248,43 @@ static int has_doubles(const duet_tile_call *call) {
   return 0;
 }
 
+// The slots whose values are in v, in w and in m.
+typedef struct {
+  int32_t held, kept, mask;
+} registers;
+enum { NO_SLOT = INT32_MAX };
+
+// Adds an instruction's operation, with what brings its operands into registers; 0 if its mask is not to be had.
+static int add_operation(duet_chain *chain, operation o, const duet_tile_call *call,
+                         const duet_tile_instruction *i, registers *r) {
+  int is_unary = i->operand_count == 2, first = o.code == DUET_CHAIN_SELECT ? 2 : 1;
+  int32_t x = i->slot[first], y = is_unary ? x : i->slot[first + 1];
+  if (o.code == DUET_CHAIN_SELECT && r->mask != i->slot[1]) {
+    r->mask = i->slot[1];
+    if (r->mask >= 0) return 0;
+    add_memory(chain, DUET_CHAIN_LOAD_MASK, call, i, 1);
+  }
+  if (r->held == y && x != y) {
+    if (r->kept == x)
+      add(chain, o.code + TO_KEPT);
+    else
+      add_binary(chain, o, TO, call, i, first);
+    return 1;
+  }
+  if (r->held != x && r->kept == x)
+    add(chain, DUET_CHAIN_TAKE);
+  else if (r->held != x)
+    add_load(chain, o, call, i, first);
+  r->held = x;
+  if (!is_unary && r->kept == y)
+    add(chain, o.code + KEPT);
+  else if (!is_unary)
+    add_binary(chain, o, 0, call, i, first + 1);
+  else if (o.code != DUET_CHAIN_KEEP)
+    add(chain, o.code);
+  return 1;
+}
+
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {
   int is_double = has_doubles(call);
   if (!fits(call, streamed, is_double) || !interpreter(is_double, 0)) return 0;
@@ -254,57 +294,33 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
   const duet_tile_instruction *reduced = call->is_reduced ? last_result(call, i, end) : NULL;
   if (call->is_reduced && !reduced) return 0;
   chain->count = 0;
-  enum { NO_SLOT = INT32_MAX, STEPS_EACH = 8 };
-  // The slots whose values are in v, in w and in m.
-  int32_t held = NO_SLOT, kept = NO_SLOT, mask = NO_SLOT;
+  // The most steps of an instruction: a load, an operand aside, both made quiet, the operation, rounding or keeping
+  // of a result, storing it for a reduction and for others. One more ends the chain.
+  enum { STEPS_EACH = 9 };
+  registers r = {NO_SLOT, NO_SLOT, NO_SLOT};
   const duet_tile_instruction *kept_until = NULL;
   duet_dtype last = is_double ? DUET_FLOAT64 : DUET_FLOAT32;
   for (; i < end; i++) {
     operation o = operation_behind(last, i);
     if (o.code == NONE || chain->count + STEPS_EACH >= DUET_CHAIN_STEPS) return 0;
-    int is_unary = i->operand_count == 2, first = o.code == DUET_CHAIN_SELECT ? 2 : 1;
-    int32_t x = i->slot[first], y = is_unary ? x : i->slot[first + 1];
-    if (o.code == DUET_CHAIN_SELECT && mask != i->slot[1]) {
-      mask = i->slot[1];
-      if (mask >= 0) return 0;
-      add_memory(chain, DUET_CHAIN_LOAD_MASK, call, i, 1);
-    }
-    if (held == y && x != y) {
-      if (kept == x)
-        add(chain, o.code + TO_KEPT);
-      else
-        add_binary(chain, o, TO, call, i, first);
-    } else {
-      if (held != x && kept == x)
-        add(chain, DUET_CHAIN_TAKE);
-      else if (held != x)
-        add_load(chain, o, call, i, first);
-      held = x;
-      if (!is_unary && kept == y)
-        add(chain, o.code + KEPT);
-      else if (!is_unary)
-        add_binary(chain, o, 0, call, i, first + 1);
-      else if (o.code != DUET_CHAIN_KEEP)
-        add(chain, o.code);
-    }
+    if (!add_operation(chain, o, call, i, &r)) return 0;
+    if (kept_until == i) r.kept = NO_SLOT;
     if (o.to == DUET_BOOL) {
       // Masks are for selects alone; v stays.
-      mask = i->slot[0];
-      if (mask < 0) return 0;
-      if (held == mask) held = NO_SLOT;
-      if (kept_until == i) kept = NO_SLOT;
+      r.mask = i->slot[0];
+      if (r.mask < 0) return 0;
+      if (r.held == r.mask) r.held = NO_SLOT;
       continue;
     }
-    if (i->slot[0] == mask) mask = NO_SLOT;
     last = o.to;
-    held = i->slot[0];
-    if (kept_until == i) kept = NO_SLOT;
+    r.held = i->slot[0];
+    if (r.mask == r.held) r.mask = NO_SLOT;
     const duet_tile_instruction *reader = last_reader(i, end);
-    int keeps = reader && kept == NO_SLOT;
-    add_rounding(chain, o, !keeps && (i + 1 == end || !reads(i + 1, held)));
+    int keeps = reader && r.kept == NO_SLOT;
+    add_rounding(chain, o, !keeps && (i + 1 == end || !reads(i + 1, r.held)));
     if (keeps) {
       add(chain, DUET_CHAIN_KEEP);
-      kept = held;
+      r.kept = r.held;
       kept_until = reader;
     }
     if (i == reduced)
@@ -312,8 +328,8 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
           (duet_chain_step){STEP_OF(o.to, STORE), call->external_count, NULL,
                             (int64_t)duet_dtype_size(o.to)};
     int is_read = reader && !keeps;
-    int passes = held < 0 && ~held < 32 && (streamed >> ~held & 1) != 0 && !is_read;
-    if (held < 0 || is_read)
+    int passes = r.held < 0 && ~r.held < 32 && (streamed >> ~r.held & 1) != 0 && !is_read;
+    if (r.held < 0 || is_read)
       add_memory(chain, passes ? STEP_OF(o.to, STREAM) : STEP_OF(o.to, STORE), call, i, 0);
   }
   add(chain, DUET_CHAIN_END);

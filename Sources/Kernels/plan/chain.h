@@ -1,8 +1,9 @@
 // Groups of floating-point operations whose values stay in registers: a chain is interpreted on a few vectors
 // at a time, so that nothing goes through memory between two operations, and the loads are spread evenly
 // over the work. It goes along the rows of the space: arrays may repeat rows, or have one element for each.
-// Element by element it is the arithmetic of the loops: which of the two ran does not show. Registers hold float32, also
-// for 16-bit floats, whose results are rounded one by one, or float64.
+// Element by element it is the arithmetic of the loops: which of the two ran does not show, but for which NaN
+// it is where several meet. Registers hold float64, or float32, also for 16-bit floats, whose results are
+// rounded one by one.
 #ifndef DUET_PLAN_CHAIN_H
 #define DUET_PLAN_CHAIN_H
 
@@ -10,14 +11,14 @@
 
 enum { DUET_CHAIN_STEPS = 260 };
 
-#define DUET_CHAIN_SIMPLE(X)                                                               \
-  X(NEGATE, negate) X(ABSOLUTE, absolute) X(SIGN, sign) X(SQUARE, square) X(SQRT, sqrt)    \
+#define DUET_CHAIN_SIMPLE(X)                                                            \
+  X(NEGATE, negate) X(ABSOLUTE, absolute) X(SIGN, sign) X(SQUARE, square) X(SQRT, sqrt) \
   X(RSQRT, rsqrt) X(RECIPROCAL, reciprocal) X(RELU, relu)
 
 // These take longer than their operands take to arrive.
-#define DUET_CHAIN_FUNCTIONS(X)                                                            \
-  X(EXP, exp) X(EXPM1, expm1) X(LOG, log) X(LOG1P, log1p) X(TANH, tanh) X(ERF, erf)        \
-  X(SIGMOID, sigmoid) X(GELU, gelu) X(GELU_TANH, gelu_tanh) X(SILU, silu)                  \
+#define DUET_CHAIN_FUNCTIONS(X)                                                     \
+  X(EXP, exp) X(EXPM1, expm1) X(LOG, log) X(LOG1P, log1p) X(TANH, tanh) X(ERF, erf) \
+  X(SIGMOID, sigmoid) X(GELU, gelu) X(GELU_TANH, gelu_tanh) X(SILU, silu)           \
   X(SOFTPLUS, softplus)
 
 #define DUET_CHAIN_HALVES(X) X(FLOAT16, float16) X(BFLOAT16, bfloat16)
@@ -26,17 +27,17 @@ enum { DUET_CHAIN_STEPS = 260 };
   X(ADD, add) X(SUBTRACT, subtract) X(MULTIPLY, multiply) X(DIVIDE, divide) \
   X(MAXIMUM, maximum) X(MINIMUM, minimum)
 
-#define DUET_CHAIN_COMPARISONS(X)                                                      \
-  X(EQUAL, equal) X(NOT_EQUAL, not_equal) X(LESS, less) X(LESS_EQUAL, less_equal)      \
+#define DUET_CHAIN_COMPARISONS(X)                                                 \
+  X(EQUAL, equal) X(NOT_EQUAL, not_equal) X(LESS, less) X(LESS_EQUAL, less_equal) \
   X(GREATER, greater) X(GREATER_EQUAL, greater_equal)
 
 #define DUET_CHAIN_BINARY(X) \
   DUET_CHAIN_ARITHMETIC(X) DUET_CHAIN_COMPARISONS(X) X(SELECT, select)
 
-// What a step does to the values v in registers. Beside them one other value w is kept in registers until its last
-// use, and u is what 16-bit operands become before an operation. Comparisons leave what they find in a mask m, by which
-// selects choose between two values. What has two operands has eight forms: v op memory, v op one element of memory, memory
-// op v, one element of memory op v, v op w, w op v, v op u, u op v.
+// What a step does to the values v in registers. Beside them one other value w is kept in registers until its
+// last use, and u is what 16-bit operands become before an operation. Comparisons leave what they find in a
+// mask m, by which selects choose between two values. What has two operands has eight forms: v op memory, v
+// op one element of memory, memory op v, one element of memory op v, v op w, w op v, v op u, u op v.
 typedef enum : int32_t {
   DUET_CHAIN_END,
   DUET_CHAIN_LOAD,
@@ -58,9 +59,9 @@ typedef enum : int32_t {
 #define X(op, name) DUET_CHAIN_##op,
   DUET_CHAIN_SIMPLE(X) DUET_CHAIN_FUNCTIONS(X)
 #undef X
-#define X(op, name) \
+#define X(op, name)                                                                       \
   DUET_CHAIN_##op, DUET_CHAIN_##op##_ONE, DUET_CHAIN_##op##_TO, DUET_CHAIN_##op##_TO_ONE, \
-  DUET_CHAIN_##op##_KEPT, DUET_CHAIN_##op##_TO_KEPT, DUET_CHAIN_##op##_ASIDE, \
+  DUET_CHAIN_##op##_KEPT, DUET_CHAIN_##op##_TO_KEPT, DUET_CHAIN_##op##_ASIDE,             \
   DUET_CHAIN_##op##_TO_ASIDE,
   DUET_CHAIN_BINARY(X)
 #undef X
@@ -109,7 +110,7 @@ void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t
 
 // Runs the steps for the elements begin ..< end, four vectors at a time or one.
 typedef void duet_chain_interpreter(const duet_chain_step *steps, int64_t begin, int64_t end);
-#define DUET_CHAIN_INTERPRETERS(isa)                                                               \
+#define DUET_CHAIN_INTERPRETERS(isa)                                                            \
   duet_chain_interpreter duet_interpret_chain_f32_##isa, duet_interpret_narrow_chain_f32_##isa, \
       duet_interpret_chain_f64_##isa, duet_interpret_narrow_chain_f64_##isa;
 DUET_CHAIN_INTERPRETERS(avx512)

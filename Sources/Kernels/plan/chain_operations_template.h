@@ -1,18 +1,18 @@
 // What the operations of chains do with two operands: they set the value v or the mask m. Included once per type with
 // REAL, VECTOR, MASK, BYTES (as many bytes as lanes), LANES.
 
-#define X(op, name)                                                                            \
+#define X(op, name)                                                           \
   DUET_INLINE void REAL(set_##name)(VECTOR *v, MASK *m, VECTOR a, VECTOR b) { \
-    (void)m;                                                                                   \
-    *v = REAL(math_##name)(a, b);                                                              \
+    (void)m;                                                                  \
+    *v = REAL(math_##name)(a, b);                                             \
   }
 DUET_CHAIN_ARITHMETIC(X)
 #undef X
 
-#define X(op, name)                                                                            \
+#define X(op, name)                                                           \
   DUET_INLINE void REAL(set_##name)(VECTOR *v, MASK *m, VECTOR a, VECTOR b) { \
-    (void)v;                                                                                   \
-    *m = REAL(test_##name)(a, b);                                                              \
+    (void)v;                                                                  \
+    *m = REAL(test_##name)(a, b);                                             \
   }
 DUET_CHAIN_COMPARISONS(X)
 #undef X

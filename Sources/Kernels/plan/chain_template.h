@@ -6,7 +6,7 @@
 #define EACH(part, with) part(0, with)
 #endif
 
-#define BEGUN(k, value)                        \
+#define BEGUN(k, value)                            \
   VECTOR v##k = value, w##k = value, u##k = value; \
   MASK m##k = (MASK)value;
 #define LOADED(k, at) v##k = REAL(load)(at + 64 * k);
@@ -51,12 +51,12 @@
 
 #define SIMPLE_LABEL(op, name) &&AT(name),
 #define FUNCTION_LABEL(op, name) &&name,
-#define BINARY_LABELS(op, name)                                                               \
+#define BINARY_LABELS(op, name)                                                          \
   &&AT(name), &&AT(name##_one), &&AT(name##_to), &&AT(name##_to_one), &&AT(name##_kept), \
       &&AT(name##_to_kept), &&AT(name##_aside), &&AT(name##_to_aside),
 #ifdef HALVES
 #define QUIET_LABELS &&AT(quiet), &&AT(quiet_aside),
-#define HALF_LABELS(type, name)                                                              \
+#define HALF_LABELS(type, name)                                                             \
   &&AT(load_##name), &&AT(load_##name##_one), &&AT(aside_##name), &&AT(aside_##name##_one), \
       &&AT(store_##name), &&AT(stream_##name), &&AT(round_##name),                          \
       &&AT(round_arithmetic_##name),
@@ -64,122 +64,122 @@
 #define QUIET_LABELS &&end, &&end,
 #define HALF_LABELS(type, name) &&end, &&end, &&end, &&end, &&end, &&end, &&end, &&end,
 #endif
-#define LABELS                                                                                 \
-  &&end, &&AT(load), &&AT(load_one), &&AT(store), &&AT(stream), &&AT(keep), &&AT(take),        \
-      &&AT(load_mask), &&AT(load_mask_one),                                                    \
-      QUIET_LABELS DUET_CHAIN_HALVES(HALF_LABELS)                                                           \
-      DUET_CHAIN_SIMPLE(SIMPLE_LABEL) DUET_CHAIN_FUNCTIONS(FUNCTION_LABEL)                     \
+#define LABELS                                                                          \
+  &&end, &&AT(load), &&AT(load_one), &&AT(store), &&AT(stream), &&AT(keep), &&AT(take), \
+      &&AT(load_mask), &&AT(load_mask_one),                                             \
+      QUIET_LABELS DUET_CHAIN_HALVES(HALF_LABELS)                                       \
+      DUET_CHAIN_SIMPLE(SIMPLE_LABEL) DUET_CHAIN_FUNCTIONS(FUNCTION_LABEL)              \
           DUET_CHAIN_BINARY(BINARY_LABELS)
 
-#define FUNCTION(op, name)          \
+#define FUNCTION(op, name)         \
   name:                            \
   EACH(APPLIED, REAL(math_##name)) \
   NEXT;
-#define SIMPLE(op, name)            \
+#define SIMPLE(op, name)           \
   AT(name) :                       \
   EACH(APPLIED, REAL(math_##name)) \
   NEXT;
-#define BINARY(op, name)                            \
-  AT(name) :                                       \
-  EACH(WITH_MEMORY, REAL(set_##name))             \
-  NEXT;                                            \
-  AT(name##_one) : {                               \
-    const VECTOR one = ONE; \
-    EACH(WITH_ONE, REAL(set_##name))              \
-  }                                                \
-  NEXT;                                            \
-  AT(name##_to) :                                  \
-  EACH(MEMORY_WITH, REAL(set_##name))             \
-  NEXT;                                            \
-  AT(name##_to_one) : {                            \
-    const VECTOR one = ONE; \
-    EACH(ONE_WITH, REAL(set_##name))              \
-  }                                                \
-  NEXT;                                            \
-  AT(name##_kept) :                                \
-  EACH(WITH_KEPT, REAL(set_##name))               \
-  NEXT;                                            \
-  AT(name##_to_kept) :                             \
-  EACH(KEPT_WITH, REAL(set_##name))               \
-  NEXT;                                            \
-  AT(name##_aside) :                               \
-  EACH(WITH_ASIDE, REAL(set_##name))              \
-  NEXT;                                            \
-  AT(name##_to_aside) :                            \
-  EACH(ASIDE_WITH, REAL(set_##name))              \
+#define BINARY(op, name)              \
+  AT(name) :                          \
+  EACH(WITH_MEMORY, REAL(set_##name)) \
+  NEXT;                               \
+  AT(name##_one) : {                  \
+    const VECTOR one = ONE;           \
+    EACH(WITH_ONE, REAL(set_##name))  \
+  }                                   \
+  NEXT;                               \
+  AT(name##_to) :                     \
+  EACH(MEMORY_WITH, REAL(set_##name)) \
+  NEXT;                               \
+  AT(name##_to_one) : {               \
+    const VECTOR one = ONE;           \
+    EACH(ONE_WITH, REAL(set_##name))  \
+  }                                   \
+  NEXT;                               \
+  AT(name##_kept) :                   \
+  EACH(WITH_KEPT, REAL(set_##name))   \
+  NEXT;                               \
+  AT(name##_to_kept) :                \
+  EACH(KEPT_WITH, REAL(set_##name))   \
+  NEXT;                               \
+  AT(name##_aside) :                  \
+  EACH(WITH_ASIDE, REAL(set_##name))  \
+  NEXT;                               \
+  AT(name##_to_aside) :               \
+  EACH(ASIDE_WITH, REAL(set_##name))  \
   NEXT;
-#define HALF(type, name)              \
-  AT(load_##name) :                   \
-  EACH(HALF_LOADED, name)             \
-  NEXT;                               \
-  AT(load_##name##_one) : {           \
+#define HALF(type, name)               \
+  AT(load_##name) :                    \
+  EACH(HALF_LOADED, name)              \
+  NEXT;                                \
+  AT(load_##name##_one) : {            \
     const VECTOR one = HALF_ONE(name); \
-    EACH(FILLED, one)                 \
-  }                                   \
-  NEXT;                               \
-  AT(aside_##name) :                  \
-  EACH(HALF_ASIDE, name)              \
-  NEXT;                               \
-  AT(aside_##name##_one) : {          \
+    EACH(FILLED, one)                  \
+  }                                    \
+  NEXT;                                \
+  AT(aside_##name) :                   \
+  EACH(HALF_ASIDE, name)               \
+  NEXT;                                \
+  AT(aside_##name##_one) : {           \
     const VECTOR one = HALF_ONE(name); \
-    EACH(FILLED_ASIDE, one)           \
-  }                                   \
-  NEXT;                               \
-  AT(store_##name) :                  \
-  EACH(HALF_STORED, name)             \
-  NEXT;                               \
-  AT(stream_##name) :                 \
-  EACH(HALF_STREAMED, name)           \
-  NEXT;                               \
-  AT(round_##name) :                  \
-  EACH(ROUNDED, name)                 \
-  NEXT;                               \
-  AT(round_arithmetic_##name) :       \
-  EACH(ROUNDED, arithmetic_##name)    \
+    EACH(FILLED_ASIDE, one)            \
+  }                                    \
+  NEXT;                                \
+  AT(store_##name) :                   \
+  EACH(HALF_STORED, name)              \
+  NEXT;                                \
+  AT(stream_##name) :                  \
+  EACH(HALF_STREAMED, name)            \
+  NEXT;                                \
+  AT(round_##name) :                   \
+  EACH(ROUNDED, name)                  \
+  NEXT;                                \
+  AT(round_arithmetic_##name) :        \
+  EACH(ROUNDED, arithmetic_##name)     \
   NEXT;
 #ifdef HALVES
-#define HALF_STEPS           \
-  AT(quiet) :                \
-  EACH(QUIETED, 0)           \
-  NEXT;                      \
-  AT(quiet_aside) :          \
-  EACH(QUIETED_ASIDE, 0)     \
-  NEXT;                      \
+#define HALF_STEPS       \
+  AT(quiet) :            \
+  EACH(QUIETED, 0)       \
+  NEXT;                  \
+  AT(quiet_aside) :      \
+  EACH(QUIETED_ASIDE, 0) \
+  NEXT;                  \
   DUET_CHAIN_HALVES(HALF)
 #else
 #define HALF_STEPS
 #endif
-#define STEPS                                      \
-  AT(load) :                                       \
-  EACH(LOADED, p)                                  \
-  NEXT;                                            \
-  AT(load_one) : {                                 \
-    const VECTOR one = ONE; \
-    EACH(FILLED, one)                              \
-  }                                                \
-  NEXT;                                            \
-  AT(store) :                                      \
-  EACH(STORED, p)                                  \
-  NEXT;                                            \
-  AT(stream) :                                     \
-  EACH(STREAMED, p)                                \
-  NEXT;                                            \
-  AT(keep) :                                       \
-  EACH(KEPT, 0)                                    \
-  NEXT;                                            \
-  AT(take) :                                       \
-  EACH(TAKEN, 0)                                   \
-  NEXT;                                            \
-  AT(load_mask) :                                  \
-  EACH(MASK_LOADED, p)                             \
-  NEXT;                                            \
-  AT(load_mask_one) : {                            \
+#define STEPS                                        \
+  AT(load) :                                         \
+  EACH(LOADED, p)                                    \
+  NEXT;                                              \
+  AT(load_one) : {                                   \
+    const VECTOR one = ONE;                          \
+    EACH(FILLED, one)                                \
+  }                                                  \
+  NEXT;                                              \
+  AT(store) :                                        \
+  EACH(STORED, p)                                    \
+  NEXT;                                              \
+  AT(stream) :                                       \
+  EACH(STREAMED, p)                                  \
+  NEXT;                                              \
+  AT(keep) :                                         \
+  EACH(KEPT, 0)                                      \
+  NEXT;                                              \
+  AT(take) :                                         \
+  EACH(TAKEN, 0)                                     \
+  NEXT;                                              \
+  AT(load_mask) :                                    \
+  EACH(MASK_LOADED, p)                               \
+  NEXT;                                              \
+  AT(load_mask_one) : {                              \
     const MASK one = (MASK){0} + (*p != 0 ? -1 : 0); \
-    EACH(MASK_FILLED, one)                         \
-  }                                                \
-  NEXT;                                            \
-  HALF_STEPS                                       \
-  DUET_CHAIN_SIMPLE(SIMPLE)                        \
+    EACH(MASK_FILLED, one)                           \
+  }                                                  \
+  NEXT;                                              \
+  HALF_STEPS                                         \
+  DUET_CHAIN_SIMPLE(SIMPLE)                          \
   DUET_CHAIN_BINARY(BINARY)
 
 void INTERPRET(const duet_chain_step *steps, int64_t begin, int64_t end) {
