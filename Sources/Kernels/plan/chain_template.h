@@ -6,34 +6,32 @@
 #define EACH(part, with) part(0, with)
 #endif
 
-#define BEGUN(k, value)                            \
-  VECTOR v##k = value, w##k = value, u##k = value; \
-  MASK m##k = (MASK)value;
+#define BEGUN(k, value) VECTOR v##k = value, w##k = value;
 #define LOADED(k, at) v##k = REAL(load)(at + 64 * k);
 #define FILLED(k, value) v##k = value;
 #define STORED(k, at) REAL(store)(at + 64 * k, v##k);
 #define STREAMED(k, at) __builtin_nontemporal_store(v##k, (VECTOR *)at + k);
-#define MASK_LOADED(k, at) m##k = REAL(mask_at)(at + LANES * k);
-#define MASK_FILLED(k, value) m##k = value;
+#define MASK_LOADED(k, at) m[k] = REAL(mask_at)(at + LANES * k);
+#define MASK_FILLED(k, value) m[k] = value;
 #define HALF_LOADED(k, type) v##k = raw_##type(load_u16(p + 32 * k));
-#define HALF_ASIDE(k, type) u##k = raw_##type(load_u16(p + 32 * k));
-#define FILLED_ASIDE(k, value) u##k = value;
+#define HALF_ASIDE(k, type) u[k] = raw_##type(load_u16(p + 32 * k));
+#define FILLED_ASIDE(k, value) u[k] = value;
 #define HALF_STORED(k, type) store_u16(p + 32 * k, exactly_##type(v##k));
 #define HALF_STREAMED(k, type) __builtin_nontemporal_store(exactly_##type(v##k), (u16x16 *)p + k);
 #define ROUNDED(k, type) v##k = round_##type(v##k);
 #define QUIETED(k, _) v##k = quiet_f32(v##k);
-#define QUIETED_ASIDE(k, _) u##k = quiet_f32(u##k);
+#define QUIETED_ASIDE(k, _) u[k] = quiet_f32(u[k]);
 #define KEPT(k, _) w##k = v##k;
 #define TAKEN(k, _) v##k = w##k;
 #define APPLIED(k, f) v##k = f(v##k);
-#define WITH_MEMORY(k, set) set(&v##k, &m##k, v##k, REAL(load)(p + 64 * k));
-#define WITH_ONE(k, set) set(&v##k, &m##k, v##k, one);
-#define MEMORY_WITH(k, set) set(&v##k, &m##k, REAL(load)(p + 64 * k), v##k);
-#define ONE_WITH(k, set) set(&v##k, &m##k, one, v##k);
-#define WITH_KEPT(k, set) set(&v##k, &m##k, v##k, w##k);
-#define KEPT_WITH(k, set) set(&v##k, &m##k, w##k, v##k);
-#define WITH_ASIDE(k, set) set(&v##k, &m##k, v##k, u##k);
-#define ASIDE_WITH(k, set) set(&v##k, &m##k, u##k, v##k);
+#define WITH_MEMORY(k, set) set(&v##k, &m[k], v##k, REAL(load)(p + 64 * k));
+#define WITH_ONE(k, set) set(&v##k, &m[k], v##k, one);
+#define MEMORY_WITH(k, set) set(&v##k, &m[k], REAL(load)(p + 64 * k), v##k);
+#define ONE_WITH(k, set) set(&v##k, &m[k], one, v##k);
+#define WITH_KEPT(k, set) set(&v##k, &m[k], v##k, w##k);
+#define KEPT_WITH(k, set) set(&v##k, &m[k], w##k, v##k);
+#define WITH_ASIDE(k, set) set(&v##k, &m[k], v##k, u[k]);
+#define ASIDE_WITH(k, set) set(&v##k, &m[k], u[k], v##k);
 #define ONE ((VECTOR)(*(const SCALAR *)p))
 #define HALF_ONE(type) raw_##type((u16x16)(*(const uint16_t *)p))
 
@@ -200,6 +198,10 @@ void INTERPRET(const duet_chain_step *steps, int64_t begin, int64_t end) {
   int64_t at = begin;
   const duet_chain_step *step = steps - 1;
   EACH(BEGUN, (VECTOR)0.0f)
+  // In memory for sure: the registers are for v, w and what functions compute.
+  VECTOR aside[VECTORS], *u = aside;
+  MASK mask[VECTORS], *m = mask;
+  __asm__("" : "+r"(u), "+r"(m) : : "memory");
   char *p;
   NEXT;
 end:
