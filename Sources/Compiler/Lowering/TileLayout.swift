@@ -38,8 +38,8 @@ package struct TileLayout: Sendable {
 
   /// Elements.
   private static let shortTile = 128
-  /// Bytes of a result's part in the short tile of a group with 16-bit floats, whose loops convert whole buffers: as
-  /// many as are written past the caches at a time.
+  /// Bytes of a result's part in the short tile of a group with arrays of 16 bits, where loops of floats convert whole
+  /// buffers: as many as are written past the caches at a time.
   private static let shortHalfTileBytes = 1024
   /// What the caches hold of a group's arrays: more is read from memory at least in part.
   private static let nearBytes = 16 << 20

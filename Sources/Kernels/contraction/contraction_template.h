@@ -31,6 +31,13 @@
 #define HALVES 0
 #endif
 
+// Few rows are reached from one pointer by multiples of a stride; many want a pointer each.
+#if defined(DUET_ISA_AVX512) || defined(DUET_ISA_NEON)
+#define STRIDES 0
+#else
+#define STRIDES 1
+#endif
+
 // Tall tiles of whole cache lines leave time to read rows that lie apart.
 #if defined(DUET_ISA_AVX512)
 #define IN_PLACE INT64_MAX
@@ -38,6 +45,14 @@
 #define IN_PLACE (1 << 20)
 #else
 #define IN_PLACE (32 << 10)
+#endif
+
+#if defined(DUET_ISA_AVX2)
+#define STREAMED_RUN 4096
+#define STREAMED_K 32
+#else
+#define STREAMED_RUN 1024
+#define STREAMED_K 128
 #endif
 
 #define FUSED(a, b, c) __builtin_elementwise_fma(a, b, c)

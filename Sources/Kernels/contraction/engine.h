@@ -19,6 +19,7 @@ typedef enum {
   DUET_TILE_TAPS,     // a: a panel [s][p][rows]; b: row p at offset[p] from b, b_segment
   DUET_TILE_STREAMED, // as PACKED; tiles of two whole vectors also fetch what `runs` names
   DUET_TILE_MOVING,   // as PACKED; tiles of two whole vectors also do a part of `moves`
+  DUET_TILE_STRIDED,  // a: a_row and a_step; no segments. Only where it is an engine's in_place_mode
   DUET_TILE_MODES
 } duet_tile_mode;
 
@@ -57,7 +58,7 @@ typedef struct {
 typedef struct {
   const void *a;
   const void *const *row;
-  int64_t a_step, a_segment;  // elements, as everything below
+  int64_t a_row, a_step, a_segment;  // elements, as everything below
   const void *b;
   const int64_t *offset;
   int64_t b_step, b_segment;
@@ -74,7 +75,13 @@ typedef struct {
 
 // Cache lines from `ahead` on that a tile of two whole vectors fetches while it computes.
 static inline int64_t duet_lines_ahead(duet_tile_mode mode, int64_t k) {
-  return mode == DUET_TILE_PACKED || mode == DUET_TILE_MOVING ? k / 4 : mode == DUET_TILE_ROWS_AT ? k : 0;
+  switch (mode) {
+    case DUET_TILE_ROWS_AT: return k;
+    case DUET_TILE_PACKED:
+    case DUET_TILE_STRIDED:
+    case DUET_TILE_MOVING: return k / 4;
+    default: return 0;
+  }
 }
 
 typedef void (*duet_tile_fn)(const duet_tile *);
@@ -104,7 +111,10 @@ typedef struct {
   int32_t element_size;
   int32_t k_block;     // k of a block: a panel of b and one of a stay in the first-level cache
   int32_t row_block;   // rows of a block: k_block of them stay in the second-level cache
+  duet_tile_mode in_place_mode;  // of tiles whose left operand is read where it lies
   int64_t in_place;    // bytes of a right operand that small products read where it lies
+  int32_t streamed_run;  // bytes of a row in a strip of columns of a streamed product
+  int32_t streamed_k;    // rows of a block of it: two blocks fit in the second-level cache
   duet_tile_fn tile[DUET_TILE_MODES][DUET_COLUMNS_COUNT][DUET_TILE_ROWS];  // [rows - 1]
   duet_pack_fn pack;
   duet_spread_fn spread;
@@ -140,6 +150,16 @@ static inline duet_compute duet_compute_type(duet_dtype dtype) {
     case DUET_INT64: return DUET_COMPUTE_U64;
     default: return DUET_COMPUTE_U32;
   }
+}
+
+// Sets the left operand of a tile in the engine's in_place_mode: t->a_row and t->a_step are set, `row`
+// holds pointers where that mode wants them.
+static inline void duet_read_in_place(const duet_engine *engine, duet_tile *t, const void *a,
+                                      int64_t rows, const void *row[DUET_TILE_ROWS]) {
+  t->a = a;
+  t->row = row;
+  for (int64_t r = 0; engine->in_place_mode == DUET_TILE_ROWS_AT && r < rows; r++)
+    row[r] = (const char *)a + r * t->a_row * engine->element_size;
 }
 
 // The kernel for a tile of `rows` rows and `columns` columns.

@@ -19,7 +19,10 @@ typedef struct {
   int64_t next_bytes[3];  // of the product that follows: yet to be fetched
 } multiplication;
 
-enum { LONG_ROW = 4 << 10 };  // bytes
+enum {
+  LONG_ROW = 4 << 10,  // bytes
+  LINED_UP_ROWS = 100
+};
 
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
@@ -126,8 +129,9 @@ static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0,
     }
 
   const void *row[DUET_TILE_ROWS];
-  duet_tile t = {.row = row, .a_step = p->a_k, .k = k, .segments = 1, .accumulate = k0 > 0};
-  duet_tile_mode mode = x->a_direct ? DUET_TILE_ROWS_AT : DUET_TILE_PACKED;
+  duet_tile t = {.a_row = p->a_row, .a_step = p->a_k, .k = k, .segments = 1,
+                 .accumulate = k0 > 0};
+  duet_tile_mode mode = x->a_direct ? engine->in_place_mode : DUET_TILE_PACKED;
   for (int64_t j = 0; j < p->n; j += x->panel) {
     int64_t columns = p->n - j < x->panel ? p->n - j : x->panel;
     t.columns = (int32_t)columns;
@@ -136,7 +140,7 @@ static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0,
       int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
       char *c = c0 + (begin * c_row + j * c_column) * es;
       if (x->a_direct)
-        for (int64_t r = 0; r < rows; r++) row[r] = a + (begin + r) * p->a_row * es;
+        duet_read_in_place(engine, &t, a + begin * p->a_row * es, rows, row);
       else
         t.a = x->a_block + begin * k * es;
       t.c = x->through_tile ? x->tile : c;
@@ -168,10 +172,17 @@ static void plan(multiplication *x) {
   x->through_tile = p->c_column != 1 && is_wide;
   x->b_direct = is_wide && p->b_column == 1 &&
                 (p->m <= 2 * engine->rows || magnitude(p->k * p->b_k * x->es) <= engine->in_place);
-  x->a_direct = is_wide && p->n <= 4 * full;
-  if (x->a_direct && p->a_k == 1 && p->k >= 64 && aliases(p->a_row * x->es)) {
-    if (p->n <= full && x->rows > 6) x->rows = 6;
-    if (p->n > full) x->a_direct = 0;
+  if (engine->in_place_mode == DUET_TILE_STRIDED) {
+    x->a_direct = is_wide;
+    // The many short tiles that meet a panel of b each read it: it had better lie together where
+    // parts of a's rows compete with it for the cache, or its own cross lines.
+    if (p->m > LINED_UP_ROWS && (p->a_k != 1 || (p->b_k * x->es & 63) != 0)) x->b_direct = 0;
+  } else {
+    x->a_direct = is_wide && p->n <= 4 * full;
+    if (x->a_direct && p->a_k == 1 && p->k >= 64 && aliases(p->a_row * x->es)) {
+      if (p->n <= full && x->rows > 6) x->rows = 6;
+      if (p->n > full) x->a_direct = 0;
+    }
   }
   if (!x->b_direct && p->n < full) {
     int64_t step = engine->half_lanes ? engine->half_lanes : engine->lanes;

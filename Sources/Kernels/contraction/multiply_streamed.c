@@ -11,9 +11,6 @@
 enum {
   LARGE_BYTES = 2 << 20,  // of a right operand that the second-level cache does not hold
   LONG_ROW = 4 << 10,     // bytes of its rows
-  RUN = 1024,             // bytes of a row in a strip
-  BLOCK_K = 128,          // rows of a block
-  AGAIN_K = 32,           // after so many rows a line is fetched again
   PART_K = 4096           // k for which the left operand is packed at a time
 };
 
@@ -27,6 +24,8 @@ int duet_streams(const duet_product *p) {
 typedef struct {
   const duet_product *p;
   int64_t es, panel, strip;  // columns of a tile and of a strip
+  int64_t run, block_k;      // bytes of a row of a strip, rows of a block
+  int64_t again_k;           // after so many rows a line is fetched again
   duet_parts rows;           // of the result, in panels of a
   int64_t k0, k;             // the part of k whose panels of a are packed
   char *a_panels;
@@ -46,12 +45,12 @@ static void multiply_block(const streamed_product *x, int64_t q, int64_t k, int6
   for (int64_t j = 0; j < columns; j += x->panel) {
     t.columns = (int32_t)(columns - j < x->panel ? columns - j : x->panel);
     t.b = b + j * es;
-    // The tile's share of the next block, and what came AGAIN_K rows before that, be it of this one.
-    int64_t fetched = j * k * es, row = fetched / RUN, again = row - AGAIN_K;
+    // The tile's share of the next block, and what came again_k rows before that, be it of this one.
+    int64_t fetched = j * k * es, row = fetched / x->run, again = row - x->again_k;
     t.runs = (duet_runs_ahead){.first = next + row * step,
                                .again = again < 0 ? b + (k + again) * step : next + again * step,
-                               .at = fetched % RUN & -512,
-                               .run = RUN,
+                               .at = fetched % x->run & -512,
+                               .run = x->run,
                                .crosses_lines = crosses_lines,
                                .step = step};
     for (int64_t i = 0; i < x->rows.count; i++) {
@@ -70,8 +69,8 @@ static void multiply_strip(const streamed_product *x, int64_t j0, int64_t column
   char *c = p->c + j0 * es;
   for (int64_t i = 0; x->k0 > 0 && i < p->m; i++)
     memcpy(x->sums + i * x->sums_row * es, c + i * p->c_row * es, columns * es);
-  for (int64_t q = 0; q < x->k; q += BLOCK_K) {
-    int64_t k = x->k - q < BLOCK_K ? x->k - q : BLOCK_K;
+  for (int64_t q = 0; q < x->k; q += x->block_k) {
+    int64_t k = x->k - q < x->block_k ? x->k - q : x->block_k;
     int64_t next_k = x->k0 + q + k, next_j = j0;
     if (q + k == x->k) {
       next_j = j0 + columns < p->n ? j0 + columns : 0;
@@ -90,9 +89,12 @@ void duet_multiply_streamed(const duet_product *p) {
   streamed_product x = {.p = p,
                         .es = es,
                         .panel = 2 * engine->lanes,
-                        .strip = RUN / es,
+                        .strip = engine->streamed_run / es,
+                        .run = engine->streamed_run,
+                        .block_k = engine->streamed_k,
+                        .again_k = engine->streamed_k / 4,
                         .rows = duet_split(p->m, engine->rows),
-                        .sums_row = (RUN + 64) / es};
+                        .sums_row = (engine->streamed_run + 64) / es};
   x.a_panels = duet_scratch(1, a_bytes + p->m * x.sums_row * es);
   x.sums = x.a_panels + a_bytes;
   for (x.k0 = 0; x.k0 < p->k; x.k0 += PART_K) {

@@ -26,6 +26,22 @@ DUET_INLINE void NAME(fetch_quarter)(const char *from, int q) {
     b_row += b_step;                                                                       \
   }
 
+// Multiples of the stride that addressing has no factor for. The empty assembly keeps compilers from
+// holding the distance of every element in a register of its own, of which there are too few.
+#define ROW_OF_A(i) (i == 3 ? a_row_3 : i == 5 ? a_row_5 : i * a_row)
+#define STRIDED_ROW                                                                        \
+  {                                                                                        \
+    vector b0 = *(const vector_any *)b_row, b1 = *(const vector_any *)(b_row + LANES);     \
+    EACH_ROW {                                                                             \
+      const ELEMENT x = *(const ELEMENT *)((const char *)a + ROW_OF_A(i));                 \
+      sum0[i] = MULTIPLY_ADD((vector)x, b0, sum0[i]);                                      \
+      sum1[i] = MULTIPLY_ADD((vector)x, b1, sum1[i]);                                      \
+    }                                                                                      \
+    a += a_step;                                                                           \
+    __asm__("" : "+r"(a));                                                                 \
+    b_row += b_step;                                                                       \
+  }
+
 // The empty assembly keeps the elements of a group apart: shuffling them together and apart again
 // would take multipliers' time.
 #define MOVE_GROUP                                                                         \
@@ -65,6 +81,9 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   ELEMENT *c = t->c;
   const int64_t c_step = t->c_step, k = t->k, segments = t->segments;
   const int64_t a_step = t->a_step, b_step = t->b_step;
+  const int64_t a_row = t->a_row * (int64_t)sizeof(ELEMENT);
+  int64_t a_row_3 = 3 * a_row, a_row_5 = 5 * a_row;
+  if (mode == DUET_TILE_STRIDED) __asm__("" : "+r"(a_row_3), "+r"(a_row_5));
   const int64_t *offset = t->offset;
   const char *ahead = t->ahead ? t->ahead : (const char *)b;
   const int64_t ahead_step = t->ahead ? 64 : 0;
@@ -73,8 +92,9 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
 
   // Where k is long enough the rows of c are fetched one by one beside the multiply-adds.
   const ELEMENT *c_row = c;
-  const int fetches_c = (mode == DUET_TILE_PACKED || mode == DUET_TILE_ROWS_AT) && full == 2 &&
-                        k >= 4 * rows;
+  const int fetches_c = (mode == DUET_TILE_PACKED || mode == DUET_TILE_STRIDED ||
+                         mode == DUET_TILE_ROWS_AT) &&
+                        full == 2 && k >= 4 * rows;
   int64_t c_rows = fetches_c ? rows : 0;
 
   if (mode == DUET_TILE_ROWS_AT) EACH_ROW row[i] = t->row[i];
@@ -104,25 +124,46 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
     const ELEMENT *b_row = b;
     int64_t at = a_at;
     int64_t p = 0;
-    if (mode == DUET_TILE_PACKED && full == 2)
-      for (; p + 4 <= k; p += 4, ahead += ahead_step) {
+    if (mode == DUET_TILE_PACKED && full == 2) {
+      for (; p < 4 * c_rows; p += 4, ahead += ahead_step) {
         __builtin_prefetch(ahead, 0, 2);
-        if (p < 4 * c_rows) FETCH_ROW_OF_C
+        FETCH_ROW_OF_C
         _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
       }
+      for (; p + 4 <= k; p += 4, ahead += ahead_step) {
+        __builtin_prefetch(ahead, 0, 2);
+        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
+      }
+    }
+    if (mode == DUET_TILE_STRIDED && full == 2) {
+      for (; p < c_rows; p++) {
+        FETCH_ROW_OF_C
+        STRIDED_ROW
+      }
+      for (; p + 4 <= k; p += 4, ahead += ahead_step) {
+        __builtin_prefetch(ahead, 0, 2);
+        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) STRIDED_ROW
+      }
+      c_rows = 0;
+    }
     if (mode == DUET_TILE_MOVING && full == 2) {
       const ELEMENT *c_ahead = c + t->c_ahead;
       duet_moves m = *t->moves;
+      for (; p + 4 <= k && p < 4 * rows; p += 4, ahead += ahead_step) {
+        __builtin_prefetch(ahead, 0, 2);
+        __builtin_prefetch(c_ahead, 0, 2);
+        __builtin_prefetch(c_ahead + LANES, 0, 2);
+        __builtin_prefetch(c_ahead + 2 * LANES - 1, 0, 2);
+        c_ahead += c_step;
+        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
+      }
+      for (; p + 4 <= k && m.count > 0; p += 4, ahead += ahead_step) {
+        __builtin_prefetch(ahead, 0, 2);
+        MOVE_GROUP
+        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
+      }
       for (; p + 4 <= k; p += 4, ahead += ahead_step) {
         __builtin_prefetch(ahead, 0, 2);
-        if (p < 4 * rows) {
-          __builtin_prefetch(c_ahead, 0, 2);
-          __builtin_prefetch(c_ahead + LANES, 0, 2);
-          __builtin_prefetch(c_ahead + 2 * LANES - 1, 0, 2);
-          c_ahead += c_step;
-        } else if (m.count > 0) {
-          MOVE_GROUP
-        }
         _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
       }
       *t->moves = m;
@@ -162,7 +203,9 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
       if (tail == 1) b1 = LOAD_B_PART(from + full * LANES, mask);
       if (tail == 2) b2 = NAME(load_half)(from + full * LANES, mask);
       EACH_ROW {
-        ELEMENT x = mode == DUET_TILE_ROWS_AT ? row[i][at] : a[i];
+        ELEMENT x = mode == DUET_TILE_ROWS_AT   ? row[i][at]
+                    : mode == DUET_TILE_STRIDED ? *(const ELEMENT *)((const char *)a + ROW_OF_A(i))
+                                                : a[i];
         if (full > 0) sum0[i] = MULTIPLY_ADD((vector)x, b0, sum0[i]);
         if (full > 1 || tail == 1) sum1[i] = MULTIPLY_ADD((vector)x, b1, sum1[i]);
         if (tail == 2) sum2[i] = MULTIPLY_ADD((half)x, b2, sum2[i]);
@@ -170,7 +213,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
       if (mode == DUET_TILE_ROWS_AT)
         at += a_step;
       else
-        a += rows;
+        a += mode == DUET_TILE_STRIDED ? a_step : rows;
       b_row += b_step;
     }
     c_rows = 0;
@@ -224,6 +267,9 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
 TILE_MODE(PACKED)
 TILE_MODE(ROWS_AT)
 TILE_MODE(TAPS)
+#if STRIDES
+TILE_MODE(STRIDED)
+#endif
 TILES(TILE, STREAMED, two, 2, 0)
 TILES(TILE, MOVING, two, 2, 0)
 #if HALF
@@ -252,7 +298,13 @@ static const duet_engine NAME(engine) = {
   .k_block = K_BLOCK,
   .row_block = ROW_BLOCK,
   .in_place = IN_PLACE,
-#if HALF
+  .streamed_run = STREAMED_RUN,
+  .streamed_k = STREAMED_K,
+  .in_place_mode = STRIDES ? DUET_TILE_STRIDED : DUET_TILE_ROWS_AT,
+#if STRIDES
+  .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS),
+           TILE_TABLES_WHOLE(STREAMED), TILE_TABLES_WHOLE(MOVING), TILE_TABLES(STRIDED)},
+#elif HALF
   .tile = {TILE_TABLES_HALF(PACKED), TILE_TABLES_HALF(ROWS_AT), TILE_TABLES_HALF(TAPS),
            TILE_TABLES_WHOLE(STREAMED), TILE_TABLES_WHOLE(MOVING)},
 #else
@@ -267,6 +319,8 @@ static const duet_engine NAME(engine) = {
 
 #undef EACH_ROW
 #undef WHOLE_ROW
+#undef STRIDED_ROW
+#undef ROW_OF_A
 #undef FETCHED
 #undef MOVE_GROUP
 #undef FETCH_ROW_OF_C

@@ -89,7 +89,7 @@ static void multiply_points(const correlation *x, int64_t group, int64_t first, 
   const void *row[DUET_TILE_ROWS];
   duet_parts parts = duet_split(tiles, x->engine->rows);
   int64_t full = 2 * x->engine->lanes;
-  duet_tile t = {.row = row, .a_step = 1, .b_step = PANEL, .k = x->in, .segments = 1,
+  duet_tile t = {.a_row = tile, .a_step = 1, .b_step = PANEL, .k = x->in, .segments = 1,
                  .c_step = SPAN};
   for (int64_t p = 0; p < DUET_WINOGRAD_POINTS; p++) {
     const float *weight = x->points + group * x->group_points + p * x->point;
@@ -98,9 +98,9 @@ static void multiply_points(const correlation *x, int64_t group, int64_t first, 
       t.b = weight + (first + j) / PANEL * x->in * PANEL + (first + j) % PANEL;
       for (int64_t i = 0; i < parts.count; i++) {
         int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
-        for (int64_t r = 0; r < rows; r++) row[r] = points + p * point + (begin + r) * tile;
+        duet_read_in_place(x->engine, &t, points + p * point + begin * tile, rows, row);
         t.c = products + p * product + begin * SPAN + j;
-        duet_choose_tile(x->engine, DUET_TILE_ROWS_AT, rows, t.columns)(&t);
+        duet_choose_tile(x->engine, x->engine->in_place_mode, rows, t.columns)(&t);
       }
     }
   }

@@ -57,7 +57,7 @@ static void multiply_points(const weight_work *w, const float *x, int64_t x_poin
   const void *row[DUET_TILE_ROWS];
   duet_parts parts = duet_split(out.count, w->engine->rows);
   int64_t full = 2 * w->engine->lanes, columns = (int64_t)duet_round_up(in.count, 16);
-  duet_tile t = {.row = row, .a_step = out.stride, .b_step = in.stride, .k = tiles, .segments = 1,
+  duet_tile t = {.a_row = 1, .a_step = out.stride, .b_step = in.stride, .k = tiles, .segments = 1,
                  .c_step = in.stride, .accumulate = accumulate};
   for (int64_t p = 0; p < DUET_WINOGRAD_POINTS; p++)
     for (int64_t j = 0; j < columns; j += full) {
@@ -65,9 +65,9 @@ static void multiply_points(const weight_work *w, const float *x, int64_t x_poin
       t.b = x + p * x_point + j;
       for (int64_t i = 0; i < parts.count; i++) {
         int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
-        for (int64_t r = 0; r < rows; r++) row[r] = dy + p * dy_point + begin + r;
+        duet_read_in_place(w->engine, &t, dy + p * dy_point + begin, rows, row);
         t.c = sum + p * sum_point + begin * in.stride + j;
-        duet_choose_tile(w->engine, DUET_TILE_ROWS_AT, rows, t.columns)(&t);
+        duet_choose_tile(w->engine, w->engine->in_place_mode, rows, t.columns)(&t);
       }
     }
 }

@@ -5,42 +5,15 @@
 #include "loops.h"
 #include "real_operations.h"
 
-typedef DUET_LANES(int8_t, 16) i8x16;
-typedef DUET_LANES(int8_t, 8) i8x8;
-
-#define REAL(name) name##_f32
-#define SCALAR float
-#define VECTOR f32x16
-#define MASK i32x16
-#define BYTES i8x16
-#define LANES 16
-#define SIZE 4
+#include "../simd/real_f32.h"
 #include "arithmetic_template.h"
 #include "real_loops_template.h"
-#undef REAL
-#undef SCALAR
-#undef VECTOR
-#undef MASK
-#undef BYTES
-#undef LANES
-#undef SIZE
+#include "../simd/no_real.h"
 
-#define REAL(name) name##_f64
-#define SCALAR double
-#define VECTOR f64x8
-#define MASK i64x8
-#define BYTES i8x8
-#define LANES 8
-#define SIZE 8
+#include "../simd/real_f64.h"
 #include "arithmetic_template.h"
 #include "real_loops_template.h"
-#undef REAL
-#undef SCALAR
-#undef VECTOR
-#undef MASK
-#undef BYTES
-#undef LANES
-#undef SIZE
+#include "../simd/no_real.h"
 
 #define HALF(name) name##_float16
 #include "half_loops_template.h"

@@ -61,6 +61,8 @@ typedef DUET_LANES(int32_t, 16) i32x16;
 typedef DUET_LANES(uint32_t, 16) u32x16;
 typedef DUET_LANES(int64_t, 8) i64x8;
 typedef DUET_LANES(uint64_t, 8) u64x8;
+typedef DUET_LANES(int8_t, 16) i8x16;
+typedef DUET_LANES(int8_t, 8) i8x8;
 
 // The same vectors at any address.
 typedef f32x16 f32x16_any __attribute__((aligned(4)));
