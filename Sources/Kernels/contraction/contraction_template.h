@@ -31,11 +31,12 @@
 #define HALVES 0
 #endif
 
-// Few rows are reached from one pointer by multiples of a stride; many want a pointer each.
+// 16 vector registers: tiles of few rows, which are reached from one pointer by multiples of a stride.
+// The taller ones want a pointer for each.
 #if defined(DUET_ISA_AVX512) || defined(DUET_ISA_NEON)
-#define STRIDES 0
+#define FEW_REGISTERS 0
 #else
-#define STRIDES 1
+#define FEW_REGISTERS 1
 #endif
 
 // Tall tiles of whole cache lines leave time to read rows that lie apart.

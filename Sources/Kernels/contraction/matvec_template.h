@@ -82,6 +82,55 @@ DUET_INLINE void NAME(dot_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT
   for (int i = 0; i < rows; i++) y[i] = NAME(add_lanes)(sum[i]);
 }
 
+#if FEW_REGISTERS
+// Columns contiguous in the rows of the matrix: strips of two vectors, four lanes at a time.
+static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x, int64_t rows,
+                                 int64_t k, int64_t k_stride, ELEMENT *lanes) {
+  typedef NAME(vector) vector;
+  typedef NAME(vector_any) vector_any;
+  enum { GROUP = 4, WIDTH = 2 * LANES };
+  for (int64_t i0 = 0; i0 < rows; i0 += WIDTH) {
+    const int64_t width = rows - i0 < WIDTH ? rows - i0 : WIDTH, over = width - LANES;
+    const NAME(mask) mask0 = NAME(mask_of)(over < 0 ? width : LANES);
+    const NAME(mask) mask1 = NAME(mask_of)(over < 0 ? 0 : over);
+    for (int64_t l = 0; l < 16; l += GROUP) {
+      vector sum0[GROUP], sum1[GROUP];
+#pragma clang loop unroll(full)
+      for (int r = 0; r < GROUP; r++) sum0[r] = sum1[r] = 0;
+      const ELEMENT *from = matrix + l * k_stride + i0;
+      int64_t p = l;
+      if (width == WIDTH)
+        for (; p + GROUP <= k; p += 16, from += 16 * k_stride) {
+#pragma clang loop unroll(full)
+          for (int r = 0; r < GROUP; r++) {
+            const ELEMENT *row = from + r * k_stride;
+            sum0[r] = MULTIPLY_ADD(*(const vector_any *)row, (vector)x[p + r], sum0[r]);
+            sum1[r] = MULTIPLY_ADD(*(const vector_any *)(row + LANES), (vector)x[p + r], sum1[r]);
+          }
+        }
+      for (; p < k; p += 16, from += 16 * k_stride) {
+#pragma clang loop unroll(full)
+        for (int r = 0; r < GROUP; r++)
+          if (p + r < k) {
+            const ELEMENT *row = from + r * k_stride;
+            sum0[r] = MULTIPLY_ADD(NAME(load_part)(row, mask0), (vector)x[p + r], sum0[r]);
+            if (over > 0)
+              sum1[r] = MULTIPLY_ADD(NAME(load_part)(row + LANES, mask1), (vector)x[p + r],
+                                     sum1[r]);
+          }
+      }
+#pragma clang loop unroll(full)
+      for (int r = 0; r < GROUP; r++) {
+        *(vector_any *)(lanes + (l + r) * WIDTH) = sum0[r];
+        *(vector_any *)(lanes + (l + r) * WIDTH + LANES) = sum1[r];
+      }
+    }
+    for (int64_t step = 8; step > 0; step /= 2)
+      for (int64_t i = 0; i < step * WIDTH; i++) lanes[i] = lanes[i] + lanes[i + step * WIDTH];
+    memcpy(y + i0, lanes, width * sizeof(ELEMENT));
+  }
+}
+#else
 // Columns contiguous in the rows of the matrix: 16 registers per strip of rows, one for each lane.
 // Blocks of k bound the pages in use when the matrix is large.
 static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x, int64_t rows,
@@ -141,6 +190,7 @@ static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMEN
   }
   if (k == 0) memset(y, 0, rows * sizeof(ELEMENT));
 }
+#endif
 
 // The same for large matrices with long rows: rows are read from end to end, lanes stay in memory.
 static void NAME(matvec_long_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x,
@@ -148,31 +198,41 @@ static void NAME(matvec_long_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEM
                                    int64_t k, int64_t k_stride, ELEMENT *lanes) {
   typedef NAME(vector) vector;
   typedef NAME(vector_any) vector_any;
-  enum { STRIP = 1024 };
+  // Several rows at a time: enough streams to keep memory busy. Where registers are short, so are
+  // ways to load and store: lanes take more rows in turn.
+  enum { STRIP = 1024, TURNS = FEW_REGISTERS ? 4 : 1, GROUP = FEW_REGISTERS ? 2 : 4 };
   for (int64_t i0 = 0; i0 < rows; i0 += STRIP) {
     const int64_t count = rows - i0 < STRIP ? rows - i0 : STRIP, whole = count / LANES * LANES;
     memset(lanes, 0, 16 * count * sizeof(ELEMENT));
-    // Four rows at a time: enough streams to keep memory busy.
-    for (int64_t p = 0; p < k; p += 4) {
-      int64_t group = k - p < 4 ? k - p : 4;
-      const ELEMENT *from = matrix + p * k_stride + i0;
-      ELEMENT *sum = lanes + p % 16 * count;
-      if (group == 4)
-        for (int64_t i = 0; i < whole; i += LANES) {
+    for (int64_t q = 0; q < k; q += 16 * TURNS)
+      for (int64_t l = 0; l < 16 && q + l < k; l += GROUP) {
+        const int64_t p = q + l;
+        const ELEMENT *from = matrix + p * k_stride + i0;
+        ELEMENT *sum = lanes + l * count;
+        int64_t done = 0;
+        if (p + 16 * (TURNS - 1) + GROUP <= k)
+          for (; done < whole; done += LANES) {
 #pragma clang loop unroll(full)
-          for (int64_t r = 0; r < 4; r++)
-            *(vector_any *)(sum + r * count + i) =
-              MULTIPLY_ADD(*(const vector_any *)(from + r * k_stride + i), (vector)x[p + r],
-                           *(const vector_any *)(sum + r * count + i));
-        }
-      for (int64_t r = 0; r < group; r++)
-        for (int64_t i = group == 4 ? whole : 0; i < count; i += LANES) {
-          const NAME(mask) mask = NAME(mask_of)(count - i < LANES ? count - i : LANES);
-          ELEMENT *to = sum + r * count + i;
-          NAME(store_part)(to, MULTIPLY_ADD(NAME(load_part)(from + r * k_stride + i, mask),
-                                            (vector)x[p + r], NAME(load_part)(to, mask)), mask);
-        }
-    }
+            for (int64_t r = 0; r < GROUP; r++) {
+              vector v = *(const vector_any *)(sum + r * count + done);
+#pragma clang loop unroll(full)
+              for (int64_t t = 0; t < TURNS; t++)
+                v = MULTIPLY_ADD(*(const vector_any *)(from + (16 * t + r) * k_stride + done),
+                                 (vector)x[p + 16 * t + r], v);
+              *(vector_any *)(sum + r * count + done) = v;
+            }
+          }
+        for (int64_t t = 0; t < TURNS; t++)
+          for (int64_t r = 0; r < GROUP && p + 16 * t + r < k; r++)
+            for (int64_t i = done; i < count; i += LANES) {
+              const NAME(mask) mask = NAME(mask_of)(count - i < LANES ? count - i : LANES);
+              ELEMENT *to = sum + r * count + i;
+              NAME(store_part)(to, MULTIPLY_ADD(NAME(load_part)(from + (16 * t + r) * k_stride + i,
+                                                                mask),
+                                                (vector)x[p + 16 * t + r],
+                                                NAME(load_part)(to, mask)), mask);
+            }
+      }
     for (int64_t step = 8; step > 0; step /= 2)
       for (int64_t i = 0; i < step * count; i++) lanes[i] = lanes[i] + lanes[i + step * count];
     memcpy(y + i0, lanes, count * sizeof(ELEMENT));

@@ -267,7 +267,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
 TILE_MODE(PACKED)
 TILE_MODE(ROWS_AT)
 TILE_MODE(TAPS)
-#if STRIDES
+#if FEW_REGISTERS
 TILE_MODE(STRIDED)
 #endif
 TILES(TILE, STREAMED, two, 2, 0)
@@ -300,8 +300,8 @@ static const duet_engine NAME(engine) = {
   .in_place = IN_PLACE,
   .streamed_run = STREAMED_RUN,
   .streamed_k = STREAMED_K,
-  .in_place_mode = STRIDES ? DUET_TILE_STRIDED : DUET_TILE_ROWS_AT,
-#if STRIDES
+  .in_place_mode = FEW_REGISTERS ? DUET_TILE_STRIDED : DUET_TILE_ROWS_AT,
+#if FEW_REGISTERS
   .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS),
            TILE_TABLES_WHOLE(STREAMED), TILE_TABLES_WHOLE(MOVING), TILE_TABLES(STRIDED)},
 #elif HALF

@@ -115,7 +115,8 @@ CAST_LOOP_OVER(EACH_PLAIN, float64_to_odd, double, float, round_to_odd(x))
 enum { BLOCK = 256 };
 
 // From 16 bits to any dtype of `size` bytes, and back, by way of float32. `loop` converts from or
-// to float32; without one, the other side is float32 itself.
+// to float32; without one, the other side is float32 itself, and only what vectors leave over goes
+// through a buffer.
 typedef void (*widening)(float *x, const char *h, int64_t n);
 typedef void (*narrowing)(char *h, const float *x, int64_t n);
 
@@ -124,7 +125,12 @@ DUET_INLINE void from_half(PARAMETERS, widening widen, duet_loop loop, uint8_t s
   if ((stride[0] != size || stride[1] != 2) && count != 1)
     return duet_strided_loop(operand, stride, count, self, (uint8_t[]){size, 2}, 2);
   _Alignas(64) float wide[BLOCK];
-  for (int64_t i = 0; i < count; i += BLOCK) {
+  int64_t i = 0;
+  if (!loop) {
+    i = count / 16 * 16;
+    widen((float *)operand[0], operand[1], i);
+  }
+  for (; i < count; i += BLOCK) {
     int64_t n = count - i < BLOCK ? count - i : BLOCK;
     widen(wide, operand[1] + i * 2, n);
     char *r = operand[0] + i * size;
@@ -141,7 +147,12 @@ DUET_INLINE void to_half(PARAMETERS, duet_loop loop, uint8_t size, narrowing nar
   if ((stride[0] != 2 || stride[1] != size) && count != 1)
     return duet_strided_loop(operand, stride, count, self, (uint8_t[]){2, size}, 2);
   _Alignas(64) float wide[BLOCK];
-  for (int64_t i = 0; i < count; i += BLOCK) {
+  int64_t i = 0;
+  if (!loop) {
+    i = count / 16 * 16;
+    narrow(operand[0], (const float *)operand[1], i);
+  }
+  for (; i < count; i += BLOCK) {
     int64_t n = count - i < BLOCK ? count - i : BLOCK;
     char *a = operand[1] + i * size;
     if (loop) {

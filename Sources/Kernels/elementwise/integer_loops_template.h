@@ -3,19 +3,34 @@
 
 #define BITS ((int)sizeof(TYPE) * 8)
 
+#if IS_SIGNED
+DUET_INLINE UNSIGNED INTEGER(magnitude)(TYPE x) { return x < 0 ? 0 - (UNSIGNED)x : (UNSIGNED)x; }
+#endif
+
+// 64 bits are divided as 32 where both operands are short, which magnitudes are more often; and which of them are
+// is easier to predict than which numbers are negative. The least value divided by -1 wraps.
 DUET_INLINE TYPE INTEGER(quotient)(TYPE x, TYPE y) {
   if (y == 0) return 0;
 #if IS_SIGNED
-  if (y == -1) return (TYPE)(0 - (UNSIGNED)x);  // the least value wraps
+  if (BITS == 64) {
+    UNSIGNED q = INTEGER(magnitude)(x) / INTEGER(magnitude)(y);
+    return (TYPE)((x ^ y) < 0 ? 0 - q : q);
+  }
+  if (y == -1) return (TYPE)(0 - (UNSIGNED)x);
 #endif
   return (TYPE)(x / y);
 }
 
 DUET_INLINE TYPE INTEGER(rest)(TYPE x, TYPE y) {
+  if (y == 0) return 0;
 #if IS_SIGNED
+  if (BITS == 64) {
+    UNSIGNED r = INTEGER(magnitude)(x) % INTEGER(magnitude)(y);
+    return (TYPE)(x < 0 ? 0 - r : r);
+  }
   if (y == -1) return 0;
 #endif
-  return y == 0 ? 0 : (TYPE)(x % y);
+  return (TYPE)(x % y);
 }
 
 DUET_INLINE TYPE INTEGER(floor_quotient)(TYPE x, TYPE y) {

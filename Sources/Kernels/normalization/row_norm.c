@@ -75,16 +75,15 @@ static int streams(const row_norm_job *job) {
          row % 64 == 0 && (uintptr_t)c->operand[0] % 64 == 0 && c->operand[0] != c->operand[1];
 }
 
-// How many rows to take side by side. Arrays that come from memory are best read in order, one row
-// after the other, unless rows are so short that their ends cost more, or so long that they leave the
-// first cache between the passes. Of those in a cache, as many as stay in the first one with their
-// results.
+// How many rows to take side by side. Arrays that come from memory are best read in order, unless rows are
+// so short that their ends cost more, or so long that they leave the first cache between the passes. Of
+// those in a cache, as many as stay in the first one with their results.
 static int rows_together(const row_norm_job *job) {
   enum { SHORTEST = 1 << 10, SHORT = 2 << 10, LONGEST = 8 << 10, CACHED = 2 << 20 };
   int64_t row = job->call->columns * job->format.wide;
   if (row < SHORTEST || row > LONGEST) return 4;
   if (job->format.is_half || row * job->call->rows <= CACHED) return row <= SHORT ? 4 : 2;
-  return 1;
+  return duet_current_normalizations()->together_from_memory;
 }
 
 static row_norm_job open_job(const duet_row_norm_call *call) {

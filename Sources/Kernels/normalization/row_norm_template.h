@@ -7,10 +7,10 @@ typedef struct {
   TYPE mean[4], r[4], shift[4];
 } IN(row_statistics);
 
-// The next four rows are fetched while these are finished: every row may be a page of its own, where
-// the processor would have to find out anew. One row after the other it follows by itself.
+// The next rows are fetched while these are finished, LEAST_FETCHED or more: every row may be a page of its
+// own, where the processor would have to find out anew. One row after the other it follows by itself.
 #define PREFETCH(p) \
-  if (rows == 4) __builtin_prefetch(p, 0, 2)
+  if (rows >= LEAST_FETCHED) __builtin_prefetch(p, 0, 2)
 
 typedef VECTOR IN(line) __attribute__((aligned(64)));
 
