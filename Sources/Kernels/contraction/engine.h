@@ -57,7 +57,7 @@ typedef struct {
 
 typedef struct {
   const void *a;
-  const void *const *row;
+  const void *const *row;     // of DUET_TILE_ROWS_AT; a_row is of DUET_TILE_STRIDED
   int64_t a_row, a_step, a_segment;  // elements, as everything below
   const void *b;
   const int64_t *offset;

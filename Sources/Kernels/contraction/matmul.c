@@ -7,7 +7,7 @@ enum {
   TASK_WORK = 2 << 20,   // multiply-adds that are worth a task
   LARGE_WORK = 32 << 20, // multiply-adds from which packed operands are shared by the tasks
   LARGE_SIDE = 128,      // and the least m, n and k for that
-  IN_PLACE_WORK = 144 << 20,  // up to which right operands that can be read in place are
+  IN_PLACE_WORK = 144 << 20,  // up to which right operands that can be read in place are not packed for all
   TASKS = 12,            // beyond this a product is split only to bound its parts
   PART_ROWS = 1024,      // bounds of a part: its packed operands stay in the last-level cache
   PART_COLUMNS = 1024,

@@ -83,51 +83,63 @@ DUET_INLINE void NAME(dot_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT
 }
 
 #if FEW_REGISTERS
-// Columns contiguous in the rows of the matrix: strips of two vectors, four lanes at a time.
+// Columns contiguous in the rows of the matrix: strips of two vectors, four lanes at a time. Blocks of
+// k keep a strip's lines in the first-level cache until the other lanes have read theirs.
 static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x, int64_t rows,
                                  int64_t k, int64_t k_stride, ELEMENT *lanes) {
   typedef NAME(vector) vector;
   typedef NAME(vector_any) vector_any;
-  enum { GROUP = 4, WIDTH = 2 * LANES };
-  for (int64_t i0 = 0; i0 < rows; i0 += WIDTH) {
-    const int64_t width = rows - i0 < WIDTH ? rows - i0 : WIDTH, over = width - LANES;
-    const NAME(mask) mask0 = NAME(mask_of)(over < 0 ? width : LANES);
-    const NAME(mask) mask1 = NAME(mask_of)(over < 0 ? 0 : over);
-    for (int64_t l = 0; l < 16; l += GROUP) {
-      vector sum0[GROUP], sum1[GROUP];
+  enum { GROUP = 4, WIDTH = 2 * LANES, BLOCK = 256 };
+  memset(lanes, 0, 16 * duet_round_up(rows, WIDTH) * sizeof(ELEMENT));
+  for (int64_t p0 = 0; p0 < k; p0 += BLOCK) {
+    const int64_t end = k - p0 < BLOCK ? k : p0 + BLOCK;
+    for (int64_t i0 = 0; i0 < rows; i0 += WIDTH) {
+      const int64_t width = rows - i0 < WIDTH ? rows - i0 : WIDTH, over = width - LANES;
+      const NAME(mask) mask0 = NAME(mask_of)(over < 0 ? width : LANES);
+      const NAME(mask) mask1 = NAME(mask_of)(over < 0 ? 0 : over);
+      for (int64_t l = 0; l < 16; l += GROUP) {
+        ELEMENT *kept = lanes + i0 * 16 + l * WIDTH;
+        vector sum0[GROUP], sum1[GROUP];
 #pragma clang loop unroll(full)
-      for (int r = 0; r < GROUP; r++) sum0[r] = sum1[r] = 0;
-      const ELEMENT *from = matrix + l * k_stride + i0;
-      int64_t p = l;
-      if (width == WIDTH)
-        for (; p + GROUP <= k; p += 16, from += 16 * k_stride) {
-#pragma clang loop unroll(full)
-          for (int r = 0; r < GROUP; r++) {
-            const ELEMENT *row = from + r * k_stride;
-            sum0[r] = MULTIPLY_ADD(*(const vector_any *)row, (vector)x[p + r], sum0[r]);
-            sum1[r] = MULTIPLY_ADD(*(const vector_any *)(row + LANES), (vector)x[p + r], sum1[r]);
-          }
+        for (int r = 0; r < GROUP; r++) {
+          sum0[r] = *(const vector_any *)(kept + r * WIDTH);
+          sum1[r] = *(const vector_any *)(kept + r * WIDTH + LANES);
         }
-      for (; p < k; p += 16, from += 16 * k_stride) {
+        const ELEMENT *from = matrix + (p0 + l) * k_stride + i0;
+        int64_t p = p0 + l;
+        if (width == WIDTH)
+          for (; p + GROUP <= end; p += 16, from += 16 * k_stride) {
 #pragma clang loop unroll(full)
-        for (int r = 0; r < GROUP; r++)
-          if (p + r < k) {
-            const ELEMENT *row = from + r * k_stride;
-            sum0[r] = MULTIPLY_ADD(NAME(load_part)(row, mask0), (vector)x[p + r], sum0[r]);
-            if (over > 0)
-              sum1[r] = MULTIPLY_ADD(NAME(load_part)(row + LANES, mask1), (vector)x[p + r],
-                                     sum1[r]);
+            for (int r = 0; r < GROUP; r++) {
+              const ELEMENT *row = from + r * k_stride;
+              sum0[r] = MULTIPLY_ADD(*(const vector_any *)row, (vector)x[p + r], sum0[r]);
+              sum1[r] = MULTIPLY_ADD(*(const vector_any *)(row + LANES), (vector)x[p + r], sum1[r]);
+            }
           }
-      }
+        for (; p < end; p += 16, from += 16 * k_stride) {
 #pragma clang loop unroll(full)
-      for (int r = 0; r < GROUP; r++) {
-        *(vector_any *)(lanes + (l + r) * WIDTH) = sum0[r];
-        *(vector_any *)(lanes + (l + r) * WIDTH + LANES) = sum1[r];
+          for (int r = 0; r < GROUP; r++)
+            if (p + r < end) {
+              const ELEMENT *row = from + r * k_stride;
+              sum0[r] = MULTIPLY_ADD(NAME(load_part)(row, mask0), (vector)x[p + r], sum0[r]);
+              if (over > 0)
+                sum1[r] = MULTIPLY_ADD(NAME(load_part)(row + LANES, mask1), (vector)x[p + r],
+                                       sum1[r]);
+            }
+        }
+#pragma clang loop unroll(full)
+        for (int r = 0; r < GROUP; r++) {
+          *(vector_any *)(kept + r * WIDTH) = sum0[r];
+          *(vector_any *)(kept + r * WIDTH + LANES) = sum1[r];
+        }
       }
     }
+  }
+  for (int64_t i0 = 0; i0 < rows; i0 += WIDTH) {
+    ELEMENT *sum = lanes + i0 * 16;
     for (int64_t step = 8; step > 0; step /= 2)
-      for (int64_t i = 0; i < step * WIDTH; i++) lanes[i] = lanes[i] + lanes[i + step * WIDTH];
-    memcpy(y + i0, lanes, width * sizeof(ELEMENT));
+      for (int64_t i = 0; i < step * WIDTH; i++) sum[i] = sum[i] + sum[i + step * WIDTH];
+    memcpy(y + i0, sum, (rows - i0 < WIDTH ? rows - i0 : WIDTH) * sizeof(ELEMENT));
   }
 }
 #else
@@ -198,8 +210,8 @@ static void NAME(matvec_long_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEM
                                    int64_t k, int64_t k_stride, ELEMENT *lanes) {
   typedef NAME(vector) vector;
   typedef NAME(vector_any) vector_any;
-  // Several rows at a time: enough streams to keep memory busy. Where registers are short, so are
-  // ways to load and store: lanes take more rows in turn.
+  // Several rows at a time: enough streams to keep memory busy. Where registers are few, a lane that is loaded
+  // takes several rows in turn before it is stored.
   enum { STRIP = 1024, TURNS = FEW_REGISTERS ? 4 : 1, GROUP = FEW_REGISTERS ? 2 : 4 };
   for (int64_t i0 = 0; i0 < rows; i0 += STRIP) {
     const int64_t count = rows - i0 < STRIP ? rows - i0 : STRIP, whole = count / LANES * LANES;
@@ -222,9 +234,20 @@ static void NAME(matvec_long_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEM
               *(vector_any *)(sum + r * count + done) = v;
             }
           }
-        for (int64_t t = 0; t < TURNS; t++)
+        // Of fewer turns whole vectors, then what they leave over.
+        for (int64_t t = 0; t < TURNS; t++) {
+          int64_t begin = done;
+          if (p + 16 * t + GROUP <= k)
+            for (; begin < whole; begin += LANES) {
+#pragma clang loop unroll(full)
+              for (int64_t r = 0; r < GROUP; r++) {
+                vector_any *to = (vector_any *)(sum + r * count + begin);
+                *to = MULTIPLY_ADD(*(const vector_any *)(from + (16 * t + r) * k_stride + begin),
+                                   (vector)x[p + 16 * t + r], (vector)*to);
+              }
+            }
           for (int64_t r = 0; r < GROUP && p + 16 * t + r < k; r++)
-            for (int64_t i = done; i < count; i += LANES) {
+            for (int64_t i = begin; i < count; i += LANES) {
               const NAME(mask) mask = NAME(mask_of)(count - i < LANES ? count - i : LANES);
               ELEMENT *to = sum + r * count + i;
               NAME(store_part)(to, MULTIPLY_ADD(NAME(load_part)(from + (16 * t + r) * k_stride + i,
@@ -232,6 +255,7 @@ static void NAME(matvec_long_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEM
                                                 (vector)x[p + 16 * t + r],
                                                 NAME(load_part)(to, mask)), mask);
             }
+        }
       }
     for (int64_t step = 8; step > 0; step /= 2)
       for (int64_t i = 0; i < step * count; i++) lanes[i] = lanes[i] + lanes[i + step * count];

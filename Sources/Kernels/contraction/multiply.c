@@ -21,7 +21,7 @@ typedef struct {
 
 enum {
   LONG_ROW = 4 << 10,  // bytes
-  LINED_UP_ROWS = 100
+  LINED_UP_ROWS = 100  // of a: beyond these b is packed by STRIDED engines although it could be read in place
 };
 
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
@@ -173,9 +173,10 @@ static void plan(multiplication *x) {
   x->b_direct = is_wide && p->b_column == 1 &&
                 (p->m <= 2 * engine->rows || magnitude(p->k * p->b_k * x->es) <= engine->in_place);
   if (engine->in_place_mode == DUET_TILE_STRIDED) {
-    x->a_direct = is_wide;
+    // Where steps of k are pages, elements of a compete for one set of the cache, anew for every panel of b.
+    x->a_direct = is_wide && !(p->a_k != 1 && p->n > full && p->k >= 64 && aliases(p->a_k * x->es));
     // The many short tiles that meet a panel of b each read it: it had better lie together where
-    // parts of a's rows compete with it for the cache, or its own cross lines.
+    // parts of a's rows compete with it for the cache, or its own rows cross lines (their distance tells).
     if (p->m > LINED_UP_ROWS && (p->a_k != 1 || (p->b_k * x->es & 63) != 0)) x->b_direct = 0;
   } else {
     x->a_direct = is_wide && p->n <= 4 * full;

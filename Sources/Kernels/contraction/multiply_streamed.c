@@ -1,6 +1,6 @@
 // A few rows times a matrix that is larger than the caches: it is read once, at the speed of memory,
 // while the processor multiplies at its own. The results of a strip of columns stay in the
-// first-level cache; a block of its rows is fetched into the second-level one while the block before
+// caches; a block of its rows is fetched into the second-level one while the block before
 // is multiplied. Processors do not follow such short runs of memory by themselves: tiles fetch them.
 #include "engine.h"
 

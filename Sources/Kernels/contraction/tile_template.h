@@ -26,7 +26,7 @@ DUET_INLINE void NAME(fetch_quarter)(const char *from, int q) {
     b_row += b_step;                                                                       \
   }
 
-// Multiples of the stride that addressing has no factor for. The empty assembly keeps compilers from
+// Of the stride, addressing has the multiples 1, 2 and 4. The empty assembly keeps compilers from
 // holding the distance of every element in a register of its own, of which there are too few.
 #define ROW_OF_A(i) (i == 3 ? a_row_3 : i == 5 ? a_row_5 : i * a_row)
 #define STRIDED_ROW                                                                        \
@@ -136,15 +136,15 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
       }
     }
     if (mode == DUET_TILE_STRIDED && full == 2) {
-      for (; p < c_rows; p++) {
+      for (; p < 4 * c_rows; p += 4, ahead += ahead_step) {
+        __builtin_prefetch(ahead, 0, 2);
         FETCH_ROW_OF_C
-        STRIDED_ROW
+        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) STRIDED_ROW
       }
       for (; p + 4 <= k; p += 4, ahead += ahead_step) {
         __builtin_prefetch(ahead, 0, 2);
         _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) STRIDED_ROW
       }
-      c_rows = 0;
     }
     if (mode == DUET_TILE_MOVING && full == 2) {
       const ELEMENT *c_ahead = c + t->c_ahead;
@@ -268,6 +268,7 @@ TILE_MODE(PACKED)
 TILE_MODE(ROWS_AT)
 TILE_MODE(TAPS)
 #if FEW_REGISTERS
+_Static_assert(ROWS <= 6, "rows are reached by six multiples of a stride");
 TILE_MODE(STRIDED)
 #endif
 TILES(TILE, STREAMED, two, 2, 0)

@@ -7,8 +7,8 @@
 DUET_INLINE UNSIGNED INTEGER(magnitude)(TYPE x) { return x < 0 ? 0 - (UNSIGNED)x : (UNSIGNED)x; }
 #endif
 
-// 64 bits are divided as 32 where both operands are short, which magnitudes are more often; and which of them are
-// is easier to predict than which numbers are negative. The least value divided by -1 wraps.
+// Division of 64 bits takes a shorter one where both operands have 32. Magnitudes have them more often than signed
+// numbers, and a branch on that is easier to predict than one on signs. The least value divided by -1 wraps.
 DUET_INLINE TYPE INTEGER(quotient)(TYPE x, TYPE y) {
   if (y == 0) return 0;
 #if IS_SIGNED

@@ -69,7 +69,7 @@ typedef struct {
 } duet_class_loops;
 
 typedef struct {
-  int32_t together_from_memory;  // rows, of arrays that come from memory; of no uncommon length
+  int32_t together_from_memory;  // rows taken side by side of arrays that come from memory, 1 to 8 KiB each
   duet_row_norm_loops rows[2][DUET_ROW_NORM_COUNT];  // [is float64]
   duet_channel_loops channels[2];
   duet_class_loops classes[2];

@@ -4,8 +4,8 @@
 #define JOIN_2(a, b) a##b
 #define JOIN(a, b) JOIN_2(a, b)
 
-// One after the other, which is how memory likes to be read. A row takes registers of AVX2 twice as long, which pairs
-// make up for if the next ones are fetched beside them.
+// Rows from memory go one after the other, which is how it likes to be read. A row takes registers of AVX2 twice as
+// long, which pairs make up for if the next ones are fetched beside them.
 #if defined(DUET_ISA_AVX2)
 #define TOGETHER_FROM_MEMORY 2
 #define LEAST_FETCHED 2

@@ -7,8 +7,9 @@ typedef struct {
   TYPE mean[4], r[4], shift[4];
 } IN(row_statistics);
 
-// The next rows are fetched while these are finished, LEAST_FETCHED or more: every row may be a page of its
-// own, where the processor would have to find out anew. One row after the other it follows by itself.
+// Where at least LEAST_FETCHED rows are taken together, the next ones are fetched while these are finished:
+// every row may be a page of its own, where the processor would have to find out anew. One row after the
+// other it follows by itself.
 #define PREFETCH(p) \
   if (rows >= LEAST_FETCHED) __builtin_prefetch(p, 0, 2)
 
