@@ -68,6 +68,20 @@ DUET_INLINE void NAME(fetch_quarter)(const char *from, int q) {
     c_row += c_step;                                                                       \
   }
 
+// Four steps of k at a time, beside each four a line that is wanted soon and, while there are any, a row of c.
+#define FOUR_BY_FOUR(ROW)                                                                  \
+  {                                                                                        \
+    for (; p < 4 * c_rows; p += 4, ahead += ahead_step) {                                  \
+      __builtin_prefetch(ahead, 0, 2);                                                     \
+      FETCH_ROW_OF_C                                                                       \
+      _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) ROW                   \
+    }                                                                                      \
+    for (; p + 4 <= k; p += 4, ahead += ahead_step) {                                      \
+      __builtin_prefetch(ahead, 0, 2);                                                     \
+      _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) ROW                   \
+    }                                                                                      \
+  }
+
 // full: whole vectors; tail: 0 none, 1 a masked vector, 2 a masked half vector.
 DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, const int full,
                             const int tail) {
@@ -124,28 +138,8 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
     const ELEMENT *b_row = b;
     int64_t at = a_at;
     int64_t p = 0;
-    if (mode == DUET_TILE_PACKED && full == 2) {
-      for (; p < 4 * c_rows; p += 4, ahead += ahead_step) {
-        __builtin_prefetch(ahead, 0, 2);
-        FETCH_ROW_OF_C
-        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
-      }
-      for (; p + 4 <= k; p += 4, ahead += ahead_step) {
-        __builtin_prefetch(ahead, 0, 2);
-        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) WHOLE_ROW
-      }
-    }
-    if (mode == DUET_TILE_STRIDED && full == 2) {
-      for (; p < 4 * c_rows; p += 4, ahead += ahead_step) {
-        __builtin_prefetch(ahead, 0, 2);
-        FETCH_ROW_OF_C
-        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) STRIDED_ROW
-      }
-      for (; p + 4 <= k; p += 4, ahead += ahead_step) {
-        __builtin_prefetch(ahead, 0, 2);
-        _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) STRIDED_ROW
-      }
-    }
+    if (mode == DUET_TILE_PACKED && full == 2) FOUR_BY_FOUR(WHOLE_ROW)
+    if (mode == DUET_TILE_STRIDED && full == 2) FOUR_BY_FOUR(STRIDED_ROW)
     if (mode == DUET_TILE_MOVING && full == 2) {
       const ELEMENT *c_ahead = c + t->c_ahead;
       duet_moves m = *t->moves;
@@ -325,6 +319,7 @@ static const duet_engine NAME(engine) = {
 #undef FETCHED
 #undef MOVE_GROUP
 #undef FETCH_ROW_OF_C
+#undef FOUR_BY_FOUR
 #undef TILE
 #undef TILE_NAME
 #undef TILES_4

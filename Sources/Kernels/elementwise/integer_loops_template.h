@@ -3,34 +3,19 @@
 
 #define BITS ((int)sizeof(TYPE) * 8)
 
-#if IS_SIGNED
-DUET_INLINE UNSIGNED INTEGER(magnitude)(TYPE x) { return x < 0 ? 0 - (UNSIGNED)x : (UNSIGNED)x; }
-#endif
-
-// Division of 64 bits takes a shorter one where both operands have 32. Magnitudes have them more often than signed
-// numbers, and a branch on that is easier to predict than one on signs. The least value divided by -1 wraps.
 DUET_INLINE TYPE INTEGER(quotient)(TYPE x, TYPE y) {
   if (y == 0) return 0;
 #if IS_SIGNED
-  if (BITS == 64) {
-    UNSIGNED q = INTEGER(magnitude)(x) / INTEGER(magnitude)(y);
-    return (TYPE)((x ^ y) < 0 ? 0 - q : q);
-  }
-  if (y == -1) return (TYPE)(0 - (UNSIGNED)x);
+  if (y == -1) return (TYPE)(0 - (UNSIGNED)x);  // the least value wraps
 #endif
   return (TYPE)(x / y);
 }
 
 DUET_INLINE TYPE INTEGER(rest)(TYPE x, TYPE y) {
-  if (y == 0) return 0;
 #if IS_SIGNED
-  if (BITS == 64) {
-    UNSIGNED r = INTEGER(magnitude)(x) % INTEGER(magnitude)(y);
-    return (TYPE)(x < 0 ? 0 - r : r);
-  }
   if (y == -1) return 0;
 #endif
-  return (TYPE)(x % y);
+  return y == 0 ? 0 : (TYPE)(x % y);
 }
 
 DUET_INLINE TYPE INTEGER(floor_quotient)(TYPE x, TYPE y) {
