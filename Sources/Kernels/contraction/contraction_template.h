@@ -31,6 +31,13 @@
 #define HALVES 0
 #endif
 
+// Tiles of one vector: 8 rows keep multipliers busy that answer after four steps.
+#if defined(DUET_ISA_AVX2)
+#define NARROW_FLOAT_ROWS 8
+#else
+#define NARROW_FLOAT_ROWS FLOAT_ROWS
+#endif
+
 // 16 vector registers: tiles of few rows, which are reached from one pointer by multiples of a stride.
 // The taller ones want a pointer for each.
 #if defined(DUET_ISA_AVX512) || defined(DUET_ISA_NEON)
@@ -48,13 +55,21 @@
 #define IN_PLACE (32 << 10)
 #endif
 
-#if defined(DUET_ISA_AVX2)
-#define STREAMED_RUN 4096
-#define STREAMED_K 32
-#else
-#define STREAMED_RUN 1024
-#define STREAMED_K 128
-#endif
+// Multiples of the distance of rows, of which addressing has 1, 2, 4 and 8. The empty assembly keeps compilers
+// from a register or a place on the stack for each.
+typedef struct {
+  int64_t one, three, five, seven;
+} duet_distances;
+
+DUET_INLINE duet_distances duet_distances_of(int64_t bytes) {
+  duet_distances d = {bytes, 3 * bytes, 5 * bytes, 7 * bytes};
+  __asm__("" : "+r"(d.three), "+r"(d.five), "+r"(d.seven));
+  return d;
+}
+
+DUET_INLINE int64_t duet_distance(const duet_distances *d, const int rows) {
+  return rows == 3 ? d->three : rows == 5 ? d->five : rows == 6 ? 2 * d->three : rows == 7 ? d->seven : rows * d->one;
+}
 
 #define FUSED(a, b, c) __builtin_elementwise_fma(a, b, c)
 #define WRAPPING(a, b, c) ((a) * (b) + (c))
@@ -64,6 +79,7 @@
 #define LANES (BYTES * 8 / BITS)
 #define HALF (HALVES * LANES / 2)
 #define ROWS FLOAT_ROWS
+#define NARROW_ROWS NARROW_FLOAT_ROWS
 #define NAME(x) DUET_SUFFIX(x##_f32)
 #define MULTIPLY_ADD FUSED
 #define PACK DUET_SUFFIX(pack_u32)
@@ -81,6 +97,7 @@
 #define LANES (BYTES * 8 / BITS)
 #define HALF (HALVES * LANES / 2)
 #define ROWS FLOAT_ROWS
+#define NARROW_ROWS NARROW_FLOAT_ROWS
 #define NAME(x) DUET_SUFFIX(x##_f64)
 #define MULTIPLY_ADD FUSED
 #define PACK DUET_SUFFIX(pack_u64)
@@ -98,6 +115,7 @@
 #define LANES (BYTES * 8 / BITS)
 #define HALF 0
 #define ROWS INTEGER_ROWS
+#define NARROW_ROWS ROWS
 #define NAME(x) DUET_SUFFIX(x##_u32)
 #define MULTIPLY_ADD WRAPPING
 #define PACK DUET_SUFFIX(pack_u32)
@@ -114,6 +132,7 @@
 #define LANES (BYTES * 8 / BITS)
 #define HALF 0
 #define ROWS INTEGER_ROWS
+#define NARROW_ROWS ROWS
 #define NAME(x) DUET_SUFFIX(x##_u64)
 #define MULTIPLY_ADD WRAPPING
 #define PACK DUET_SUFFIX(pack_u64)

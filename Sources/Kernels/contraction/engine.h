@@ -103,8 +103,21 @@ typedef void (*duet_spread_fn)(void *panels, int64_t width, const void *source, 
 typedef void (*duet_matvec_fn)(void *y, const void *matrix, const void *x, int64_t rows, int64_t k,
                                int64_t row_stride, int64_t k_stride, void *lanes);
 
+// c[i, j] += sum over p < k of a[p * rows + i] * b[p, j], p ascending, for `tiles` times two vectors of
+// columns; k is DUET_SWEEP_K, or less at the end. Rows of b are b_step elements apart, rows of c
+// DUET_SWEEP_STEP bytes, which hold DUET_SWEEP_RUN and keep the rows apart in the caches.
+enum {
+  DUET_SWEEP_K = 8,
+  DUET_SWEEP_ROWS = 12,
+  DUET_SWEEP_RUN = 16 << 10,
+  DUET_SWEEP_STEP = DUET_SWEEP_RUN + 192,
+  DUET_SWEPT_ROWS = 64  // of a result, up to which sweeps pay: each takes DUET_SWEEP_ROWS or fewer
+};
+typedef void (*duet_sweep_fn)(const void *a, int64_t k, const void *b, int64_t b_step, void *c, int64_t tiles);
+
 typedef struct {
   int32_t rows;        // of a tile, at most DUET_TILE_ROWS
+  int32_t narrow_rows; // of one that has up to one vector of columns and is in in_place_mode
   int32_t lanes;       // of a vector
   int32_t half_lanes;  // 0: no half vectors
   int32_t masked;      // parts of b are loaded with masks; otherwise whole vectors are read
@@ -113,8 +126,7 @@ typedef struct {
   int32_t row_block;   // rows of a block: k_block of them stay in the second-level cache
   duet_tile_mode in_place_mode;  // of tiles whose left operand is read where it lies
   int64_t in_place;    // bytes of a right operand that small products read where it lies
-  int32_t streamed_run;  // bytes of a row in a strip of columns of a streamed product
-  int32_t streamed_k;    // rows of a block of it: two blocks fit in the second-level cache
+  duet_sweep_fn sweep[DUET_SWEEP_ROWS];  // [rows - 1], of streamed products; NULL: they are tiles
   duet_tile_fn tile[DUET_TILE_MODES][DUET_COLUMNS_COUNT][DUET_TILE_ROWS];  // [rows - 1]
   duet_pack_fn pack;
   duet_spread_fn spread;

@@ -83,58 +83,78 @@ DUET_INLINE void NAME(dot_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT
 }
 
 #if FEW_REGISTERS
-// Columns contiguous in the rows of the matrix: strips of two vectors, four lanes at a time. Blocks of
-// k keep a strip's lines in the first-level cache until the other lanes have read theirs.
-static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x, int64_t rows,
-                                 int64_t k, int64_t k_stride, ELEMENT *lanes) {
+enum { NAME(WIDTH) = 2 * LANES };  // columns of a strip, whose 16 lanes lie together
+
+// Of each strip `group` lanes, with `turns` rows for each lane: at most 8 rows, which are read from end to end
+// beside each other. As in sweep_template.h, each by an instruction of its own.
+DUET_INLINE void NAME(sweep_lanes)(ELEMENT *kept, const ELEMENT *matrix, const ELEMENT *x, int64_t strips,
+                                   const int group, const int turns, int64_t k_stride) {
   typedef NAME(vector) vector;
   typedef NAME(vector_any) vector_any;
-  enum { GROUP = 4, WIDTH = 2 * LANES, BLOCK = 256 };
-  memset(lanes, 0, 16 * duet_round_up(rows, WIDTH) * sizeof(ELEMENT));
-  for (int64_t p0 = 0; p0 < k; p0 += BLOCK) {
-    const int64_t end = k - p0 < BLOCK ? k : p0 + BLOCK;
-    for (int64_t i0 = 0; i0 < rows; i0 += WIDTH) {
-      const int64_t width = rows - i0 < WIDTH ? rows - i0 : WIDTH, over = width - LANES;
-      const NAME(mask) mask0 = NAME(mask_of)(over < 0 ? width : LANES);
-      const NAME(mask) mask1 = NAME(mask_of)(over < 0 ? 0 : over);
-      for (int64_t l = 0; l < 16; l += GROUP) {
-        ELEMENT *kept = lanes + i0 * 16 + l * WIDTH;
-        vector sum0[GROUP], sum1[GROUP];
+  const duet_distances near = duet_distances_of(k_stride * (int64_t)sizeof(ELEMENT));
+  const duet_distances far = duet_distances_of(16 * k_stride * (int64_t)sizeof(ELEMENT));
+  for (int64_t i = 0; i < strips; i++, kept += 16 * NAME(WIDTH), matrix += NAME(WIDTH)) {
 #pragma clang loop unroll(full)
-        for (int r = 0; r < GROUP; r++) {
-          sum0[r] = *(const vector_any *)(kept + r * WIDTH);
-          sum1[r] = *(const vector_any *)(kept + r * WIDTH + LANES);
-        }
-        const ELEMENT *from = matrix + (p0 + l) * k_stride + i0;
-        int64_t p = p0 + l;
-        if (width == WIDTH)
-          for (; p + GROUP <= end; p += 16, from += 16 * k_stride) {
+    for (int r = 0; r < group; r++) {
+      vector sum0 = *(const vector_any *)(kept + r * NAME(WIDTH));
+      vector sum1 = *(const vector_any *)(kept + r * NAME(WIDTH) + LANES);
 #pragma clang loop unroll(full)
-            for (int r = 0; r < GROUP; r++) {
-              const ELEMENT *row = from + r * k_stride;
-              sum0[r] = MULTIPLY_ADD(*(const vector_any *)row, (vector)x[p + r], sum0[r]);
-              sum1[r] = MULTIPLY_ADD(*(const vector_any *)(row + LANES), (vector)x[p + r], sum1[r]);
-            }
-          }
-        for (; p < end; p += 16, from += 16 * k_stride) {
-#pragma clang loop unroll(full)
-          for (int r = 0; r < GROUP; r++)
-            if (p + r < end) {
-              const ELEMENT *row = from + r * k_stride;
-              sum0[r] = MULTIPLY_ADD(NAME(load_part)(row, mask0), (vector)x[p + r], sum0[r]);
-              if (over > 0)
-                sum1[r] = MULTIPLY_ADD(NAME(load_part)(row + LANES, mask1), (vector)x[p + r],
-                                       sum1[r]);
-            }
-        }
-#pragma clang loop unroll(full)
-        for (int r = 0; r < GROUP; r++) {
-          *(vector_any *)(kept + r * WIDTH) = sum0[r];
-          *(vector_any *)(kept + r * WIDTH + LANES) = sum1[r];
-        }
+      for (int t = 0; t < turns; t++) {
+        const char *at = (const char *)matrix + duet_distance(&far, t) + duet_distance(&near, r);
+        sum0 = MULTIPLY_ADD(*(const vector_any *)at, (vector)x[16 * t + r], sum0);
+        sum1 = MULTIPLY_ADD(*((const vector_any *)at + 1), (vector)x[16 * t + r], sum1);
       }
+      *(vector_any *)(kept + r * NAME(WIDTH)) = sum0;
+      *(vector_any *)(kept + r * NAME(WIDTH) + LANES) = sum1;
     }
   }
+}
+
+// A part of a strip, for all k.
+static void NAME(part_of_strip)(ELEMENT *kept, const ELEMENT *matrix, const ELEMENT *x, int64_t width, int64_t k,
+                                int64_t k_stride) {
+  typedef NAME(vector) vector;
+  typedef NAME(vector_any) vector_any;
+  enum { GROUP = 4 };
+  const int64_t over = width - LANES;
+  const NAME(mask) mask0 = NAME(mask_of)(over < 0 ? width : LANES);
+  const NAME(mask) mask1 = NAME(mask_of)(over < 0 ? 0 : over);
+  for (int64_t l = 0; l < 16; l += GROUP) {
+    vector sum0[GROUP] = {0}, sum1[GROUP] = {0};
+    for (int64_t p = l; p < k; p += 16) {
+#pragma clang loop unroll(full)
+      for (int r = 0; r < GROUP; r++)
+        if (p + r < k) {
+          const ELEMENT *row = matrix + (p + r) * k_stride;
+          sum0[r] = MULTIPLY_ADD(NAME(load_part)(row, mask0), (vector)x[p + r], sum0[r]);
+          if (over > 0) sum1[r] = MULTIPLY_ADD(NAME(load_part)(row + LANES, mask1), (vector)x[p + r], sum1[r]);
+        }
+    }
+#pragma clang loop unroll(full)
+    for (int r = 0; r < GROUP; r++) {
+      ((vector_any *)(kept + (l + r) * NAME(WIDTH)))[0] = sum0[r];
+      ((vector_any *)(kept + (l + r) * NAME(WIDTH)))[1] = sum1[r];
+    }
+  }
+}
+
+// Columns contiguous in the rows of the matrix.
+static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x, int64_t rows,
+                                 int64_t k, int64_t k_stride, ELEMENT *lanes) {
+  enum { WIDTH = NAME(WIDTH) };
+  const int64_t strips = rows / WIDTH, rest = rows % WIDTH;
+  memset(lanes, 0, 16 * duet_round_up(rows, WIDTH) * sizeof(ELEMENT));
+  int64_t p = 0;
+  for (; p + 16 * 8 <= k; p += 16 * 8)
+    for (int64_t l = 0; l < 16; l++)
+      NAME(sweep_lanes)(lanes + l * WIDTH, matrix + (p + l) * k_stride, x + p + l, strips, 1, 8, k_stride);
+  for (; p + 16 * 2 <= k; p += 16 * 2)
+    for (int64_t l = 0; l < 16; l += 4)
+      NAME(sweep_lanes)(lanes + l * WIDTH, matrix + (p + l) * k_stride, x + p + l, strips, 4, 2, k_stride);
+  for (; p < k; p++)
+    NAME(sweep_lanes)(lanes + p % 16 * WIDTH, matrix + p * k_stride, x + p, strips, 1, 1, k_stride);
+  if (rest > 0)
+    NAME(part_of_strip)(lanes + strips * WIDTH * 16, matrix + strips * WIDTH, x, rest, k, k_stride);
   for (int64_t i0 = 0; i0 < rows; i0 += WIDTH) {
     ELEMENT *sum = lanes + i0 * 16;
     for (int64_t step = 8; step > 0; step /= 2)
@@ -202,7 +222,6 @@ static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMEN
   }
   if (k == 0) memset(y, 0, rows * sizeof(ELEMENT));
 }
-#endif
 
 // The same for large matrices with long rows: rows are read from end to end, lanes stay in memory.
 static void NAME(matvec_long_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x,
@@ -210,58 +229,37 @@ static void NAME(matvec_long_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEM
                                    int64_t k, int64_t k_stride, ELEMENT *lanes) {
   typedef NAME(vector) vector;
   typedef NAME(vector_any) vector_any;
-  // Several rows at a time: enough streams to keep memory busy. Where registers are few, a lane that is loaded
-  // takes several rows in turn before it is stored.
-  enum { STRIP = 1024, TURNS = FEW_REGISTERS ? 4 : 1, GROUP = FEW_REGISTERS ? 2 : 4 };
+  enum { STRIP = 1024 };
   for (int64_t i0 = 0; i0 < rows; i0 += STRIP) {
     const int64_t count = rows - i0 < STRIP ? rows - i0 : STRIP, whole = count / LANES * LANES;
     memset(lanes, 0, 16 * count * sizeof(ELEMENT));
-    for (int64_t q = 0; q < k; q += 16 * TURNS)
-      for (int64_t l = 0; l < 16 && q + l < k; l += GROUP) {
-        const int64_t p = q + l;
-        const ELEMENT *from = matrix + p * k_stride + i0;
-        ELEMENT *sum = lanes + l * count;
-        int64_t done = 0;
-        if (p + 16 * (TURNS - 1) + GROUP <= k)
-          for (; done < whole; done += LANES) {
+    // Four rows at a time: enough streams to keep memory busy.
+    for (int64_t p = 0; p < k; p += 4) {
+      int64_t group = k - p < 4 ? k - p : 4;
+      const ELEMENT *from = matrix + p * k_stride + i0;
+      ELEMENT *sum = lanes + p % 16 * count;
+      if (group == 4)
+        for (int64_t i = 0; i < whole; i += LANES) {
 #pragma clang loop unroll(full)
-            for (int64_t r = 0; r < GROUP; r++) {
-              vector v = *(const vector_any *)(sum + r * count + done);
-#pragma clang loop unroll(full)
-              for (int64_t t = 0; t < TURNS; t++)
-                v = MULTIPLY_ADD(*(const vector_any *)(from + (16 * t + r) * k_stride + done),
-                                 (vector)x[p + 16 * t + r], v);
-              *(vector_any *)(sum + r * count + done) = v;
-            }
-          }
-        // Of fewer turns whole vectors, then what they leave over.
-        for (int64_t t = 0; t < TURNS; t++) {
-          int64_t begin = done;
-          if (p + 16 * t + GROUP <= k)
-            for (; begin < whole; begin += LANES) {
-#pragma clang loop unroll(full)
-              for (int64_t r = 0; r < GROUP; r++) {
-                vector_any *to = (vector_any *)(sum + r * count + begin);
-                *to = MULTIPLY_ADD(*(const vector_any *)(from + (16 * t + r) * k_stride + begin),
-                                   (vector)x[p + 16 * t + r], (vector)*to);
-              }
-            }
-          for (int64_t r = 0; r < GROUP && p + 16 * t + r < k; r++)
-            for (int64_t i = begin; i < count; i += LANES) {
-              const NAME(mask) mask = NAME(mask_of)(count - i < LANES ? count - i : LANES);
-              ELEMENT *to = sum + r * count + i;
-              NAME(store_part)(to, MULTIPLY_ADD(NAME(load_part)(from + (16 * t + r) * k_stride + i,
-                                                                mask),
-                                                (vector)x[p + 16 * t + r],
-                                                NAME(load_part)(to, mask)), mask);
-            }
+          for (int64_t r = 0; r < 4; r++)
+            *(vector_any *)(sum + r * count + i) =
+              MULTIPLY_ADD(*(const vector_any *)(from + r * k_stride + i), (vector)x[p + r],
+                           *(const vector_any *)(sum + r * count + i));
         }
-      }
+      for (int64_t r = 0; r < group; r++)
+        for (int64_t i = group == 4 ? whole : 0; i < count; i += LANES) {
+          const NAME(mask) mask = NAME(mask_of)(count - i < LANES ? count - i : LANES);
+          ELEMENT *to = sum + r * count + i;
+          NAME(store_part)(to, MULTIPLY_ADD(NAME(load_part)(from + r * k_stride + i, mask),
+                                            (vector)x[p + r], NAME(load_part)(to, mask)), mask);
+        }
+    }
     for (int64_t step = 8; step > 0; step /= 2)
       for (int64_t i = 0; i < step * count; i++) lanes[i] = lanes[i] + lanes[i + step * count];
     memcpy(y + i0, lanes, count * sizeof(ELEMENT));
   }
 }
+#endif
 
 static void NAME(matvec)(void *result, const void *left, const void *right, int64_t rows, int64_t k,
                          int64_t row_stride, int64_t k_stride, void *lanes) {
@@ -272,8 +270,10 @@ static void NAME(matvec)(void *result, const void *left, const void *right, int6
     for (; i + 4 <= rows; i += 4) NAME(dot_rows)(y + i, matrix + i * row_stride, x, 4, k,
                                                  row_stride);
     for (; i < rows; i++) NAME(dot_rows)(y + i, matrix + i * row_stride, x, 1, k, row_stride);
+#if !FEW_REGISTERS
   } else if (rows >= 256 && rows * k > (256 << 10)) {
     NAME(matvec_long_rows)(y, matrix, x, rows, k, k_stride, lanes);
+#endif
   } else {
     NAME(matvec_columns)(y, matrix, x, rows, k, k_stride, lanes);
   }

@@ -21,6 +21,7 @@ typedef struct {
 
 enum {
   LONG_ROW = 4 << 10,  // bytes
+  ONE_PANEL = 128 << 10,  // bytes of a panel of b in the second-level cache, where there is one alone
   LINED_UP_ROWS = 100  // of a: beyond these b is packed by STRIDED engines although it could be read in place
 };
 
@@ -175,6 +176,9 @@ static void plan(multiplication *x) {
   if (engine->in_place_mode == DUET_TILE_STRIDED) {
     // Where steps of k are pages, elements of a compete for one set of the cache, anew for every panel of b.
     x->a_direct = is_wide && !(p->a_k != 1 && p->n > full && p->k >= 64 && aliases(p->a_k * x->es));
+    // 8 rows that are pages apart would be all that a set of the cache holds.
+    if (x->a_direct && p->n <= engine->lanes)
+      x->rows = engine->narrow_rows == 8 && p->a_k == 1 && aliases(p->a_row * x->es) ? 7 : engine->narrow_rows;
     // The many short tiles that meet a panel of b each read it: it had better lie together where
     // parts of a's rows compete with it for the cache, or its own rows cross lines (their distance tells).
     if (p->m > LINED_UP_ROWS && (p->a_k != 1 || (p->b_k * x->es & 63) != 0)) x->b_direct = 0;
@@ -190,6 +194,9 @@ static void plan(multiplication *x) {
     x->panel = (int64_t)duet_round_up(p->n, step);
     x->k_block = x->k_block * full / x->panel;
   }
+  // Rows of a that are read once had better be read on for long.
+  if (engine->in_place_mode == DUET_TILE_STRIDED && x->a_direct && !x->b_direct && p->n <= full)
+    x->k_block = ONE_PANEL / (x->panel * x->es);
   // Rows in place touch a page each when they are long: fewer of them at a time.
   if (x->b_direct && p->b_k * x->es >= LONG_ROW && p->n > 4 * full) x->k_block /= 2;
 }
@@ -256,10 +263,10 @@ void duet_multiply(const duet_product *p) {
   if (p->m == 0 || p->n == 0) return;
   duet_product rest = *p;
   if (duet_streams(p)) {
-    // Without masks a part of a vector cannot be read in place.
-    int64_t es = p->engine->element_size;
+    // Sweeps take whole tiles, and without masks a part of a vector cannot be read in place.
+    int64_t es = p->engine->element_size, lanes = p->engine->lanes;
     duet_product whole = *p;
-    whole.n -= p->engine->masked ? 0 : p->n % p->engine->lanes;
+    whole.n -= p->n % (p->engine->sweep[0] ? 2 * lanes : p->engine->masked ? 1 : lanes);
     duet_multiply_streamed(&whole);
     rest.n -= whole.n;
     rest.b += whole.n * es;

@@ -1,7 +1,9 @@
 // A few rows times a matrix that is larger than the caches: it is read once, at the speed of memory,
-// while the processor multiplies at its own. The results of a strip of columns stay in the
-// caches; a block of its rows is fetched into the second-level one while the block before
-// is multiplied. Processors do not follow such short runs of memory by themselves: tiles fetch them.
+// while the processor multiplies at its own. The results of a strip of columns stay in the caches.
+// Tall tiles hold the results of many rows of k: strips are short, and as processors do not follow
+// short runs of memory by themselves, tiles fetch a block of rows into the second-level cache while the
+// block before is multiplied. Engines of few registers sweep over long strips, a few rows of k at a time,
+// which processors do follow, further ahead than they take requests for.
 #include "engine.h"
 
 #include <string.h>
@@ -11,21 +13,27 @@
 enum {
   LARGE_BYTES = 2 << 20,  // of a right operand that the second-level cache does not hold
   LONG_ROW = 4 << 10,     // bytes of its rows
-  PART_K = 4096           // k for which the left operand is packed at a time
+  SWEPT_ROW = 2 << 10,    // and of those that are swept
+  FEW_ROWS = 16,          // of the result, for which smaller operands are swept, too: from SWEPT_BYTES on
+  PART_K = 4096,          // k for which the left operand is packed at a time
+  FETCHED_RUN = 1 << 10,  // bytes of a row in a strip whose blocks are fetched
+  FETCHED_K = 128,        // rows of a block: two blocks fit in the second-level cache
+  FETCHED_AGAIN = 32,     // after so many rows a line is fetched again
+  SWEPT_BYTES = 256 << 10 // half of the second-level cache: of the results of a strip that is swept, too
 };
 
 int duet_streams(const duet_product *p) {
   int64_t es = p->engine->element_size;
-  return !p->table->widen[p->dtype] && p->b_column == 1 && p->c_column == 1 &&
-         p->m <= 2 * p->engine->rows && p->b_k * es >= LONG_ROW && p->n * es >= LONG_ROW &&
-         p->n * p->k * es > LARGE_BYTES;
+  int sweeps = p->engine->sweep[0] != NULL;
+  int64_t most_rows = sweeps ? DUET_SWEPT_ROWS : 2 * p->engine->rows, least = sweeps ? SWEPT_ROW : LONG_ROW;
+  int64_t bytes = sweeps && p->m <= FEW_ROWS ? SWEPT_BYTES : LARGE_BYTES;
+  return !p->table->widen[p->dtype] && p->b_column == 1 && p->c_column == 1 && p->m <= most_rows &&
+         p->b_k * es >= least && p->n * es >= least && p->n * p->k * es > bytes;
 }
 
 typedef struct {
   const duet_product *p;
-  int64_t es, panel, strip;  // columns of a tile and of a strip
-  int64_t run, block_k;      // bytes of a row of a strip, rows of a block
-  int64_t again_k;           // after so many rows a line is fetched again
+  int64_t es, panel;         // columns of a tile
   duet_parts rows;           // of the result, in panels of a
   int64_t k0, k;             // the part of k whose panels of a are packed
   char *a_panels;
@@ -46,11 +54,11 @@ static void multiply_block(const streamed_product *x, int64_t q, int64_t k, int6
     t.columns = (int32_t)(columns - j < x->panel ? columns - j : x->panel);
     t.b = b + j * es;
     // The tile's share of the next block, and what came again_k rows before that, be it of this one.
-    int64_t fetched = j * k * es, row = fetched / x->run, again = row - x->again_k;
+    int64_t fetched = j * k * es, row = fetched / FETCHED_RUN, again = row - FETCHED_AGAIN;
     t.runs = (duet_runs_ahead){.first = next + row * step,
                                .again = again < 0 ? b + (k + again) * step : next + again * step,
-                               .at = fetched % x->run & -512,
-                               .run = x->run,
+                               .at = fetched % FETCHED_RUN & -512,
+                               .run = FETCHED_RUN,
                                .crosses_lines = crosses_lines,
                                .step = step};
     for (int64_t i = 0; i < x->rows.count; i++) {
@@ -63,38 +71,62 @@ static void multiply_block(const streamed_product *x, int64_t q, int64_t k, int6
   }
 }
 
-static void multiply_strip(const streamed_product *x, int64_t j0, int64_t columns) {
+// The results of a strip before and after its part of k.
+static void load_sums(const streamed_product *x, const char *c, int64_t columns) {
+  for (int64_t i = 0; i < x->p->m; i++) {
+    char *to = x->sums + i * x->sums_row * x->es;
+    if (x->k0 > 0)
+      memcpy(to, c + i * x->p->c_row * x->es, columns * x->es);
+    else
+      memset(to, 0, columns * x->es);
+  }
+}
+
+static void store_sums(const streamed_product *x, char *c, int64_t columns) {
+  for (int64_t i = 0; i < x->p->m; i++)
+    memcpy(c + i * x->p->c_row * x->es, x->sums + i * x->sums_row * x->es, columns * x->es);
+}
+
+static void multiply_blocks(const streamed_product *x, int64_t j0, int64_t columns) {
   const duet_product *p = x->p;
-  int64_t es = x->es;
-  char *c = p->c + j0 * es;
-  for (int64_t i = 0; x->k0 > 0 && i < p->m; i++)
-    memcpy(x->sums + i * x->sums_row * es, c + i * p->c_row * es, columns * es);
-  for (int64_t q = 0; q < x->k; q += x->block_k) {
-    int64_t k = x->k - q < x->block_k ? x->k - q : x->block_k;
+  for (int64_t q = 0; q < x->k; q += FETCHED_K) {
+    int64_t k = x->k - q < FETCHED_K ? x->k - q : FETCHED_K;
     int64_t next_k = x->k0 + q + k, next_j = j0;
     if (q + k == x->k) {
       next_j = j0 + columns < p->n ? j0 + columns : 0;
       next_k = next_j > 0 ? x->k0 : next_k;
     }
-    multiply_block(x, q, k, j0, columns, p->b + (next_k * p->b_k + next_j) * es);
+    multiply_block(x, q, k, j0, columns, p->b + (next_k * p->b_k + next_j) * x->es);
   }
-  for (int64_t i = 0; i < p->m; i++)
-    memcpy(c + i * p->c_row * es, x->sums + i * x->sums_row * es, columns * es);
+}
+
+// The first rows of the result take b from memory, others find it in the second-level cache.
+static void sweep(const streamed_product *x, int64_t j0, int64_t columns) {
+  const duet_product *p = x->p;
+  const char *b = p->b + (x->k0 * p->b_k + j0) * x->es;
+  for (int64_t q = 0; q < x->k; q += DUET_SWEEP_K) {
+    int64_t k = x->k - q < DUET_SWEEP_K ? x->k - q : DUET_SWEEP_K;
+    for (int64_t i = 0; i < x->rows.count; i++) {
+      int64_t begin = duet_part_begin(x->rows, i), rows = duet_part_begin(x->rows, i + 1) - begin;
+      p->engine->sweep[rows - 1](x->a_panels + (begin * x->k + q * rows) * x->es, k, b + q * p->b_k * x->es,
+                                 p->b_k, x->sums + begin * DUET_SWEEP_STEP, columns / x->panel);
+    }
+  }
 }
 
 void duet_multiply_streamed(const duet_product *p) {
   const duet_engine *engine = p->engine;
+  int sweeps = engine->sweep[0] != NULL;
   int64_t es = engine->element_size, most = p->k < PART_K ? p->k : PART_K;
+  int64_t run = FETCHED_RUN;
+  if (sweeps) run = p->m * DUET_SWEEP_RUN <= SWEPT_BYTES ? DUET_SWEEP_RUN : SWEPT_BYTES / p->m & -1024;
+  int64_t strip = run / es;
   size_t a_bytes = duet_round_up((p->m * most + 16) * es, 64);
   streamed_product x = {.p = p,
                         .es = es,
                         .panel = 2 * engine->lanes,
-                        .strip = engine->streamed_run / es,
-                        .run = engine->streamed_run,
-                        .block_k = engine->streamed_k,
-                        .again_k = engine->streamed_k / 4,
-                        .rows = duet_split(p->m, engine->rows),
-                        .sums_row = (engine->streamed_run + 64) / es};
+                        .rows = duet_split(p->m, sweeps ? 2 * engine->rows : engine->rows),
+                        .sums_row = (sweeps ? DUET_SWEEP_STEP : FETCHED_RUN + 64) / es};
   x.a_panels = duet_scratch(1, a_bytes + p->m * x.sums_row * es);
   x.sums = x.a_panels + a_bytes;
   for (x.k0 = 0; x.k0 < p->k; x.k0 += PART_K) {
@@ -104,7 +136,15 @@ void duet_multiply_streamed(const duet_product *p) {
       engine->pack(x.a_panels + begin * x.k * es, rows,
                    p->a + (begin * p->a_row + x.k0 * p->a_k) * es, rows, x.k, p->a_row, p->a_k);
     }
-    for (int64_t j0 = 0; j0 < p->n; j0 += x.strip)
-      multiply_strip(&x, j0, p->n - j0 < x.strip ? p->n - j0 : x.strip);
+    for (int64_t j0 = 0; j0 < p->n; j0 += strip) {
+      int64_t columns = p->n - j0 < strip ? p->n - j0 : strip;
+      char *c = p->c + j0 * es;
+      load_sums(&x, c, columns);
+      if (sweeps)
+        sweep(&x, j0, columns);
+      else
+        multiply_blocks(&x, j0, columns);
+      store_sums(&x, c, columns);
+    }
   }
 }

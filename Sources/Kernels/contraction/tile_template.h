@@ -26,14 +26,11 @@ DUET_INLINE void NAME(fetch_quarter)(const char *from, int q) {
     b_row += b_step;                                                                       \
   }
 
-// Of the stride, addressing has the multiples 1, 2 and 4. The empty assembly keeps compilers from
-// holding the distance of every element in a register of its own, of which there are too few.
-#define ROW_OF_A(i) (i == 3 ? a_row_3 : i == 5 ? a_row_5 : i * a_row)
 #define STRIDED_ROW                                                                        \
   {                                                                                        \
     vector b0 = *(const vector_any *)b_row, b1 = *(const vector_any *)(b_row + LANES);     \
     EACH_ROW {                                                                             \
-      const ELEMENT x = *(const ELEMENT *)((const char *)a + ROW_OF_A(i));                 \
+      const ELEMENT x = *(const ELEMENT *)((const char *)a + duet_distance(&a_rows, i));                 \
       sum0[i] = MULTIPLY_ADD((vector)x, b0, sum0[i]);                                      \
       sum1[i] = MULTIPLY_ADD((vector)x, b1, sum1[i]);                                      \
     }                                                                                      \
@@ -88,16 +85,14 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   typedef NAME(vector) vector;
   typedef NAME(vector_any) vector_any;
   typedef NAME(half) half;
-  vector sum0[ROWS], sum1[ROWS];
-  half sum2[ROWS];
-  const ELEMENT *a = t->a, *row[ROWS];
+  vector sum0[NARROW_ROWS], sum1[NARROW_ROWS];
+  half sum2[NARROW_ROWS];
+  const ELEMENT *a = t->a, *row[NARROW_ROWS];
   const ELEMENT *b = t->b;
   ELEMENT *c = t->c;
   const int64_t c_step = t->c_step, k = t->k, segments = t->segments;
   const int64_t a_step = t->a_step, b_step = t->b_step;
-  const int64_t a_row = t->a_row * (int64_t)sizeof(ELEMENT);
-  int64_t a_row_3 = 3 * a_row, a_row_5 = 5 * a_row;
-  if (mode == DUET_TILE_STRIDED) __asm__("" : "+r"(a_row_3), "+r"(a_row_5));
+  const duet_distances a_rows = duet_distances_of(mode == DUET_TILE_STRIDED ? t->a_row * (int64_t)sizeof(ELEMENT) : 0);
   const int64_t *offset = t->offset;
   const char *ahead = t->ahead ? t->ahead : (const char *)b;
   const int64_t ahead_step = t->ahead ? 64 : 0;
@@ -198,7 +193,7 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
       if (tail == 2) b2 = NAME(load_half)(from + full * LANES, mask);
       EACH_ROW {
         ELEMENT x = mode == DUET_TILE_ROWS_AT   ? row[i][at]
-                    : mode == DUET_TILE_STRIDED ? *(const ELEMENT *)((const char *)a + ROW_OF_A(i))
+                    : mode == DUET_TILE_STRIDED ? *(const ELEMENT *)((const char *)a + duet_distance(&a_rows, i))
                                                 : a[i];
         if (full > 0) sum0[i] = MULTIPLY_ADD((vector)x, b0, sum0[i]);
         if (full > 1 || tail == 1) sum1[i] = MULTIPLY_ADD((vector)x, b1, sum1[i]);
@@ -262,10 +257,18 @@ TILE_MODE(PACKED)
 TILE_MODE(ROWS_AT)
 TILE_MODE(TAPS)
 #if FEW_REGISTERS
-_Static_assert(ROWS <= 6, "rows are reached by six multiples of a stride");
+_Static_assert(NARROW_ROWS <= 8, "rows are reached by eight multiples of a stride");
 TILE_MODE(STRIDED)
+#if NARROW_ROWS == 8
+#define NARROW_TILES(M, m, s, f, t) M(m, s, 7, f, t) M(m, s, 8, f, t)
+NARROW_TILES(TILE, STRIDED, part, 0, 1)
+#else
+#define NARROW_TILES(M, m, s, f, t)
 #endif
+#include "sweep_template.h"
+#else
 TILES(TILE, STREAMED, two, 2, 0)
+#endif
 TILES(TILE, MOVING, two, 2, 0)
 #if HALF
 TILE_MODE_HALF(PACKED)
@@ -284,8 +287,15 @@ TILE_MODE_HALF(TAPS)
   {TILE_TABLE(mode, two), TILE_TABLE(mode, one_and_part), TILE_TABLE(mode, one_and_half), \
    TILE_TABLE(mode, part), TILE_TABLE(mode, half)}
 
+#define TILE_TABLE_NARROW(mode) \
+  {TILES(TILE_NAME, mode, part, 0, 0) NARROW_TILES(TILE_NAME, mode, part, 0, 0)}
+#define TILE_TABLES_NARROW(mode)                                                          \
+  {TILE_TABLE(mode, two), TILE_TABLE(mode, one_and_part), TILE_TABLE(mode, one_and_part), \
+   TILE_TABLE_NARROW(mode), TILE_TABLE_NARROW(mode)}
+
 static const duet_engine NAME(engine) = {
   .rows = ROWS,
+  .narrow_rows = NARROW_ROWS,
   .lanes = LANES,
   .half_lanes = HALF,
   .masked = MASKED,
@@ -293,12 +303,11 @@ static const duet_engine NAME(engine) = {
   .k_block = K_BLOCK,
   .row_block = ROW_BLOCK,
   .in_place = IN_PLACE,
-  .streamed_run = STREAMED_RUN,
-  .streamed_k = STREAMED_K,
   .in_place_mode = FEW_REGISTERS ? DUET_TILE_STRIDED : DUET_TILE_ROWS_AT,
 #if FEW_REGISTERS
   .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS),
-           TILE_TABLES_WHOLE(STREAMED), TILE_TABLES_WHOLE(MOVING), TILE_TABLES(STRIDED)},
+           {{0}}, TILE_TABLES_WHOLE(MOVING), TILE_TABLES_NARROW(STRIDED)},
+  .sweep = {SWEEPS},
 #elif HALF
   .tile = {TILE_TABLES_HALF(PACKED), TILE_TABLES_HALF(ROWS_AT), TILE_TABLES_HALF(TAPS),
            TILE_TABLES_WHOLE(STREAMED), TILE_TABLES_WHOLE(MOVING)},
@@ -333,6 +342,14 @@ static const duet_engine NAME(engine) = {
 #undef TILE_TABLES
 #undef TILE_TABLES_HALF
 #undef TILE_TABLES_WHOLE
+#undef TILE_TABLE_NARROW
+#undef TILE_TABLES_NARROW
+#undef NARROW_TILES
+#undef NARROW_ROWS
+#undef C_STEP
+#undef SWEEP
+#undef SWEEPS
+#undef SWEEPS_8
 #undef ELEMENT
 #undef LANES
 #undef ROWS
