@@ -121,6 +121,9 @@ static duet_status multiply_matrices(matmul_work *w) {
   double each = (double)w->m * call->n * call->k;
   int is_in_place = each < IN_PLACE_WORK && call->right_stride[1] == 1 &&
                     call->k * call->n * w->es <= w->engine->in_place;
+  // Short tiles read rows that cross lines, or compete for the sets of a cache, more slowly than packed ones.
+  int64_t row_bytes = call->right_stride[0] * w->es;
+  if (w->engine->in_place_mode == DUET_TILE_STRIDED && (row_bytes % 64 != 0 || row_bytes % 512 == 0)) is_in_place = 0;
   if (each >= LARGE_WORK && !is_in_place && w->m >= LARGE_SIDE && call->n >= LARGE_SIDE && call->k >= LARGE_SIDE &&
       !w->table->widen[call->dtype]) {
     for (int64_t batch = 0; batch < w->batches; batch++) {

@@ -181,6 +181,8 @@ static void plan(multiplication *x) {
       x->rows = engine->narrow_rows == 8 && p->a_k == 1 && aliases(p->a_row * x->es) ? 7 : engine->narrow_rows;
     // The many short tiles that meet a panel of b each read it: it had better lie together where
     // parts of a's rows compete with it for the cache, or its own rows cross lines (their distance tells).
+    // Rows of b that are pages apart compete with each other.
+    if (p->m > 2 * engine->rows && aliases(p->b_k * x->es)) x->b_direct = 0;
     if (p->m > LINED_UP_ROWS && (p->a_k != 1 || (p->b_k * x->es & 63) != 0)) x->b_direct = 0;
   } else {
     x->a_direct = is_wide && p->n <= 4 * full;

@@ -22,6 +22,25 @@ DUET_INLINE void REAL(apply_unary)(PARAMETERS, VECTOR (*f)(VECTOR), duet_loop se
     REAL(store_part)(r + i * SIZE, f(REAL(load_part)(a + i * SIZE, count - i)), count - i);
 }
 
+#if defined(DUET_ISA_AVX2)
+// As many as wide vectors take; what they leave over, and strided operands, are for apply_unary.
+DUET_INLINE void REAL(apply_wide)(PARAMETERS, WIDE (*wide)(WIDE), VECTOR (*f)(VECTOR), duet_loop self) {
+  int64_t whole = stride[0] == SIZE && stride[1] == SIZE ? count / (2 * LANES) * (2 * LANES) : 0;
+  for (int64_t i = 0; i < whole; i += 2 * LANES) {
+    const char *a = operand[1] + i * SIZE;
+    char *r = operand[0] + i * SIZE;
+    WIDE x = wide(REAL(both)(REAL(load)(a), REAL(load)(a + LANES * SIZE)));
+    REAL(store)(r, REAL(first_half)(x));
+    REAL(store)(r + LANES * SIZE, REAL(second_half)(x));
+  }
+  char *rest[2] = {operand[0] + whole * SIZE, operand[1] + whole * SIZE};
+  if (whole < count) REAL(apply_unary)(rest, stride, count - whole, f, self);
+}
+#define APPLY_WIDE(...) REAL(apply_wide)(__VA_ARGS__)
+#else
+#define APPLY_WIDE(operand, stride, count, wide, f, self) REAL(apply_unary)(operand, stride, count, f, self)
+#endif
+
 // A scalar operand is spread over a vector before the loop.
 DUET_INLINE void REAL(apply_binary)(PARAMETERS, VECTOR (*f)(VECTOR, VECTOR), duet_loop self) {
   char *r = operand[0];
@@ -101,8 +120,16 @@ DUET_INLINE void REAL(apply_comparison)(PARAMETERS, MASK (*f)(VECTOR, VECTOR), d
   static void REAL(loop_##name)(PARAMETERS) {                                                    \
     REAL(apply_unary)(operand, stride, count, REAL(math_##name), REAL(loop_##name));             \
   }
-REAL_UNARY(X)
+REAL_NARROW_UNARY(X)
 #undef X
+
+#define X(op, name)                                                                              \
+  static void REAL(loop_##name)(PARAMETERS) {                                                    \
+    APPLY_WIDE(operand, stride, count, REAL(math_##name), REAL(math_##name), REAL(loop_##name)); \
+  }
+REAL_WIDE_UNARY(X)
+#undef X
+#undef APPLY_WIDE
 
 #define X(op, name)                                                                              \
   static void REAL(loop_##name)(PARAMETERS) {                                                    \

@@ -1,6 +1,5 @@
 // All loops over floating-point dtypes, and their table.
-#include "../math/math_f32.h"
-#include "../math/math_f64.h"
+#include "../math/wide.h"
 #include "half_conversion.h"
 #include "loops.h"
 #include "real_operations.h"

@@ -4,7 +4,7 @@
 
 #include "exponential_f64.h"
 
-DUET_INLINE f64x8 math_tanh_f64(f64x8 x) {
+DUET_OVERLOADED f64x8 math_tanh_f64(f64x8 x) {
   f64x8 a = abs_f64(x), z = a * a;
   f64x8 small = POLY_F64(z, -0.33333333333333326, 0.13333333333331759, -0.053968253967210222,
                          0.021869488501382602, -0.0088632348494494754, 0.0035921195330487778,
@@ -16,13 +16,13 @@ DUET_INLINE f64x8 math_tanh_f64(f64x8 x) {
   return flip_f64(a < 0.6 ? fma_f64(small, z * a, a) : large, sign_f64(x));
 }
 
-DUET_INLINE f64x8 half_exp_f64(f64x8 a) {
+DUET_OVERLOADED f64x8 half_exp_f64(f64x8 a) {
   exp_reduction_f64 e = reduce_exp_f64(at_most_f64(a, 720.0));
   nearest_f64_result below = {e.n.value - 1.0, e.n.integer - 1};
   return scale_f64(exp_reduced_f64(e.r), below);
 }
 
-DUET_INLINE f64x8 math_sinh_f64(f64x8 x) {
+DUET_OVERLOADED f64x8 math_sinh_f64(f64x8 x) {
   f64x8 a = abs_f64(x), z = a * a, e = half_exp_f64(a);
   f64x8 p = POLY_F64(z, 0.16666666666666669, 0.0083333333333331476, 0.00019841269841431878,
                      2.7557319157070319e-06, 2.5052123136959984e-08, 1.6057259751192832e-10,
@@ -31,13 +31,13 @@ DUET_INLINE f64x8 math_sinh_f64(f64x8 x) {
   return flip_f64(y, sign_f64(x));
 }
 
-DUET_INLINE f64x8 math_cosh_f64(f64x8 x) {
+DUET_OVERLOADED f64x8 math_cosh_f64(f64x8 x) {
   f64x8 e = half_exp_f64(abs_f64(x));
   return e + 0.25 / e;
 }
 
 // Below 1 an odd polynomial; above it 1 - e^-a^2 q(u) / (1 + 2 a), u = (a - 3) / (a + 3).
-DUET_INLINE f64x8 math_erf_f64(f64x8 x) {
+DUET_OVERLOADED f64x8 math_erf_f64(f64x8 x) {
   f64x8 a = at_most_f64(abs_f64(x), 6.0), z = a * a;
   f64x8 small = POLY_F64(z, 0.12837916709551259, -0.37612638903183748, 0.11283791670954857,
                          -0.026866170645072882, 0.0052239776247807387, -0.00085483269787351704,
@@ -53,37 +53,37 @@ DUET_INLINE f64x8 math_erf_f64(f64x8 x) {
   return flip_f64(a < 1.0 ? fma_f64(small, a, a) : large, sign_f64(x));
 }
 
-DUET_INLINE f64x8 logistic_f64(f64x8 y, f64x8 v) {
+DUET_OVERLOADED f64x8 logistic_f64(f64x8 y, f64x8 v) {
   exp_reduction_f64 e = reduce_exp_f64(at_least_f64(at_most_f64(v, 780.0), -700.0));
   f64x8 p = expm1_reduced_f64(e.r);
   i64x8 shift = (e.n.integer > 512) & 512;
   f64x8 one = power_of_two_f64(-shift), s = power_of_two_f64(e.n.integer - shift);
   // s + 1 is exact up to 2^40; above, s joins last.
   i64x8 far = s > 0x1p40;
-  f64x8 first = far ? one : s + one, last = far ? s : (f64x8)0.0;
-  return (y * one) / (fma_f64(s, p, first) + last);
+  f64x8 first = (f64x8)(bits_f64(s) & ~far), last = (f64x8)(bits_f64(s) & far);
+  return (y * one) / (fma_f64(s, p, first + one) + last);
 }
 
-DUET_INLINE f64x8 math_sigmoid_f64(f64x8 x) { return logistic_f64((f64x8)1.0, -x); }
+DUET_OVERLOADED f64x8 math_sigmoid_f64(f64x8 x) { return logistic_f64((f64x8)1.0, -x); }
 
-DUET_INLINE f64x8 math_silu_f64(f64x8 x) {
+DUET_OVERLOADED f64x8 math_silu_f64(f64x8 x) {
   x = at_least_f64(x, -770.0);
   return logistic_f64(x, -x);
 }
 
-DUET_INLINE f64x8 math_gelu_f64(f64x8 x) {
+DUET_OVERLOADED f64x8 math_gelu_f64(f64x8 x) {
   f64x8 half = 0.5 * at_least_f64(x, -40.0);
   return half * (1.0 + math_erf_f64(x * 0.70710678118654757));
 }
 
-DUET_INLINE f64x8 math_gelu_tanh_f64(f64x8 x) {
+DUET_OVERLOADED f64x8 math_gelu_tanh_f64(f64x8 x) {
   x = at_least_f64(x, -40.0);
   f64x8 c = at_most_f64(x, 40.0);
   f64x8 u = c * fma_f64(c * c, 0.035677408136300125, 0.79788456080286541);
   return logistic_f64(x, -2.0 * u);
 }
 
-DUET_INLINE f64x8 math_softplus_f64(f64x8 x) {
+DUET_OVERLOADED f64x8 math_softplus_f64(f64x8 x) {
   f64x8 e = exp_bounded_f64(at_least_f64(-abs_f64(x), -760.0));
   f64x8 y = at_least_f64(x, 0.0) + math_log1p_f64(e);
   return x == x ? y : x;

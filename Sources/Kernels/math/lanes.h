@@ -8,26 +8,48 @@
 #define INF_F32 __builtin_inff()
 #define INF_F64 __builtin_inf()
 
-DUET_INLINE i32x16 bits_f32(f32x16 x) { return (i32x16)x; }
-DUET_INLINE i64x8 bits_f64(f64x8 x) { return (i64x8)x; }
+DUET_OVERLOADED i32x16 bits_f32(f32x16 x) { return (i32x16)x; }
+DUET_OVERLOADED i64x8 bits_f64(f64x8 x) { return (i64x8)x; }
 
-DUET_INLINE f32x16 abs_f32(f32x16 x) { return (f32x16)((i32x16)x & 0x7fffffff); }
-DUET_INLINE f64x8 abs_f64(f64x8 x) { return (f64x8)((i64x8)x & 0x7fffffffffffffff); }
+DUET_OVERLOADED f32x16 abs_f32(f32x16 x) { return (f32x16)((i32x16)x & 0x7fffffff); }
+DUET_OVERLOADED f64x8 abs_f64(f64x8 x) { return (f64x8)((i64x8)x & 0x7fffffffffffffff); }
 
 // The sign bit alone, and x with its sign flipped where `sign` (such a bit) is set.
-DUET_INLINE i32x16 sign_f32(f32x16 x) { return (i32x16)x & (int32_t)0x80000000; }
-DUET_INLINE i64x8 sign_f64(f64x8 x) { return (i64x8)x & INT64_MIN; }
-DUET_INLINE f32x16 flip_f32(f32x16 x, i32x16 sign) { return (f32x16)((i32x16)x ^ sign); }
-DUET_INLINE f64x8 flip_f64(f64x8 x, i64x8 sign) { return (f64x8)((i64x8)x ^ sign); }
+DUET_OVERLOADED i32x16 sign_f32(f32x16 x) { return (i32x16)x & (int32_t)0x80000000; }
+DUET_OVERLOADED i64x8 sign_f64(f64x8 x) { return (i64x8)x & INT64_MIN; }
+DUET_OVERLOADED f32x16 flip_f32(f32x16 x, i32x16 sign) { return (f32x16)((i32x16)x ^ sign); }
+DUET_OVERLOADED f64x8 flip_f64(f64x8 x, i64x8 sign) { return (f64x8)((i64x8)x ^ sign); }
 
-DUET_INLINE int any_32(i32x16 mask) { return __builtin_reduce_or(mask) != 0; }
-DUET_INLINE int any_64(i64x8 mask) { return __builtin_reduce_or(mask) != 0; }
+DUET_OVERLOADED int any_32(i32x16 mask) { return __builtin_reduce_or(mask) != 0; }
+DUET_OVERLOADED int any_64(i64x8 mask) { return __builtin_reduce_or(mask) != 0; }
 
 // x below `limit` (NaN stays), x above `limit` (NaN stays).
-DUET_INLINE f32x16 at_most_f32(f32x16 x, f32x16 limit) { return x > limit ? limit : x; }
-DUET_INLINE f64x8 at_most_f64(f64x8 x, f64x8 limit) { return x > limit ? limit : x; }
-DUET_INLINE f32x16 at_least_f32(f32x16 x, f32x16 limit) { return x < limit ? limit : x; }
-DUET_INLINE f64x8 at_least_f64(f64x8 x, f64x8 limit) { return x < limit ? limit : x; }
+DUET_OVERLOADED f32x16 at_most_f32(f32x16 x, f32x16 limit) { return x > limit ? limit : x; }
+DUET_OVERLOADED f64x8 at_most_f64(f64x8 x, f64x8 limit) { return x > limit ? limit : x; }
+DUET_OVERLOADED f32x16 at_least_f32(f32x16 x, f32x16 limit) { return x < limit ? limit : x; }
+DUET_OVERLOADED f64x8 at_least_f64(f64x8 x, f64x8 limit) { return x < limit ? limit : x; }
+
+// Registers of a wide vector go through a function side by side, one step each in turn: compilers would rather
+// take them one by one, and then fewer steps fit into what a processor looks ahead.
+DUET_OVERLOADED f32x16 in_step(f32x16 p) {
+#if defined(DUET_MATH_WIDE)
+  float32_quarter q[4];
+  memcpy(q, &p, sizeof q);
+  __asm__ volatile("" : "+x"(q[0]), "+x"(q[1]), "+x"(q[2]), "+x"(q[3]));
+  memcpy(&p, q, sizeof q);
+#endif
+  return p;
+}
+
+DUET_OVERLOADED f64x8 in_step(f64x8 p) {
+#if defined(DUET_MATH_WIDE)
+  float64_quarter q[4];
+  memcpy(q, &p, sizeof q);
+  __asm__ volatile("" : "+x"(q[0]), "+x"(q[1]), "+x"(q[2]), "+x"(q[3]));
+  memcpy(&p, q, sizeof q);
+#endif
+  return p;
+}
 
 // Horner's rule; coefficients from the constant term up.
 #define POLY_F32(x, ...)                                                                 \
@@ -35,17 +57,17 @@ DUET_INLINE f64x8 at_least_f64(f64x8 x, f64x8 limit) { return x < limit ? limit 
 #define POLY_F64(x, ...)                                                                  \
   poly_f64(x, (const double[]){__VA_ARGS__}, sizeof((const double[]){__VA_ARGS__}) / sizeof(double))
 
-DUET_INLINE f32x16 poly_f32(f32x16 x, const float *c, int n) {
+DUET_OVERLOADED f32x16 poly_f32(f32x16 x, const float *c, int n) {
   f32x16 p = c[n - 1];
 #pragma clang loop unroll(full)
-  for (int i = n - 2; i >= 0; i--) p = fma_f32(p, x, (f32x16)c[i]);
+  for (int i = n - 2; i >= 0; i--) p = in_step(fma_f32(p, x, (f32x16)c[i]));
   return p;
 }
 
-DUET_INLINE f64x8 poly_f64(f64x8 x, const double *c, int n) {
+DUET_OVERLOADED f64x8 poly_f64(f64x8 x, const double *c, int n) {
   f64x8 p = c[n - 1];
 #pragma clang loop unroll(full)
-  for (int i = n - 2; i >= 0; i--) p = fma_f64(p, x, (f64x8)c[i]);
+  for (int i = n - 2; i >= 0; i--) p = in_step(fma_f64(p, x, (f64x8)c[i]));
   return p;
 }
 
@@ -62,28 +84,28 @@ typedef struct {
   i64x8 integer;
 } nearest_f64_result;
 
-DUET_INLINE nearest_f32_result nearest_f32(f32x16 x) {
+DUET_OVERLOADED nearest_f32_result nearest_f32(f32x16 x) {
   f32x16 shifted = x + 0x1.8p23f;
   return (nearest_f32_result){shifted - 0x1.8p23f, (i32x16)shifted - 0x4b400000};
 }
 
 // The integer nearest to x y, the product unrounded.
-DUET_INLINE nearest_f32_result nearest_product_f32(f32x16 x, float y) {
+DUET_OVERLOADED nearest_f32_result nearest_product_f32(f32x16 x, float y) {
   f32x16 shifted = fma_f32(x, (f32x16)y, (f32x16)0x1.8p23f);
   return (nearest_f32_result){shifted - 0x1.8p23f, (i32x16)shifted - 0x4b400000};
 }
 
-DUET_INLINE nearest_f64_result nearest_f64(f64x8 x) {
+DUET_OVERLOADED nearest_f64_result nearest_f64(f64x8 x) {
   f64x8 shifted = x + 0x1.8p52;
   return (nearest_f64_result){shifted - 0x1.8p52, (i64x8)shifted - 0x4338000000000000};
 }
 
 // 2^n for a normal result.
-DUET_INLINE f32x16 power_of_two_f32(i32x16 n) { return (f32x16)((n + 127) << 23); }
-DUET_INLINE f64x8 power_of_two_f64(i64x8 n) { return (f64x8)((n + 1023) << 52); }
+DUET_OVERLOADED f32x16 power_of_two_f32(i32x16 n) { return (f32x16)((n + 127) << 23); }
+DUET_OVERLOADED f64x8 power_of_two_f64(i64x8 n) { return (f64x8)((n + 1023) << 52); }
 
 // p * 2^n rounded once, also into subnormals; p in [1/2, 2], |n| <= 250 (2,000 in float64).
-DUET_INLINE f32x16 scale_f32(f32x16 p, nearest_f32_result n) {
+DUET_OVERLOADED f32x16 scale_f32(f32x16 p, nearest_f32_result n) {
 #if defined(DUET_ISA_AVX512)
   return (f32x16)_mm512_scalef_ps((__m512)p, (__m512)n.value);
 #else
@@ -92,7 +114,16 @@ DUET_INLINE f32x16 scale_f32(f32x16 p, nearest_f32_result n) {
 #endif
 }
 
-DUET_INLINE f64x8 scale_f64(f64x8 p, nearest_f64_result n) {
+// The same for a normal result and |n| <= 126.
+DUET_OVERLOADED f32x16 scale_normal_f32(f32x16 p, nearest_f32_result n) {
+#if defined(DUET_ISA_AVX512)
+  return scale_f32(p, n);
+#else
+  return p * power_of_two_f32(n.integer);
+#endif
+}
+
+DUET_OVERLOADED f64x8 scale_f64(f64x8 p, nearest_f64_result n) {
 #if defined(DUET_ISA_AVX512)
   return (f64x8)_mm512_scalef_pd((__m512d)p, (__m512d)n.value);
 #else
@@ -112,15 +143,15 @@ typedef struct {
 
 // The exponent that leaves a mantissa in [sqrt(1/2), sqrt(2)), from the bits of a positive normal
 // number.
-DUET_INLINE i32x16 exponent_f32(i32x16 u) { return (i32x16)((u32x16)(u + 0x4afb0d) >> 23) - 127; }
-DUET_INLINE i64x8 exponent_f64(i64x8 u) {
+DUET_OVERLOADED i32x16 exponent_f32(i32x16 u) { return (i32x16)((u32x16)(u + 0x4afb0d) >> 23) - 127; }
+DUET_OVERLOADED i64x8 exponent_f64(i64x8 u) {
   return (i64x8)((u64x8)(u + 0x95f619980c433) >> 52) - 1023;
 }
 
 // A small integer as a float64: there is no instruction for it before AVX-512.
-DUET_INLINE f64x8 to_f64(i64x8 k) { return (f64x8)(k + 0x4338000000000000) - 0x1.8p52; }
+DUET_OVERLOADED f64x8 to_f64(i64x8 k) { return (f64x8)(k + 0x4338000000000000) - 0x1.8p52; }
 
-DUET_INLINE split_f32_result split_f32(f32x16 x) {
+DUET_OVERLOADED split_f32_result split_f32(f32x16 x) {
   i32x16 tiny = x < 0x1p-126f;
   i32x16 u = bits_f32(tiny ? x * 0x1p25f : x);
   i32x16 k = exponent_f32(u);
@@ -128,29 +159,12 @@ DUET_INLINE split_f32_result split_f32(f32x16 x) {
   return (split_f32_result){(f32x16)(u - (k << 23)), tiny ? exponent - 25.0f : exponent};
 }
 
-DUET_INLINE split_f64_result split_f64(f64x8 x) {
+DUET_OVERLOADED split_f64_result split_f64(f64x8 x) {
   i64x8 tiny = x < 0x1p-1022;
   i64x8 u = bits_f64(tiny ? x * 0x1p54 : x);
   i64x8 k = exponent_f64(u);
   f64x8 exponent = to_f64(k);
   return (split_f64_result){(f64x8)(u - (k << 52)), tiny ? exponent - 54.0 : exponent};
-}
-
-typedef DUET_LANES(float, 8) f32x8;
-
-DUET_INLINE f64x8 low_f64(f32x16 x) {
-  f32x8 low = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
-  return __builtin_convertvector(low, f64x8);
-}
-
-DUET_INLINE f64x8 high_f64(f32x16 x) {
-  f32x8 high = __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
-  return __builtin_convertvector(high, f64x8);
-}
-
-DUET_INLINE f32x16 narrow_f64(f64x8 low, f64x8 high) {
-  f32x8 a = __builtin_convertvector(low, f32x8), b = __builtin_convertvector(high, f32x8);
-  return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
 #endif

@@ -4,6 +4,23 @@
 
 #include "exponential_f64.h"
 
+typedef DUET_LANES(float, 8) f32x8;
+
+DUET_INLINE f64x8 low_f64(f32x16 x) {
+  f32x8 low = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7);
+  return __builtin_convertvector(low, f64x8);
+}
+
+DUET_INLINE f64x8 high_f64(f32x16 x) {
+  f32x8 high = __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+  return __builtin_convertvector(high, f64x8);
+}
+
+DUET_INLINE f32x16 narrow_f64(f64x8 low, f64x8 high) {
+  f32x8 a = __builtin_convertvector(low, f32x8), b = __builtin_convertvector(high, f32x8);
+  return __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
 DUET_INLINE f32x16 math_rsqrt_f32(f32x16 x) { return 1.0f / __builtin_elementwise_sqrt(x); }
 
 // 2^(y log2 a) for a >= 0 in float64, relative error below 2^-33, to be rounded once to float32.

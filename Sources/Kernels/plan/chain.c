@@ -5,14 +5,18 @@
 #include "../elementwise/loops.h"
 #include "duet_isa.h"
 
-static duet_chain_interpreter *interpreter(int is_double, int is_narrow) {
+static duet_chain_interpreter *interpreter(int is_double, int is_narrow, int has_functions) {
+  (void)has_functions;
 #define WIDTH(type, isa) \
   is_narrow ? duet_interpret_narrow_chain_##type##_##isa : duet_interpret_chain_##type##_##isa
 #define INTERPRETER(isa) is_double ? WIDTH(f64, isa) : WIDTH(f32, isa)
   switch (duet_current_isa()) {
 #if defined(__x86_64__)
     case DUET_AVX512: return INTERPRETER(avx512);
-    case DUET_AVX2: return INTERPRETER(avx2);
+    case DUET_AVX2:
+      if (!is_narrow && !has_functions)
+        return is_double ? duet_interpret_plain_chain_f64_avx2 : duet_interpret_plain_chain_f32_avx2;
+      return INTERPRETER(avx2);
 #elif defined(__aarch64__)
     case DUET_NEON: return INTERPRETER(neon);
 #endif
@@ -287,7 +291,7 @@ static int add_operation(duet_chain *chain, operation o, const duet_tile_call *c
 
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {
   int is_double = has_doubles(call);
-  if (!fits(call, streamed, is_double) || !interpreter(is_double, 0)) return 0;
+  if (!fits(call, streamed, is_double) || !interpreter(is_double, 0, 0)) return 0;
   const duet_tile_instruction *i =
       (const duet_tile_instruction *)((const char *)call + call->instructions);
   const duet_tile_instruction *end = i + call->instruction_count;
@@ -334,8 +338,9 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
   }
   add(chain, DUET_CHAIN_END);
   chain->is_double = is_double;
-  chain->is_narrow = streamed != 0;
-  for (int32_t k = 0; k < chain->count; k++) chain->is_narrow &= !is_function(chain->step[k].code);
+  chain->has_functions = 0;
+  for (int32_t k = 0; k < chain->count; k++) chain->has_functions |= is_function(chain->step[k].code);
+  chain->is_narrow = streamed != 0 && !chain->has_functions;
   spread(chain);
   return 1;
 }
@@ -420,7 +425,7 @@ void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t
   walk w;
   w.chain = chain;
   w.call = call;
-  w.interpret = interpreter(chain->is_double, chain->is_narrow);
+  w.interpret = interpreter(chain->is_double, chain->is_narrow, chain->has_functions);
   for (int32_t k = 0; k < chain->count; k++) {
     w.step[k] = chain->step[k];
     if (w.step[k].external < 0) w.step[k].base = scratch + (intptr_t)w.step[k].base;

@@ -1,12 +1,28 @@
 // The interpreter of chains, on one vector or on four at a time: VECTORS. INTERPRET names it, REAL adds the suffix of
-// the values in registers, of type VECTOR with LANES of SCALAR; with HALVES, arrays of 16-bit floats.
+// the values in registers, of type VECTOR with LANES of SCALAR; with HALVES, arrays of 16-bit floats. There are no
+// DUET_CHAIN_FUNCTIONS with WITHOUT_FUNCTIONS.
 #if VECTORS == 4
 #define EACH(part, with) part(0, with) part(1, with) part(2, with) part(3, with)
 #else
 #define EACH(part, with) part(0, with)
 #endif
-
+// Wide functions leave no registers for w.
+#if VECTORS == 4 && defined(DUET_ISA_AVX2)
+#define APPLY(f) BOTH_APPLIED(0, 1, f) BOTH_APPLIED(2, 3, f)
+#ifndef WITHOUT_FUNCTIONS
+#define W_IN_MEMORY
+#endif
+#else
+#define APPLY(f) EACH(APPLIED, f)
+#endif
+#ifdef W_IN_MEMORY
+#define W(k) w[k]
+#define BEGUN(k, value) VECTOR v##k = value;
+#else
+#define W(k) w##k
 #define BEGUN(k, value) VECTOR v##k = value, w##k = value;
+#endif
+
 #define LOADED(k, at) v##k = REAL(load)(at + 64 * k);
 #define FILLED(k, value) v##k = value;
 #define STORED(k, at) REAL(store)(at + 64 * k, v##k);
@@ -21,15 +37,21 @@
 #define ROUNDED(k, type) v##k = round_##type(v##k);
 #define QUIETED(k, _) v##k = quiet_f32(v##k);
 #define QUIETED_ASIDE(k, _) u[k] = quiet_f32(u[k]);
-#define KEPT(k, _) w##k = v##k;
-#define TAKEN(k, _) v##k = w##k;
+#define KEPT(k, _) W(k) = v##k;
+#define TAKEN(k, _) v##k = W(k);
 #define APPLIED(k, f) v##k = f(v##k);
+#define BOTH_APPLIED(k, l, f)              \
+  {                                        \
+    WIDE both = f(REAL(both)(v##k, v##l)); \
+    v##k = REAL(first_half)(both);         \
+    v##l = REAL(second_half)(both);        \
+  }
 #define WITH_MEMORY(k, set) set(&v##k, &m[k], v##k, REAL(load)(p + 64 * k));
 #define WITH_ONE(k, set) set(&v##k, &m[k], v##k, one);
 #define MEMORY_WITH(k, set) set(&v##k, &m[k], REAL(load)(p + 64 * k), v##k);
 #define ONE_WITH(k, set) set(&v##k, &m[k], one, v##k);
-#define WITH_KEPT(k, set) set(&v##k, &m[k], v##k, w##k);
-#define KEPT_WITH(k, set) set(&v##k, &m[k], w##k, v##k);
+#define WITH_KEPT(k, set) set(&v##k, &m[k], v##k, W(k));
+#define KEPT_WITH(k, set) set(&v##k, &m[k], W(k), v##k);
 #define WITH_ASIDE(k, set) set(&v##k, &m[k], v##k, u[k]);
 #define ASIDE_WITH(k, set) set(&v##k, &m[k], u[k], v##k);
 #define ONE ((VECTOR)(*(const SCALAR *)p))
@@ -48,7 +70,16 @@
 #define AT_NUMBER(name, copy) name##_##copy
 
 #define SIMPLE_LABEL(op, name) &&AT(name),
+#ifdef WITHOUT_FUNCTIONS
+#define FUNCTION_LABEL(op, name) &&end,
+#define FUNCTION(op, name)
+#else
 #define FUNCTION_LABEL(op, name) &&name,
+#define FUNCTION(op, name) \
+  name:                    \
+  APPLY(REAL(math_##name)) \
+  NEXT;
+#endif
 #define BINARY_LABELS(op, name)                                                          \
   &&AT(name), &&AT(name##_one), &&AT(name##_to), &&AT(name##_to_one), &&AT(name##_kept), \
       &&AT(name##_to_kept), &&AT(name##_aside), &&AT(name##_to_aside),
@@ -69,10 +100,6 @@
       DUET_CHAIN_SIMPLE(SIMPLE_LABEL) DUET_CHAIN_FUNCTIONS(FUNCTION_LABEL)              \
           DUET_CHAIN_BINARY(BINARY_LABELS)
 
-#define FUNCTION(op, name)         \
-  name:                            \
-  EACH(APPLIED, REAL(math_##name)) \
-  NEXT;
 #define SIMPLE(op, name)           \
   AT(name) :                       \
   EACH(APPLIED, REAL(math_##name)) \
@@ -202,6 +229,10 @@ void INTERPRET(const duet_chain_step *steps, int64_t begin, int64_t end) {
   VECTOR aside[VECTORS], *u = aside;
   MASK mask[VECTORS], *m = mask;
   __asm__("" : "+r"(u), "+r"(m) : : "memory");
+#ifdef W_IN_MEMORY
+  VECTOR kept[VECTORS], *w = kept;
+  __asm__("" : "+r"(w) : : "memory");
+#endif
   char *p;
   NEXT;
 end:
@@ -244,6 +275,10 @@ end:
 #undef KEPT
 #undef TAKEN
 #undef APPLIED
+#undef BOTH_APPLIED
+#undef APPLY
+#undef W
+#undef W_IN_MEMORY
 #undef WITH_MEMORY
 #undef WITH_ONE
 #undef MEMORY_WITH

@@ -6,3 +6,4 @@
 #undef BYTES
 #undef LANES
 #undef SIZE
+#undef WIDE

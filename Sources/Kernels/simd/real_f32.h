@@ -6,3 +6,4 @@
 #define BYTES i8x16
 #define LANES 16
 #define SIZE 4
+#define WIDE f32x32

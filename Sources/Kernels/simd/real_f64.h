@@ -6,3 +6,4 @@
 #define BYTES i8x8
 #define LANES 8
 #define SIZE 8
+#define WIDE f64x16

@@ -53,6 +53,8 @@
 #ifndef DUET_ISA_ABSENT
 
 #define DUET_INLINE static inline __attribute__((always_inline))
+// Of functions that there are for several numbers of lanes.
+#define DUET_OVERLOADED DUET_INLINE __attribute__((overloadable))
 #define DUET_LANES(type, lanes) type __attribute__((ext_vector_type(lanes)))
 
 typedef DUET_LANES(float, 16) f32x16;
@@ -80,8 +82,8 @@ DUET_INLINE void store_f64(void *p, f64x8 v) { *(f64x8_any *)p = v; }
 #include "part.h"
 
 // a * b + c with one rounding, on every set (the scalar one calls the C library's fma).
-DUET_INLINE f32x16 fma_f32(f32x16 a, f32x16 b, f32x16 c) { return __builtin_elementwise_fma(a, b, c); }
-DUET_INLINE f64x8 fma_f64(f64x8 a, f64x8 b, f64x8 c) { return __builtin_elementwise_fma(a, b, c); }
+DUET_OVERLOADED f32x16 fma_f32(f32x16 a, f32x16 b, f32x16 c) { return __builtin_elementwise_fma(a, b, c); }
+DUET_OVERLOADED f64x8 fma_f64(f64x8 a, f64x8 b, f64x8 c) { return __builtin_elementwise_fma(a, b, c); }
 
 DUET_ISA_END
 
