@@ -13,7 +13,7 @@ enum {
   PART_COLUMNS = 1024,
   LONG_ROW = 1024,       // columns that are read from memory at full speed
   STRIP_COLUMNS = 4096,  // of a right operand that few rows meet
-  LEAST_STRIP = 2048,    // where there are more than two of them
+  LEAST_STRIP = 2048,    // but two of LONG_ROW are enough for sweeps
   VECTOR_WORK = 64 << 10, // elements of a matrix that are worth a task
   FETCHED_BYTES = 256 << 10 // of a product in a batch: the next one fits beside it
 };
@@ -138,18 +138,19 @@ static duet_status multiply_matrices(matmul_work *w) {
   int64_t groups = (w->batches + w->batches_per_task - 1) / w->batches_per_task;
   w->m_parts = (w->m + PART_ROWS - 1) / PART_ROWS;
   duet_product whole = product_of(w);
-  int is_skinny = w->engine->sweep[0] ? duet_streams(&whole) : w->m <= 2 * DUET_TILE_ROWS;
+  int is_swept = w->engine->sweep[0] && duet_streams(&whole);
+  int is_skinny = w->engine->sweep[0] ? is_swept : w->m <= 2 * DUET_TILE_ROWS;
   int64_t most_columns = is_skinny ? STRIP_COLUMNS : PART_COLUMNS;
   w->n_parts = (call->n + most_columns - 1) / most_columns;
   if (each >= 2 * TASK_WORK)
     while (groups * w->m_parts * w->n_parts < TASKS &&
            each / ((double)w->m_parts * w->n_parts) >= 2 * TASK_WORK) {
       int64_t rows = w->m / w->m_parts, columns = call->n / w->n_parts;
-      if (is_skinny && columns >= 2 * (w->n_parts == 1 ? LONG_ROW : LEAST_STRIP))
+      if (is_skinny && columns >= 2 * (is_swept && w->n_parts == 1 ? LONG_ROW : LEAST_STRIP))
         w->n_parts *= 2;
       else if (!is_skinny && columns >= rows && columns >= 64)
         w->n_parts++;
-      else if (rows >= 2 * DUET_TILE_ROWS && !(is_skinny && w->engine->sweep[0]))
+      else if (!is_swept && rows >= 2 * DUET_TILE_ROWS)
         w->m_parts++;
       else
         break;
