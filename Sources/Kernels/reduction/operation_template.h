@@ -80,23 +80,33 @@ DUET_INLINE TYPE OPERATION(pair)(TYPE x, TYPE y) {
   return COMBINE(a, b)[0];
 }
 
-// Any number of chunks. level[k] holds the result of 2^k neighbouring chunks where bit k of `done`
-// is set.
-static TYPE OPERATION(run)(const SOURCE *x, int64_t count) {
+// The results of any number of chunks: level[k] holds that of 2^k neighbouring ones where bit k of `done` is set.
+typedef struct {
   TYPE level[64];
-  uint64_t done = 0;
-  for (int64_t at = 0; at < count; at += DUET_CHUNK, done++) {
-    TYPE value = count - at >= DUET_CHUNK ? OPERATION(chunk)(x + at, DUET_CHUNK)
-                                          : OPERATION(chunk)(x + at, count - at);
-    int k = 0;
-    for (; done >> k & 1; k++) value = OPERATION(pair)(level[k], value);
-    level[k] = value;
-  }
-  int k = __builtin_ctzll(done);
-  TYPE value = level[k];
-  for (k++; done >> k; k++)
-    if (done >> k & 1) value = OPERATION(pair)(level[k], value);
+  uint64_t done;
+} OPERATION(levels);
+
+DUET_INLINE void OPERATION(add_chunk)(OPERATION(levels) *l, TYPE value) {
+  int k = 0;
+  for (; l->done >> k & 1; k++) value = OPERATION(pair)(l->level[k], value);
+  l->level[k] = value;
+  l->done++;
+}
+
+DUET_INLINE TYPE OPERATION(result)(const OPERATION(levels) *l) {
+  int k = __builtin_ctzll(l->done);
+  TYPE value = l->level[k];
+  for (k++; l->done >> k; k++)
+    if (l->done >> k & 1) value = OPERATION(pair)(l->level[k], value);
   return value;
+}
+
+static TYPE OPERATION(run)(const SOURCE *x, int64_t count) {
+  OPERATION(levels) l = {.done = 0};
+  for (int64_t at = 0; at < count; at += DUET_CHUNK)
+    OPERATION(add_chunk)(&l, count - at >= DUET_CHUNK ? OPERATION(chunk)(x + at, DUET_CHUNK)
+                                                      : OPERATION(chunk)(x + at, count - at));
+  return OPERATION(result)(&l);
 }
 
 // At most sixteen elements `stride` apart: the same tree, without the lanes that stay empty.
@@ -143,6 +153,54 @@ static void OPERATION(rows)(void *out, const char *x, int64_t stride, int64_t ro
   for (int64_t r = 0; r < rows; r++)
     to[r] = OPERATION(chunk)((const SOURCE *)(x + r * stride), count);
 }
+
+#if defined(DUET_ISA_AVX2) && defined(OWN_TYPE) && !defined(QUICK) && !defined(IS_INTEGER)
+// Four chunks of the same length side by side: processors with AVX2 fetch four runs of whole pages faster than one.
+enum { OPERATION(PAGE) = 4096 };
+DUET_INLINE void OPERATION(four_chunks)(TYPE *to, const char *x, int64_t stride, int64_t count) {
+  VECTOR a[4];
+#pragma clang loop unroll(full)
+  for (int w = 0; w < 4; w++) a[w] = (TYPE)IDENTITY;
+  int64_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+#pragma clang loop unroll(full)
+    for (int w = 0; w < 4; w++) a[w] = COMBINE(a[w], OPERATION(load)((const SOURCE *)(x + w * stride) + i));
+  }
+#pragma clang loop unroll(full)
+  for (int w = 0; w < 4; w++) {
+    if (i < count) a[w] = COMBINE(a[w], OPERATION(part)((const SOURCE *)(x + w * stride) + i, count - i));
+    to[w] = TREE(a[w], COMBINE);
+  }
+}
+
+static void OPERATION(rows_from_memory)(void *out, const char *x, int64_t stride, int64_t rows, int64_t count) {
+  TYPE *to = out;
+  int64_t r = 0;
+  if (count <= DUET_CHUNK) {
+    if (count * sizeof(SOURCE) % OPERATION(PAGE) == 0)
+      for (; r + 4 <= rows; r += 4) OPERATION(four_chunks)(to + r, x + r * stride, stride, count);
+    OPERATION(rows)(to + r, x + r * stride, stride, rows - r, count);
+    return;
+  }
+  for (; r < rows; r++) {
+    const SOURCE *row = (const SOURCE *)(x + r * stride);
+    OPERATION(levels) l = {.done = 0};
+    int64_t at = 0;
+    for (; at + 4 * DUET_CHUNK <= count; at += 4 * DUET_CHUNK) {
+      TYPE value[4];
+      OPERATION(four_chunks)(value, (const char *)(row + at), DUET_CHUNK * sizeof(SOURCE), DUET_CHUNK);
+      for (int w = 0; w < 4; w++) OPERATION(add_chunk)(&l, value[w]);
+    }
+    for (; at < count; at += DUET_CHUNK)
+      OPERATION(add_chunk)(&l, OPERATION(chunk)(row + at, count - at < DUET_CHUNK ? count - at : DUET_CHUNK));
+    to[r] = OPERATION(result)(&l);
+  }
+}
+#else
+static void OPERATION(rows_from_memory)(void *out, const char *x, int64_t stride, int64_t rows, int64_t count) {
+  OPERATION(rows)(out, x, stride, rows, count);
+}
+#endif
 
 // Vectors of columns through n rows, the chains kept in registers.
 DUET_INLINE void OPERATION(deep_lanes)(TYPE *slot, const char *const *row, int n, int64_t vectors,

@@ -13,6 +13,9 @@ enum { DEEP = 8, PIECE = DEEP * DUET_LANE_COUNT, CHUNKS = 4 };
 // stay neither in the first-level cache nor fill the second-level one.
 enum { SMALL_SLOTS = 32 << 10, LARGE_SLOTS = 256 << 10, FEW_STREAMS = 4 };
 
+// From here on arrays are taken to come from memory.
+enum { FAR_BYTES = 16 << 20 };
+
 // What a task works in: slots [16 lanes, columns], fetched rows, padded rows, and the levels of the
 // tree over chunks.
 typedef struct {
@@ -162,6 +165,12 @@ static void wide_chunk(const duet_reduction_job *job, const char *start, int64_t
   fold(job, space->slots, width);
 }
 
+// The kernel for contiguous rows.
+static void (*rows_of(const duet_reduction_job *job))(void *, const char *, int64_t, int64_t, int64_t) {
+  int is_far = job->outer * job->count * job->element >= FAR_BYTES;
+  return is_far ? job->source->rows_from_memory : job->source->rows;
+}
+
 // The elements `at` ..< at + n of each of a unit's positions.
 static void reduce_pieces(const duet_reduction_job *job, int64_t unit, int64_t at, int64_t n,
                           workspace *space) {
@@ -181,8 +190,8 @@ static char *reduce_chunks(const duet_reduction_job *job, int64_t unit, int64_t 
   int64_t step = job->columns == 1 ? CHUNKS * DUET_CHUNK : DUET_CHUNK;
   int64_t end = duet_least(last * DUET_CHUNK, job->count);
   if (duet_is_contiguous(job)) {
-    job->source->rows(space->slots, start + first * DUET_CHUNK * job->element, 0, 1,
-                      end - first * DUET_CHUNK);
+    rows_of(job)(space->slots, start + first * DUET_CHUNK * job->element, 0, 1,
+                 end - first * DUET_CHUNK);
     return space->slots;
   }
   if (job->together == 1) start += block * job->block_vectors * 16 * job->column_stride;
@@ -272,7 +281,7 @@ static void reduce_rows(const duet_reduction_job *job, int64_t first, int64_t la
   _Alignas(64) char values[AT_ONCE * 8];
   while (first < last) {
     int64_t stride, n = duet_neighbours(job, first, duet_least(last, first + AT_ONCE), &stride);
-    job->source->rows(values, duet_outer_start(job, first), stride, n, job->count);
+    rows_of(job)(values, duet_outer_start(job, first), stride, n, job->count);
     write_results(job, first, values, n);
     first += n;
   }

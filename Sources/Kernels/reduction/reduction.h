@@ -25,6 +25,8 @@ typedef struct {
   // out[r] = the reduction of `count` contiguous elements at x + r * stride bytes. These, and the
   // rows of `lanes` and `columns`, are of the reducer's source type, all else of the type reduced in.
   void (*rows)(void *out, const char *x, int64_t stride, int64_t rows, int64_t count);
+  // The same for elements that the caches do not hold.
+  void (*rows_from_memory)(void *out, const char *x, int64_t stride, int64_t rows, int64_t count);
   // slot[v] = slot[v] op row[0][v] op row[1][v] ... for n <= 8 rows and vectors of 16 elements,
   // where the last vector begins at element `last` of its row; the slots start at the identity if
   // `fresh`.
