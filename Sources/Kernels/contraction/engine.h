@@ -17,7 +17,7 @@ typedef enum {
   DUET_TILE_PACKED,   // a: a panel [p][rows]; b: rows b_step apart; no segments
   DUET_TILE_ROWS_AT,  // a: one pointer per row, a_step and a_segment; b: b_step and b_segment
   DUET_TILE_TAPS,     // a: a panel [s][p][rows]; b: row p at offset[p] from b, b_segment
-  DUET_TILE_STREAMED, // as PACKED; tiles of two whole vectors also fetch what `runs` names
+  DUET_TILE_STREAMED, // as PACKED; tiles of two whole vectors also fetch what `runs` names. Not of engines that sweep
   DUET_TILE_MOVING,   // as PACKED; tiles of two whole vectors also do a part of `moves`
   DUET_TILE_STRIDED,  // a: a_row and a_step; no segments. Only where it is an engine's in_place_mode
   DUET_TILE_MODES
@@ -110,8 +110,7 @@ enum {
   DUET_SWEEP_K = 8,
   DUET_SWEEP_ROWS = 12,
   DUET_SWEEP_RUN = 16 << 10,
-  DUET_SWEEP_STEP = DUET_SWEEP_RUN + 192,
-  DUET_SWEPT_ROWS = 64  // of a result, up to which sweeps pay: each takes DUET_SWEEP_ROWS or fewer
+  DUET_SWEEP_STEP = DUET_SWEEP_RUN + 192
 };
 typedef void (*duet_sweep_fn)(const void *a, int64_t k, const void *b, int64_t b_step, void *c, int64_t tiles);
 

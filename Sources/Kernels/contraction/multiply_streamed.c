@@ -14,19 +14,21 @@ enum {
   LARGE_BYTES = 2 << 20,  // of a right operand that the second-level cache does not hold
   LONG_ROW = 4 << 10,     // bytes of its rows
   SWEPT_ROW = 2 << 10,    // and of those that are swept
-  FEW_ROWS = 16,          // of the result, for which smaller operands are swept, too: from SWEPT_BYTES on
+  SWEPT_ROWS = 64,        // of the result, up to which sweeps pay: each takes DUET_SWEEP_ROWS or fewer
+  FEW_ROWS = 16,          // of the result, for which smaller operands are swept, too:
+  FEW_ROWS_BYTES = 256 << 10,  // from here on
   PART_K = 4096,          // k for which the left operand is packed at a time
   FETCHED_RUN = 1 << 10,  // bytes of a row in a strip whose blocks are fetched
   FETCHED_K = 128,        // rows of a block: two blocks fit in the second-level cache
   FETCHED_AGAIN = 32,     // after so many rows a line is fetched again
-  SWEPT_BYTES = 256 << 10 // half of the second-level cache: of the results of a strip that is swept, too
+  SWEPT_BYTES = 256 << 10 // of the results of a strip that is swept, which the second-level cache holds
 };
 
 int duet_streams(const duet_product *p) {
   int64_t es = p->engine->element_size;
   int sweeps = p->engine->sweep[0] != NULL;
-  int64_t most_rows = sweeps ? DUET_SWEPT_ROWS : 2 * p->engine->rows, least = sweeps ? SWEPT_ROW : LONG_ROW;
-  int64_t bytes = sweeps && p->m <= FEW_ROWS ? SWEPT_BYTES : LARGE_BYTES;
+  int64_t most_rows = sweeps ? SWEPT_ROWS : 2 * p->engine->rows, least = sweeps ? SWEPT_ROW : LONG_ROW;
+  int64_t bytes = sweeps && p->m <= FEW_ROWS ? FEW_ROWS_BYTES : LARGE_BYTES;
   return !p->table->widen[p->dtype] && p->b_column == 1 && p->c_column == 1 && p->m <= most_rows &&
          p->b_k * es >= least && p->n * es >= least && p->n * p->k * es > bytes;
 }

@@ -31,25 +31,22 @@ DUET_OVERLOADED f64x8 at_least_f64(f64x8 x, f64x8 limit) { return x < limit ? li
 
 // Registers of a wide vector go through a function side by side, one step each in turn: compilers would rather
 // take them one by one, and then fewer steps fit into what a processor looks ahead.
-DUET_OVERLOADED f32x16 in_step(f32x16 p) {
 #if defined(DUET_MATH_WIDE)
-  float32_quarter q[4];
-  memcpy(q, &p, sizeof q);
-  __asm__ volatile("" : "+x"(q[0]), "+x"(q[1]), "+x"(q[2]), "+x"(q[3]));
-  memcpy(&p, q, sizeof q);
+#define IN_STEP(vector, quarter)                                                       \
+  DUET_OVERLOADED vector in_step(vector p) {                                           \
+    quarter q[4];                                                                      \
+    memcpy(q, &p, sizeof q);                                                           \
+    __asm__ volatile("" : "+x"(q[0]), "+x"(q[1]), "+x"(q[2]), "+x"(q[3]));             \
+    memcpy(&p, q, sizeof q);                                                           \
+    return p;                                                                          \
+  }
+#else
+#define IN_STEP(vector, quarter) \
+  DUET_OVERLOADED vector in_step(vector p) { return p; }
 #endif
-  return p;
-}
-
-DUET_OVERLOADED f64x8 in_step(f64x8 p) {
-#if defined(DUET_MATH_WIDE)
-  float64_quarter q[4];
-  memcpy(q, &p, sizeof q);
-  __asm__ volatile("" : "+x"(q[0]), "+x"(q[1]), "+x"(q[2]), "+x"(q[3]));
-  memcpy(&p, q, sizeof q);
-#endif
-  return p;
-}
+IN_STEP(f32x16, float32_quarter)
+IN_STEP(f64x8, float64_quarter)
+#undef IN_STEP
 
 // Horner's rule; coefficients from the constant term up.
 #define POLY_F32(x, ...)                                                                 \

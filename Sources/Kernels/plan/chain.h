@@ -34,10 +34,11 @@ enum { DUET_CHAIN_STEPS = 260 };
 #define DUET_CHAIN_BINARY(X) \
   DUET_CHAIN_ARITHMETIC(X) DUET_CHAIN_COMPARISONS(X) X(SELECT, select)
 
-// What a step does to the values v in registers. Beside them one other value w is kept in registers until its
-// last use, and u is what 16-bit operands become before an operation. Comparisons leave what they find in a
-// mask m, by which selects choose between two values. What has two operands has eight forms: v op memory, v
-// op one element of memory, memory op v, one element of memory op v, v op w, w op v, v op u, u op v.
+// What a step does to the values v in registers. Beside them one other value w is kept until its last use, in
+// registers where there are enough of them, and u is what 16-bit operands become before an operation. Comparisons
+// leave what they find in a mask m, by which selects choose between two values. What has two operands has eight
+// forms: v op memory, v op one element of memory, memory op v, one element of memory op v, v op w, w op v, v op u,
+// u op v.
 typedef enum : int32_t {
   DUET_CHAIN_END,
   DUET_CHAIN_LOAD,

@@ -225,7 +225,7 @@ void INTERPRET(const duet_chain_step *steps, int64_t begin, int64_t end) {
   int64_t at = begin;
   const duet_chain_step *step = steps - 1;
   EACH(BEGUN, (VECTOR)0.0f)
-  // In memory for sure: the registers are for v, w and what functions compute.
+  // In memory for sure: the registers are for v, w (but for W_IN_MEMORY) and what functions compute.
   VECTOR aside[VECTORS], *u = aside;
   MASK mask[VECTORS], *m = mask;
   __asm__("" : "+r"(u), "+r"(m) : : "memory");
