@@ -42,7 +42,9 @@ static void index_call(trial *t, int32_t v) {
   // One index out of range now and then: the kernel says which, and writes nothing outside.
   int is_wrong = indices > 0 && trial_chance(t, 10);
   if (is_wrong) {
-    int64_t wrong = trial_chance(t, 50) ? c.axis : -c.axis - 1;
+    int64_t wrong = PICK(t, c.axis, -c.axis - 1, INT64_MAX, INT64_MIN);
+    if (c.index_dtype == DUET_INT32 && wrong > INT32_MAX) wrong = INT32_MAX;
+    if (c.index_dtype == DUET_INT32 && wrong < INT32_MIN) wrong = INT32_MIN;
     size_t size = duet_dtype_size(c.index_dtype);
     memcpy((char *)c.operand[2] + (size_t)trial_int(t, 0, indices - 1) * size, &wrong, size);
   }

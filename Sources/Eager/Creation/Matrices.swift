@@ -20,8 +20,9 @@ private func grid(
   guard Shape(checking: sizes, for: operation) != nil else { return fail(sizes, operation) }
   // Beyond the matrix's corners all diagonals are alike.
   let k = Swift.min(Swift.max(k, -sizes[0]), sizes[1])
-  let row = arange(k, k + sizes[0]).reshaped(sizes[0], 1)
-  let column = arange(sizes[1]).reshaped(1, sizes[1])
+  let places: DType = sizes[0] + sizes[1] < 1 << 30 ? .int32 : .int64
+  let row = arange(k, k + sizes[0], dtype: places).reshaped(sizes[0], 1)
+  let column = arange(sizes[1], dtype: places).reshaped(1, sizes[1])
   return condition(row, column).asType(dtype)
 }
 

@@ -51,11 +51,39 @@ typedef struct {
 
 static int64_t at_least_one(int64_t n) { return n < 1 ? 1 : n; }
 
-// Rows of results from prepared images. Where images are not much wider than results, rows are
-// computed as one long row, ends included, and the ends dropped.
+// In what order two neighbouring rows of results meet the rows of an image.
+static void find_lead(duet_correlation *x) {
+  x->is_reversed = 0;
+  for (int64_t lead = 1; lead < x->kernel_rows; lead++)
+    for (int reversed = 0; reversed < 2; reversed++) {
+      int64_t between = reversed ? -x->row : x->row, a = lead;
+      while (a < x->kernel_rows && x->row_offset[a] == between + x->row_offset[a - lead]) a++;
+      if (a < x->kernel_rows) continue;
+      x->lead = lead;
+      x->is_reversed = reversed;
+      return;
+    }
+  x->lead = x->kernel_rows;
+}
+
+// Less than a vector of elements of four or eight bytes. The last part overlaps the one before.
+static inline void copy_short(char *to, const char *from, int64_t bytes) {
+  typedef uint32_t part __attribute__((vector_size(16), aligned(4)));
+  int64_t i = 0;
+  for (; i + 16 <= bytes; i += 16) *(part *)(to + i) = *(const part *)(from + i);
+  if (i == bytes) return;
+  if (bytes >= 16)
+    *(part *)(to + bytes - 16) = *(const part *)(from + bytes - 16);
+  else
+    for (; i < bytes; i += 4) *(uint32_t *)(to + i) = *(const uint32_t *)(from + i);
+}
+
+// Rows of results from prepared images. Those shorter than a vector are computed as one long row, ends included, and
+// the ends dropped.
 static void correlate(const depthwise_work *w, duet_correlation x, int64_t pitch, char *scratch) {
   int64_t es = w->es, columns = x.columns;
-  if (x.row != pitch || pitch * 4 > columns * 5 || columns * es >= 16 * DUET_VECTOR_BYTES) {
+  find_lead(&x);
+  if (x.row != pitch || columns * es >= DUET_VECTOR_BYTES) {
     w->kernels->correlate(&x);
     return;
   }
@@ -66,7 +94,26 @@ static void correlate(const depthwise_work *w, duet_correlation x, int64_t pitch
   x.rows = 1;
   w->kernels->correlate(&x);
   for (int64_t i = 0; i < rows; i++)
-    memcpy(result + i * x.result_row * es, scratch + i * pitch * es, columns * es);
+    copy_short(result + i * x.result_row * es, scratch + i * pitch * es, columns * es);
+}
+
+// An image between margins of up to a vector, rows following each other, needs no general copy.
+static void copy_image(const depthwise_work *w, const duet_image_copy *x, char *to, const char *from) {
+  int64_t es = w->es, pitch = duet_image_pitch(x), lanes = DUET_VECTOR_BYTES / es;
+  int64_t left = -x->first_column, right = x->columns - left - x->width;
+  if (x->column_step > 1 || left < 0 || right < 0 || left > lanes || right > lanes || x->channels > 1) {
+    duet_copy_image(x, to, from, es);
+    return;
+  }
+  int64_t above = x->first_row < 0 ? -x->first_row : 0, below = x->first_row + x->rows - x->height;
+  if (above > x->rows) above = x->rows;
+  if (below < 0) below = 0;
+  if (below > x->rows - above) below = x->rows - above;
+  int64_t rows = x->rows - above - below;
+  memset(to, 0, (size_t)(above * pitch * es));
+  w->kernels->copy_rows(to + above * pitch * es, pitch, from + (x->first_row + above) * x->width * es, x->width, rows,
+                        left);
+  memset(to + (above + rows) * pitch * es, 0, (size_t)(below * pitch * es));
 }
 
 static duet_image_copy forward_copy(const duet_conv2d_call *c, int64_t row, int64_t rows) {
@@ -88,23 +135,22 @@ static void forward_task(void *context, int64_t index) {
   int64_t es = w->es, planes = c->batch * c->groups;
   duet_image_copy copy = forward_copy(c, 0, w->rows);
   int64_t pitch = duet_image_pitch(&copy), run = duet_image_run(&copy);
-  size_t offset_bytes = duet_round_up(w->taps * sizeof(int64_t), 64);
+  size_t offset_bytes = duet_round_up((c->kernel_height + c->kernel_width) * sizeof(int64_t), 64);
   size_t row_bytes = duet_round_up((w->rows * pitch + 64) * es, 64);
   char *memory = duet_scratch(1, offset_bytes + row_bytes + duet_image_bytes(&copy, es));
-  int64_t *offset = (int64_t *)memory;
+  int64_t *down = (int64_t *)memory, *right = down + c->kernel_height;
   char *scratch = memory + offset_bytes, *image = scratch + row_bytes;
-  for (int64_t t = 0; t < w->taps; t++) {
-    int64_t column = t % c->kernel_width * c->dilation_width;
-    offset[t] = t / c->kernel_width * c->dilation_height * pitch +
-                column % c->stride_width * run + column / c->stride_width;
+  for (int64_t a = 0; a < c->kernel_height; a++) down[a] = a * c->dilation_height * pitch;
+  for (int64_t b = 0; b < c->kernel_width; b++) {
+    int64_t column = b * c->dilation_width;
+    right[b] = column % c->stride_width * run + column / c->stride_width;
   }
   int64_t end = (index + 1) * w->planes_per_task;
   for (int64_t p = index * w->planes_per_task; p < planes && p < end; p++)
     for (int64_t i = 0; i < c->out_height; i += w->rows) {
       int64_t rows = c->out_height - i < w->rows ? c->out_height - i : w->rows;
       copy = forward_copy(c, i, rows);
-      duet_copy_image(&copy, image,
-                      (const char *)c->operand[1] + p * c->in_height * c->in_width * es, es);
+      copy_image(w, &copy, image, (const char *)c->operand[1] + p * c->in_height * c->in_width * es);
       for (int64_t o = 0; o < w->outputs; o++) {
         duet_correlation x = {
           .result = (char *)c->operand[0] +
@@ -112,8 +158,10 @@ static void forward_task(void *context, int64_t index) {
           .image = image,
           .weight = (const char *)c->operand[2] +
                     (p % c->groups * w->outputs + o) * w->taps * es,
-          .offset = offset,
-          .taps = w->taps,
+          .row_offset = down,
+          .column_offset = right,
+          .kernel_rows = c->kernel_height,
+          .kernel_columns = c->kernel_width,
           .rows = rows,
           .columns = c->out_width,
           .row = c->stride_height * pitch,
@@ -159,7 +207,7 @@ static void gradient_task(void *context, int64_t index) {
   const depthwise_work *w = context;
   const duet_conv2d_call *c = w->call;
   const duet_phases *phases = w->phases;
-  int64_t es = w->es, planes = c->batch * c->groups, taps = phases->most_taps * w->outputs;
+  int64_t es = w->es, planes = c->batch * c->groups;
   int64_t columns = phases->horizontal[0].count;
   duet_image_copy copy = {.channels = w->outputs,
                           .height = c->out_height,
@@ -170,12 +218,13 @@ static void gradient_task(void *context, int64_t index) {
                           .columns = columns + phases->high_column - phases->low_column,
                           .column_step = 1};
   int64_t pitch = duet_image_pitch(&copy), part = duet_round_up(w->rows * columns * es, 64);
-  size_t offset_bytes = duet_round_up(taps * sizeof(int64_t), 64);
+  size_t offset_bytes =
+    duet_round_up((w->outputs * c->kernel_height + c->kernel_width) * sizeof(int64_t), 64);
   size_t pointer_bytes = duet_round_up(2 * c->stride_width * sizeof(char *), 64);
   size_t row_bytes = duet_round_up((w->rows * pitch + 64) * es, 64);
   char *memory = duet_scratch(1, offset_bytes + pointer_bytes + row_bytes +
                                    c->stride_width * part + duet_image_bytes(&copy, es));
-  int64_t *offset = (int64_t *)memory;
+  int64_t *down = (int64_t *)memory, *right = down + w->outputs * c->kernel_height;
   const char **results = (const char **)(memory + offset_bytes), **row = results + c->stride_width;
   char *scratch = memory + offset_bytes + pointer_bytes, *parts = scratch + row_bytes;
   char *image = parts + c->stride_width * part;
@@ -188,7 +237,7 @@ static void gradient_task(void *context, int64_t index) {
       const char *dy =
         (const char *)c->operand[1] + p * w->outputs * c->out_height * c->out_width * es;
       char *dx = (char *)c->operand[0] + p * c->in_height * c->in_width * es;
-      duet_copy_image(&copy, image, dy, es);
+      copy_image(w, &copy, image, dy);
       for (int64_t r = 0; r < c->stride_height; r++) {
         const duet_phase_axis *v = phases->vertical + r;
         int64_t rows = v->count - i < w->rows ? v->count - i : w->rows;
@@ -199,10 +248,9 @@ static void gradient_task(void *context, int64_t index) {
           results[q] = NULL;
           if (count == 0 || h->count == 0) continue;
           for (int64_t o = 0; o < w->outputs; o++)
-            for (int64_t t = 0; t < count; t++)
-              offset[o * count + t] =
-                (o * copy.rows + v->shift[t / h->taps] - phases->low_row) * pitch +
-                h->shift[t % h->taps] - phases->low_column;
+            for (int64_t a = 0; a < v->taps; a++)
+              down[o * v->taps + a] = (o * copy.rows + v->shift[a] - phases->low_row) * pitch;
+          for (int64_t b = 0; b < h->taps; b++) right[b] = h->shift[b] - phases->low_column;
           char *to = is_whole ? dx + i * c->in_width * es : parts + q * part;
           results[q] = to;
           duet_correlation x = {
@@ -210,8 +258,10 @@ static void gradient_task(void *context, int64_t index) {
             .image = image,
             .weight = w->weight + (phases->first_tap[r * c->stride_width + q] * c->out_channels +
                                    p % c->groups * w->outputs * count) * es,
-            .offset = offset,
-            .taps = w->outputs * count,
+            .row_offset = down,
+            .column_offset = right,
+            .kernel_rows = w->outputs * v->taps,
+            .kernel_columns = h->taps,
             .rows = rows,
             .columns = h->count,
             .row = pitch,

@@ -9,13 +9,18 @@ enum {
   DUET_SHIFTED_COLUMNS = 16  // of a kernel, at most
 };
 
-//     result[i, j] = sum over tap t of weight[t] * image[i * row + offset[t] + j]
+//     result[i, j] = sum over row a, then column b of the kernel of
+//       weight[a * kernel_columns + b] * image[i * row + row_offset[a] + column_offset[b] + j]
 // in one chain. Strides in elements; whole vectors may be read from where a row of results begins.
 typedef struct {
   void *result;
   const void *image, *weight;
-  const int64_t *offset;
-  int64_t taps, rows, columns, row, result_row;
+  const int64_t *row_offset, *column_offset;
+  int64_t kernel_rows, kernel_columns, rows, columns, row, result_row;
+  // Of two rows of results, one meets a row of the image so many rows of the kernel before the other does (the second
+  // one if it is reversed), or in no order that is of use: kernel_rows. See duet_find_lead.
+  int64_t lead;
+  int32_t is_reversed;
 } duet_correlation;
 
 // Lanes are channels:
@@ -42,6 +47,8 @@ typedef struct {
 
 typedef struct {
   void (*correlate)(const duet_correlation *call);
+  // Rows of an image with up to a vector of zeros before and behind each, whole vectors being written.
+  void (*copy_rows)(void *to, int64_t pitch, const void *from, int64_t width, int64_t rows, int64_t left);
   void (*add_taps)(const duet_tap_sums *call);
   void (*add_shifted)(const duet_shifted_sum *call);
 } duet_depthwise_kernels;

@@ -32,8 +32,8 @@
 #include "depthwise_template.h"
 
 const duet_depthwise_table DUET_SUFFIX(duet_depthwise) = {
-  .f32 = {DUET_SUFFIX(correlate_f32), DUET_SUFFIX(add_taps_f32),
+  .f32 = {DUET_SUFFIX(correlate_f32), DUET_SUFFIX(copy_rows_f32), DUET_SUFFIX(add_taps_f32),
           DUET_SUFFIX(add_shifted_f32)},
-  .f64 = {DUET_SUFFIX(correlate_f64), DUET_SUFFIX(add_taps_f64),
+  .f64 = {DUET_SUFFIX(correlate_f64), DUET_SUFFIX(copy_rows_f64), DUET_SUFFIX(add_taps_f64),
           DUET_SUFFIX(add_shifted_f64)},
 };

@@ -21,6 +21,27 @@ static void copy_every_second(uint32_t *to, const uint32_t *from, int64_t count)
     for (; i < count; i++) to[i] = from[2 * i];
 }
 
+// Margins are a few elements, for which compilers would call memset.
+static inline void clear(uint32_t *to, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    to[i] = 0;
+    __asm__ volatile("");
+  }
+}
+
+// Both halves of a row at once: even[i] = from[2 * i] for i < evens, odd[i] = from[2 * i + 1] for i < odds.
+static void copy_both(uint32_t *even, int64_t evens, uint32_t *odd, int64_t odds,
+                      const uint32_t *from) {
+  int64_t i = 0;
+  for (; i + 4 <= evens && i + 4 <= odds; i += 4) {
+    four a = *(const four *)(from + 2 * i), b = *(const four *)(from + 2 * i + 4);
+    *(four *)(even + i) = __builtin_shufflevector(a, b, 0, 2, 4, 6);
+    *(four *)(odd + i) = __builtin_shufflevector(a, b, 1, 3, 5, 7);
+  }
+  copy_every_second(even + i, from + 2 * i, evens - i);
+  copy_every_second(odd + i, from + 2 * i + 1, odds - i);
+}
+
 // The columns of one remainder: begin ..< end of its run lie inside the image, from `first` on.
 typedef struct {
   int64_t first, begin, end;
@@ -52,6 +73,23 @@ static sorted_run run_of(const duet_image_copy *x, int64_t q) {
 static void sort_columns(const duet_image_copy *x, const sorted_run *runs, int64_t length,
                          char *to, const char *from, int64_t es) {
   int64_t step = x->column_step;
+  if (es == 4 && step == 2 && runs && !x->column_is_read) {
+    uint32_t *even = (uint32_t *)to, *odd = even + length;
+    clear(even, runs[0].begin);
+    clear(odd, runs[1].begin);
+    clear(even + runs[0].end, length - runs[0].end);
+    clear(odd + runs[1].end, length - runs[1].end);
+    // The first column inside is of either remainder.
+    const uint32_t *source = (const uint32_t *)from + x->first_column;
+    int64_t first_even = 2 * runs[0].begin, first_odd = 2 * runs[1].begin + 1;
+    even += runs[0].begin, odd += runs[1].begin;
+    int64_t evens = runs[0].end - runs[0].begin, odds = runs[1].end - runs[1].begin;
+    if (first_even < first_odd)
+      copy_both(even, evens, odd, odds, source + first_even);
+    else
+      copy_both(odd, odds, even, evens, source + first_odd);
+    return;
+  }
   for (int64_t q = 0; q < step; q++) {
     if (x->column_is_read && !x->column_is_read[q]) continue;
     sorted_run r = runs ? runs[q] : run_of(x, q);

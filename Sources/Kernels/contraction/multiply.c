@@ -175,7 +175,7 @@ static void plan(multiplication *x) {
                 (p->m <= 2 * engine->rows || magnitude(p->k * p->b_k * x->es) <= engine->in_place);
   if (engine->in_place_mode == DUET_TILE_STRIDED) {
     // Where steps of k are pages, elements of a compete for one set of the cache, anew for every panel of b.
-    x->a_direct = is_wide && !(p->a_k != 1 && p->n > full && p->k >= 64 && aliases(p->a_k * x->es));
+    x->a_direct = is_wide && !(p->a_k != 1 && p->n > full && p->k >= 8 && aliases(p->a_k * x->es));
     // 8 rows that are pages apart would be all that a set of the cache holds.
     if (x->a_direct && p->n <= engine->lanes)
       x->rows = engine->narrow_rows == 8 && p->a_k == 1 && aliases(p->a_row * x->es) ? 7 : engine->narrow_rows;

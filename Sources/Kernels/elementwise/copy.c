@@ -36,6 +36,23 @@ static void sort_axes(duet_elementwise_call *call) {
     }
 }
 
+// Elements repeated a few times each: one row of all first ones, then one of all second ones ...
+static void turn_repeats(duet_elementwise_call *call) {
+  enum { FEW = 8 };
+  int32_t last = call->rank - 1;
+  if (last < 1 || call->stride[1][last] != 0 || call->shape[last] > FEW ||
+      call->shape[last - 1] < 2 * call->shape[last])
+    return;
+  int64_t shape = call->shape[last];
+  call->shape[last] = call->shape[last - 1];
+  call->shape[last - 1] = shape;
+  for (int32_t k = 0; k < 2; k++) {
+    int64_t stride = call->stride[k][last];
+    call->stride[k][last] = call->stride[k][last - 1];
+    call->stride[k][last - 1] = stride;
+  }
+}
+
 // One copy that is to be transposed: `along` is the axis on which the source is dense.
 typedef struct {
   duet_elementwise_call call;
@@ -99,6 +116,7 @@ duet_status duet_copy(const void *argument) {
   if (total == 0) return DUET_OK;
   sort_axes(call);
   duet_elementwise_coalesce(call);
+  turn_repeats(call);
   int32_t last = call->rank - 1;
   t.along = -1;
   if (call->stride[0][last] == size && call->stride[1][last] != size)

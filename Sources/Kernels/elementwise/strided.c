@@ -2,6 +2,10 @@
 
 enum { BLOCK = 256 };
 
+// Rows turned round get a loop of their own, which becomes one of vectors.
+#define COPY_REVERSED(type)                                                                   \
+  for (int64_t i = 0; i < count; i++) ((type *)to)[i] = ((const type *)from)[-i];             \
+  break;
 #define COPY_STRIDED(type)                                                                    \
   for (int64_t i = 0; i < count; i++)                                                         \
     *(type *)(to + i * to_stride) = *(const type *)(from + i * from_stride);                  \
@@ -11,6 +15,15 @@ void duet_copy_strided(char *to, int64_t to_stride, const char *from, int64_t fr
                        int64_t count, int64_t size) {
   if (to_stride == size && from_stride == size) {
     memmove(to, from, (size_t)(count * size));
+    return;
+  }
+  if (to_stride == size && from_stride == -size) {
+    switch (size) {
+      case 1: COPY_REVERSED(uint8_t)
+      case 2: COPY_REVERSED(uint16_t)
+      case 4: COPY_REVERSED(uint32_t)
+      default: COPY_REVERSED(uint64_t)
+    }
     return;
   }
   switch (size) {

@@ -16,8 +16,8 @@ static inline int64_t duet_max(int64_t a, int64_t b) { return a > b ? a : b; }
 duet_status duet_check_indices(const duet_index_call *call, const void *indices, int64_t count);
 
 // Indices first ..< first + count as places 0 ..< axis.
-void duet_places(int64_t *place, const duet_index_call *call, const void *indices, int64_t first,
-                 int64_t count);
+void duet_places(int64_t *restrict place, const duet_index_call *call, const void *restrict indices,
+                 int64_t first, int64_t count);
 
 // Float32 from and to float16 or bfloat16, n contiguous elements.
 void duet_widen_halves(duet_dtype dtype, float *to, const void *from, int64_t count);

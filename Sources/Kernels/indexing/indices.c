@@ -3,36 +3,47 @@
 #include "../elementwise/half_conversion.h"
 #include "indexing.h"
 
-#define CHECK(type)                                               \
-  {                                                               \
-    const type *index = indices;                                  \
-    type least = 0, most = 0;                                     \
-    for (int64_t i = 0; i < count; i++) {                         \
-      least = index[i] < least ? index[i] : least;                \
-      most = index[i] > most ? index[i] : most;                   \
-    }                                                             \
-    if (least >= -axis && most < axis && axis > 0) return DUET_OK; \
-    int64_t i = 0;                                                \
-    while (index[i] >= -axis && index[i] < axis) i++;             \
-    return duet_fail(DUET_INDEX_OUT_OF_RANGE, index[i], axis);    \
+// Nothing overflows unseen: from + axis or what is left of 2 axis - 1 is then negative.
+#define CHECK(type)                                                       \
+  {                                                                       \
+    const type *index = indices;                                          \
+    const type size = (type)axis, most = (type)(2 * axis - 1);            \
+    type outside = 0;                                                     \
+    for (int64_t i = 0; i < count; i++) {                                 \
+      type from = (type)((u##type)index[i] + (u##type)size);              \
+      outside |= from | (type)((u##type)most - (u##type)from);            \
+    }                                                                     \
+    if (outside >= 0 && axis > 0) return DUET_OK;                         \
+    int64_t i = 0;                                                        \
+    while (index[i] >= -axis && index[i] < axis) i++;                     \
+    return duet_fail(DUET_INDEX_OUT_OF_RANGE, index[i], axis);            \
   }
 
 duet_status duet_check_indices(const duet_index_call *call, const void *indices, int64_t count) {
-  int64_t axis = call->axis;
+  const int64_t axis = call->axis;
+  enum { SMALL = 1 << 30 };
   if (count == 0) return DUET_OK;
+  if (call->index_dtype == DUET_INT32 && axis > SMALL) {
+    const int32_t *index = indices;
+    for (int64_t i = 0; i < count; i++)
+      if (index[i] < -axis || index[i] >= axis)
+        return duet_fail(DUET_INDEX_OUT_OF_RANGE, index[i], axis);
+    return DUET_OK;
+  }
   if (call->index_dtype == DUET_INT32) CHECK(int32_t)
   CHECK(int64_t)
 }
 
-#define PLACES(type)                                                    \
-  {                                                                     \
-    const type *index = (const type *)indices + first;                  \
-    for (int64_t i = 0; i < count; i++)                                 \
-      place[i] = (int64_t)index[i] + (index[i] < 0 ? call->axis : 0);   \
+#define PLACES(type)                                              \
+  {                                                               \
+    const type *index = (const type *)indices + first;            \
+    for (int64_t i = 0; i < count; i++)                           \
+      place[i] = (int64_t)index[i] + (index[i] < 0 ? axis : 0);   \
   }
 
-void duet_places(int64_t *place, const duet_index_call *call, const void *indices, int64_t first,
-                 int64_t count) {
+void duet_places(int64_t *restrict place, const duet_index_call *call, const void *restrict indices,
+                 int64_t first, int64_t count) {
+  const int64_t axis = call->axis;
   if (call->index_dtype == DUET_INT32) PLACES(int32_t)
   else PLACES(int64_t)
 }

@@ -37,31 +37,54 @@ SLOT_ROW(int32, int32_t)
 SLOT_ROW(int64, int64_t)
 SLOT_ROW(float64, double)
 
-// Places in the plane, -1 for none, of outputs first ..< last. `plane` is float32 for 16-bit
-// floats.
+// Memory of a task. Where values are compared as float32, which 16-bit floats are brought to, all slots of a plane are
+// found at once.
+typedef struct {
+  int64_t *offset;  // of each element of a window in the plane
+  float *plane;     // of a 16-bit float
+  int32_t *slots;   // of all outputs
+  void *maxima;     // memory of the table
+} findings;
+
+static findings make_findings(const duet_pool_job *job) {
+  const duet_pool_call *c = job->call;
+  findings f = {.offset = (int64_t *)duet_pool_buffer(2 * c->kernel_height * c->kernel_width)};
+  for (int64_t ky = 0; ky < c->kernel_height; ky++)
+    for (int64_t kx = 0; kx < c->kernel_width; kx++)
+      f.offset[ky * c->kernel_width + kx] =
+        ky * c->dilation_height * c->in_width + kx * c->dilation_width;
+  if (duet_pool_is_half(c)) f.plane = duet_pool_buffer(job->in_size);
+  if (!f.plane && c->dtype != DUET_FLOAT32) return f;
+  f.slots = (int32_t *)duet_pool_buffer(job->out_size);
+  f.maxima = duet_pool_buffer((int64_t)(duet_max_layout_of(c).bytes / 4));
+  return f;
+}
+
+static void free_findings(findings *f) {
+  free(f->offset);
+  free(f->plane);
+  free(f->slots);
+  free(f->maxima);
+}
+
+// Places in the plane, -1 for none, of outputs first ..< last.
 static void find_places(const duet_pool_job *job, int64_t *place, const void *plane,
-                        const float *end, int64_t oh, int64_t first, int64_t last) {
+                        const findings *found, int64_t oh, int64_t first, int64_t last) {
   const duet_pool_call *c = job->call;
   int32_t slot[SEGMENT];
-  switch (c->dtype) {
+  if (!found->slots) switch (c->dtype) {
     case DUET_BOOL:
     case DUET_UINT8: slots_uint8(slot, plane, c, oh, first, last); break;
     case DUET_INT8: slots_int8(slot, plane, c, oh, first, last); break;
     case DUET_INT16: slots_int16(slot, plane, c, oh, first, last); break;
     case DUET_INT32: slots_int32(slot, plane, c, oh, first, last); break;
     case DUET_INT64: slots_int64(slot, plane, c, oh, first, last); break;
-    case DUET_FLOAT64: slots_float64(slot, plane, c, oh, first, last); break;
-    default: job->table->max_row(0, slot, plane, end, c, oh, first, last);
+    default: slots_float64(slot, plane, c, oh, first, last); break;
   }
-  int32_t width = (int32_t)c->kernel_width;
-  int64_t top = oh * c->stride_height - c->pad_top;
-  for (int64_t ow = first; ow < last; ow++) {
-    int32_t found = slot[ow - first];
-    int64_t ky = found / width, kx = found % width;
-    int64_t row = top + ky * c->dilation_height;
-    int64_t column = ow * c->stride_width - c->pad_left + kx * c->dilation_width;
-    place[ow - first] = found < 0 ? -1 : row * c->in_width + column;
-  }
+  const int32_t *slots = found->slots ? found->slots + oh * c->out_width + first : slot;
+  int64_t corner = (oh * c->stride_height - c->pad_top) * c->in_width + first * c->stride_width - c->pad_left;
+  for (int64_t i = 0; i < last - first; i++, corner += c->stride_width)
+    place[i] = slots[i] < 0 ? -1 : corner + found->offset[slots[i]];
 }
 
 #define COPY(type, none)                                                                    \
@@ -89,21 +112,20 @@ static void copy_places(duet_dtype dtype, void *to, const void *from, const int6
 // Takes the places of a segment of outputs of one plane, and where the segment begins in the plane.
 typedef void (*place_sink)(void *context, int64_t at, const int64_t *place, int64_t count);
 
-static void for_places(const duet_pool_job *job, const char *x, int64_t p, float *buffer,
+static void for_places(const duet_pool_job *job, const char *x, int64_t p, const findings *found,
                        place_sink sink, void *context) {
   const duet_pool_call *c = job->call;
   const void *plane = x + p * job->in_size * job->size;
-  const float *end = (const float *)x + c->planes * job->in_size;
-  if (buffer) {
-    duet_pool_widen(c->dtype, buffer, plane, job->in_size);
-    plane = buffer;
-    end = buffer + job->in_size;
+  if (found->plane) {
+    duet_pool_widen(c->dtype, found->plane, plane, job->in_size);
+    plane = found->plane;
   }
+  if (found->slots) job->table->max_plane(0, found->slots, plane, c, found->maxima);
   int64_t place[SEGMENT];
   for (int64_t oh = 0; oh < c->out_height; oh++)
     for (int64_t ow = 0; ow < c->out_width; ow += SEGMENT) {
       int64_t last = ow + SEGMENT < c->out_width ? ow + SEGMENT : c->out_width;
-      find_places(job, place, plane, end, oh, ow, last);
+      find_places(job, place, plane, found, oh, ow, last);
       sink(context, oh * c->out_width + ow, place, last - ow);
     }
 }
@@ -123,14 +145,14 @@ static void copy_sink(void *context, int64_t at, const int64_t *place, int64_t c
 static void copy_planes(const duet_pool_job *job, int64_t first, int64_t last, const char *values) {
   const duet_pool_call *c = job->call;
   const char *x = c->operand[1];
-  float *buffer = duet_pool_is_half(c) ? duet_pool_buffer(job->in_size) : 0;
+  findings found = make_findings(job);
   for (int64_t p = first; p < last; p++) {
     plane_context context = {.job = job, .is_maximum = values == x};
     context.to = (char *)c->operand[0] + p * job->out_size * job->size;
     context.from = values + p * job->in_size * job->size;
-    for_places(job, x, p, buffer, copy_sink, &context);
+    for_places(job, x, p, &found, copy_sink, &context);
   }
-  free(buffer);
+  free_findings(&found);
 }
 
 static void max_planes(const duet_pool_job *job, int64_t first, int64_t last) {
@@ -140,15 +162,15 @@ static void max_planes(const duet_pool_job *job, int64_t first, int64_t last) {
     return;
   }
   float *y = (float *)c->operand[0] + first * job->out_size;
-  const float *x = c->operand[1], *end = x + c->planes * job->in_size;
-  x += first * job->in_size;
+  const float *x = (const float *)c->operand[1] + first * job->in_size;
   if (duet_is_pool_2x2(c)) {
     job->table->max_2x2(y, x, c, last - first);
     return;
   }
-  for (int64_t p = first; p < last; p++, x += job->in_size)
-    for (int64_t oh = 0; oh < c->out_height; oh++, y += c->out_width)
-      job->table->max_row(y, 0, x, end, c, oh, 0, c->out_width);
+  void *memory = duet_pool_buffer((int64_t)(duet_max_layout_of(c).bytes / 4));
+  for (int64_t p = first; p < last; p++, x += job->in_size, y += job->out_size)
+    job->table->max_plane(y, 0, x, c, memory);
+  free(memory);
 }
 
 static void select_planes(const duet_pool_job *job, int64_t first, int64_t last) {
@@ -185,9 +207,9 @@ static void gradient_planes(const duet_pool_job *job, int64_t first, int64_t las
     return;
   }
   int is_half = duet_pool_is_half(c);
-  float *wide_x = 0, *wide_dx = 0, *wide_dy = 0;
+  findings found = make_findings(job);
+  float *wide_dx = 0, *wide_dy = 0;
   if (is_half) {
-    wide_x = duet_pool_buffer(job->in_size);
     wide_dx = duet_pool_buffer(job->in_size);
     wide_dy = duet_pool_buffer(job->out_size);
   }
@@ -202,10 +224,10 @@ static void gradient_planes(const duet_pool_job *job, int64_t first, int64_t las
       context.from = (char *)wide_dy;
     }
     memset(context.to, 0, (size_t)job->in_size * (is_half ? 4 : (size_t)job->size));
-    for_places(job, x, p, wide_x, gradient_sink, &context);
+    for_places(job, x, p, &found, gradient_sink, &context);
     if (is_half) duet_pool_narrow(c->dtype, to, wide_dx, job->in_size);
   }
-  free(wide_x);
+  free_findings(&found);
   free(wide_dx);
   free(wide_dy);
 }

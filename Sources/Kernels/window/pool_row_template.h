@@ -1,5 +1,5 @@
-// One row of outputs for any window. Where all of a window's columns lie inside the image and
-// windows are one or two apart, sixteen outputs at a time; else one by one.
+// Averages of one row of outputs for any window. Where all of a window's columns lie inside the image
+// and windows are one or two apart, sixteen outputs at a time; else one by one.
 
 // Element x[0], x[stride], ... for sixteen outputs.
 DUET_INLINE f32x16 neighbours(const float *x, int64_t stride) {
@@ -28,61 +28,6 @@ DUET_INLINE int is_readable(const duet_pool_call *c, duet_span rows, int64_t ow,
   int64_t row = rows.start + (rows.last - 1) * c->dilation_height;
   int64_t column = ow * c->stride_width - c->pad_left + (c->kernel_width - 1) * c->dilation_width;
   return end - plane >= row * c->in_width + column + 16 * c->stride_width;
-}
-
-DUET_INLINE void max_single(float *y, int32_t *slot, const float *plane, const duet_pool_call *c,
-                            duet_span rows, int64_t ow) {
-  duet_span columns = duet_window_columns(c, ow);
-  float m = -__builtin_inff();
-  int32_t at = -1;
-  for (int64_t ky = rows.first; ky < rows.last; ky++)
-    for (int64_t kx = columns.first; kx < columns.last; kx++) {
-      float x = plane[(rows.start + ky * c->dilation_height) * c->in_width + columns.start +
-                      kx * c->dilation_width];
-      if (at >= 0 && (x <= m || m != m)) continue;
-      m = x;
-      at = (int32_t)(ky * c->kernel_width + kx);
-    }
-  if (y) y[ow] = m;
-  if (slot) *slot = at;
-}
-
-// Sixteen outputs from ow on, of which n are kept; the windows' elements in row-major order.
-DUET_INLINE void max_sixteen(float *y, int32_t *slot, const float *plane, const duet_pool_call *c,
-                             duet_span rows, int64_t ow, int64_t n) {
-  int64_t column = ow * c->stride_width - c->pad_left;
-  const float *x = plane + rows.start * c->in_width + column;
-  int64_t down = c->dilation_height * c->in_width, right = c->dilation_width;
-  f32x16 m = neighbours(x + rows.first * down, c->stride_width);
-  i32x16 at = (int32_t)(rows.first * c->kernel_width);
-  for (int64_t ky = rows.first; ky < rows.last; ky++)
-    for (int64_t kx = ky == rows.first; kx < c->kernel_width; kx++) {
-      f32x16 v = neighbours(x + ky * down + kx * right, c->stride_width);
-      i32x16 better = REPLACES(v, m);
-      m = better ? v : m;
-      if (slot) at = better ? (i32x16)(int32_t)(ky * c->kernel_width + kx) : at;
-    }
-  if (y && n == 16) store_f32(y + ow, m);
-  if (y && n < 16) store_part_f32(y + ow, m, n);
-  if (slot && n == 16) store_f32(slot, (f32x16)at);
-  if (slot && n < 16) store_part_f32(slot, (f32x16)at, n);
-}
-
-static void max_row(float *y, int32_t *slot, const float *plane, const float *end,
-                    const duet_pool_call *c, int64_t oh, int64_t first, int64_t last) {
-  duet_span rows = duet_window_rows(c, oh);
-  interior in = interior_of(c, first, last);
-  if (rows.first == rows.last) in.first = in.last = last;
-#define SLOT_OF(ow) (slot ? slot + ((ow) - first) : 0)
-  for (int64_t ow = first; ow < in.first; ow++) max_single(y, SLOT_OF(ow), plane, c, rows, ow);
-  int64_t ow = in.first;
-  while (ow < in.last && is_readable(c, rows, ow, plane, end)) {
-    int64_t n = in.last - ow < 16 ? in.last - ow : 16;
-    max_sixteen(y, SLOT_OF(ow), plane, c, rows, ow, n);
-    ow += n;
-  }
-  for (; ow < last; ow++) max_single(y, SLOT_OF(ow), plane, c, rows, ow);
-#undef SLOT_OF
 }
 
 DUET_INLINE void average_single(float *y, const float *plane, const duet_pool_call *c,

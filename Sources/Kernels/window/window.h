@@ -1,16 +1,14 @@
-// The tables behind the pooling kernels: float32 rows in vectors. `end` is the end of the array
-// that the plane lies in, up to which vectors may read.
+// The tables behind the pooling kernels: float32 in vectors. `end` is the end of the array that the
+// plane lies in, up to which vectors may read.
 #ifndef DUET_WINDOW_TABLES_H
 #define DUET_WINDOW_TABLES_H
 
 #include "../include/duet_window.h"
 
 typedef struct {
-  // For the outputs first ..< last of row oh: the maxima (unless y is 0), and which element of its
-  // window each is, in row-major order, -1 for none (unless slot is 0). y begins with output 0,
-  // slot with first.
-  void (*max_row)(float *y, int32_t *slot, const float *plane, const float *end,
-                  const duet_pool_call *call, int64_t oh, int64_t first, int64_t last);
+  // Of one plane the maxima (unless y is 0), and which element of its window each is, in row-major order, -1 for none
+  // (unless slot is 0). `memory`: duet_max_layout_of(call).bytes, aligned to 8.
+  void (*max_plane)(float *y, int32_t *slot, const float *plane, const duet_pool_call *call, void *memory);
   void (*average_row)(float *y, const float *plane, const float *end, const duet_pool_call *call,
                       int64_t oh);
   // Windows of 2 x 2 two apart without padding: whole planes.
@@ -37,6 +35,23 @@ static inline duet_span duet_window_span(int64_t out, int64_t stride, int64_t pa
   if (s.first > kernel) s.first = kernel;
   if (s.last < s.first) s.last = s.first;
   return s;
+}
+
+// Memory of max_plane: see there.
+typedef struct {
+  int64_t run, pitch, kept;
+  size_t bytes;
+} duet_max_layout;
+
+static inline duet_max_layout duet_max_layout_of(const duet_pool_call *c) {
+  int64_t stride = c->stride_width, reach = (c->kernel_width - 1) * c->dilation_width;
+  int64_t pitch = (c->out_width + 15) & ~(int64_t)15, run = pitch + reach / stride;
+  int64_t image = (c->pad_left + c->in_width) / stride + 2;
+  int64_t kept = (c->kernel_height - 1) * c->dilation_height + 1;
+  duet_max_layout x = {.run = (run > image ? run : image) + 16, .pitch = pitch};
+  x.kept = kept < c->in_height ? kept : c->in_height > 1 ? c->in_height : 1;
+  x.bytes = (size_t)(8 * x.kept + 4 * (stride * x.run + 2 * x.kept * pitch + pitch));
+  return x;
 }
 
 static inline duet_span duet_window_rows(const duet_pool_call *c, int64_t oh) {

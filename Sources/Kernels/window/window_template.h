@@ -37,9 +37,10 @@ LANES(16, LIST(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
 
 #include "pool_2x2_template.h"
 #include "pool_row_template.h"
+#include "max_plane_template.h"
 
 const duet_windows DUET_SUFFIX(duet_windows) = {
-    .max_row = max_row,
+    .max_plane = max_plane,
     .average_row = average_row,
     .max_2x2 = max_2x2,
     .max_2x2_gradient = max_2x2_gradient,
