@@ -135,4 +135,16 @@ import Testing
     expect(a.grad!, [1], .float32, [0.5])
     expect(b.grad!, [1], .float32, [0.5])
   }
+
+  @Test func elementsOnABoundHaveTheWholeGradient() {
+    let x = Tensor([-2.0, -1.0, 0.0, 1.0, 2.0], requiresGrad: true)
+    let low = Tensor([-1.0], requiresGrad: true)
+    let high = Tensor([1.0], requiresGrad: true)
+    let y = x.clip(min: low, max: high)
+    expect(y, [5], .float32, [-1, -1, 0, 1, 1])
+    y.sum().backward()
+    expect(x.grad!, [5], .float32, [0, 1, 1, 1, 0])
+    expect(low.grad!, [1], .float32, [1])
+    expect(high.grad!, [1], .float32, [1])
+  }
 }

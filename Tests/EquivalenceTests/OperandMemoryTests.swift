@@ -46,6 +46,7 @@ import Testing
     Item("exp(x)") { exp($0) },
     Item("gelu(x)") { gelu($0, approximate: .tanh) },
     Item("maximum(x, 0)") { maximum($0, 0) },
+    Item("clip(x)") { clip($0, min: -0.5, max: 0.5) },
     Item("x ** 2") { $0 ** 2 },
     Item("which(mask, x, 0)") { which(matrix .> 0, $0, 0) },
     Item("which(mask, row, x)") { which(row .> 0, row, $0) },

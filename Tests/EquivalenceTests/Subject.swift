@@ -130,7 +130,7 @@ enum Subject: Hashable, Sendable {
       switch op {
       case .add, .subtract, .multiply, .divide, .floorDivide, .remainder, .floorRemainder, .power:
         return integers + floating
-      case .maximum, .minimum: return all
+      case .maximum, .minimum, .atLeast, .atMost: return all
       case .atan2, .hypot: return floating
       case .bitwiseAnd, .bitwiseOr, .bitwiseXor: return [.bool] + integers
       case .shiftLeft, .shiftRight: return integers

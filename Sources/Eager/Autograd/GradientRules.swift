@@ -175,6 +175,11 @@ struct GradientRule {
           return apply(
             .select, [isFlat, zero(dy.dtype), dy * y * apply(.log, x(0))])
         })
+    case .atLeast, .atMost:
+      let isBeyond = apply(.compare(op == .atLeast ? .less : .greater), x(0), x(1))
+      let nothing = zero(dy.dtype)
+      return both(
+        { apply(.select, [isBeyond, nothing, dy]) }, { apply(.select, [isBeyond, dy, nothing]) })
     case .maximum: return chosen(.greater)
     case .minimum: return chosen(.less)
     case .atan2:

@@ -77,7 +77,8 @@ extension BinaryOp {
     case .add, .subtract, .floorDivide, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft,
       .shiftRight:
       (0, false)
-    case .multiply, .maximum, .minimum, .atan2, .remainder, .floorRemainder: (0b11, false)
+    case .multiply, .maximum, .minimum, .atLeast, .atMost, .atan2, .remainder, .floorRemainder:
+      (0b11, false)
     case .divide: (0b11, false)
     case .power, .hypot: (0b11, true)
     }

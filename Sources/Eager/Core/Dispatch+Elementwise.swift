@@ -151,7 +151,7 @@ extension BinaryOp {
   /// The loop over elements of that dtype; nil if there is none.
   @inline(__always)
   func loop(for dtype: DType) -> duet_loop? {
-    duet_binary_loop(duet_binary(rawValue: rawValue), duet_dtype(rawValue: Int32(dtype.rawValue)))
+    duet_binary_loop(duet_binary(rawValue: kernel), duet_dtype(rawValue: Int32(dtype.rawValue)))
   }
 }
 

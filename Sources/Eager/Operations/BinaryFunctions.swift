@@ -90,26 +90,25 @@ public func which(
   return select(condition.asType(.bool), (consume a).asType(dtype), (consume b).asType(dtype))
 }
 
-/// The elements kept between two bounds, each a number or a tensor, or nil for none.
+/// The elements kept between two bounds, each a number or a tensor, or nil for none; not-a-number wins. An element on
+/// a bound has its whole gradient.
 public func clip(
-  _ x: Tensor, min: (any TensorOperand)? = nil, max: (any TensorOperand)? = nil
+  _ x: consuming Tensor, min: (any TensorOperand)? = nil, max: (any TensorOperand)? = nil
 ) -> Tensor {
-  // By selection, not by minimum and maximum: an element on a bound keeps its whole gradient.
-  var x = x
-  if let min {
-    let low = min.operand(with: x.dtype)
-    x = which(x .< low, low, x)
+  switch (min, max) {
+  case (nil, nil): return x
+  case (let min?, nil): return binary(.atLeast, x, min)
+  case (nil, let max?): return binary(.atMost, x, max)
+  case (let min?, let max?): return binary(.atMost, binary(.atLeast, x, min), max)
   }
-  if let max {
-    let high = max.operand(with: x.dtype)
-    x = which(x .> high, high, x)
-  }
-  return x
 }
 
 extension Tensor {
-  /// The elements kept between two bounds, each a number or a tensor, or nil for none.
-  public func clip(min: (any TensorOperand)? = nil, max: (any TensorOperand)? = nil) -> Tensor {
+  /// The elements kept between two bounds, each a number or a tensor, or nil for none; not-a-number wins. An element on
+  /// a bound has its whole gradient.
+  public consuming func clip(min: (any TensorOperand)? = nil, max: (any TensorOperand)? = nil)
+    -> Tensor
+  {
     DuetEager.clip(self, min: min, max: max)
   }
 

@@ -10,7 +10,8 @@ enum {
   DEPTH = 512,           // (channel, tap) pairs of a block
   POSITIONS = 1024,      // of a task
   PANEL_GAP = 16,        // elements between packed panels
-  COPY_BYTES = 32,       // runs are copied in groups of this size
+  COPY_BYTES = 32,       // runs are copied in groups of this size, or of LINE bytes
+  LINE = 64,
   IN_PLACE_ROWS = 280,   // m of products whose sources are not packed
   IN_PLACE_DEPTH = 256,
   HELD_BYTES = 256 << 10,  // of panels that are packed together
@@ -157,7 +158,7 @@ static layout lay_out(const gathering *g) {
     l.total = l.offset + l.tile;
     return l;
   }
-  l.panel = duet_round_up(panels * g->full * g->depth * g->es + 2 * COPY_BYTES, 64);
+  l.panel = duet_round_up(panels * g->full * g->depth * g->es + LINE, 64);
   int64_t copied = g->is_compact ? g->copy.channels * g->channel : g->x->images * g->image;
   l.image = g->in_place ? 0 : duet_round_up((copied + 64) * g->es, 64);
   l.total = l.offset + l.tile + l.panel + l.image;
@@ -199,12 +200,37 @@ static int64_t find_runs(const gathering *g, int64_t q, int64_t columns, run_of_
   return runs;
 }
 
+// Rows of LINE bytes of one run or of two, each copied whole: what is too much is overwritten by the second run, or by the
+// next row.
+static inline void gather_lines(const gathering *g, char *to, const char *image, const int64_t *offset,
+                                int64_t channels, const run_of_positions *run, const int64_t runs) {
+  typedef uint32_t quarter __attribute__((vector_size(16), aligned(4)));
+  const int64_t es = g->es, taps = g->x->taps, channel = g->channel * es;
+  const char *first = image + run[0].from * es, *second = image + run[runs - 1].from * es;
+  const int64_t at = run[runs - 1].at * es;
+  for (int64_t c = 0; c < channels; c++, first += channel, second += channel)
+    for (int64_t t = 0; t < taps; t++, to += LINE) {
+      const char *from = first + offset[t] * es;
+      for (int i = 0; i < LINE; i += 16) *(quarter *)(to + i) = *(const quarter *)(from + i);
+      if (runs < 2) continue;
+      from = second + offset[t] * es;
+      for (int i = 0; i < LINE; i += 16) *(quarter *)(to + at + i) = *(const quarter *)(from + i);
+    }
+}
+
 // Rows (channel, tap) of a panel. What a run's last group copies too much is overwritten by the
 // next run, or row; where that could read behind the images `is_exact` copies just the run.
 static void gather_panel(const gathering *g, char *to, const char *image, const int64_t *offset,
                          int64_t channels, const run_of_positions *run, int64_t runs,
                          int is_exact) {
   int64_t es = g->es, width = g->full * es;
+  if (width == LINE && runs <= 2 && !is_exact) {
+    if (runs == 1)
+      gather_lines(g, to, image, offset, channels, run, 1);
+    else
+      gather_lines(g, to, image, offset, channels, run, 2);
+    return;
+  }
   for (int64_t c = 0; c < channels; c++)
     for (int64_t t = 0; t < g->x->taps; t++, to += width) {
       const char *from = image + (c * g->channel + offset[t]) * es;
@@ -229,7 +255,7 @@ static int64_t pack_panels(const gathering *g, char *panel, const char *image,
   int64_t es = g->es;
   if (runs > 1 || x->taps > 1) {
     int64_t end = run[runs - 1].from + run[runs - 1].count + furthest + (channels - 1) * g->channel;
-    int is_exact = g->in_place && image + end * es + COPY_BYTES > x->source_end;
+    int is_exact = g->in_place && image + end * es + LINE > x->source_end;
     gather_panel(g, panel, image, offset, channels, run, runs, is_exact);
     return 1;
   }

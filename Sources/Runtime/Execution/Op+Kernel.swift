@@ -34,7 +34,7 @@ struct KernelEncoder {
         duet_unary_loop(duet_unary(rawValue: op.rawValue), inputs[0].code), output, inputs)
     case .binary(let op):
       elementwise(
-        duet_binary_loop(duet_binary(rawValue: op.rawValue), inputs[0].code), output, inputs)
+        duet_binary_loop(duet_binary(rawValue: op.kernel), inputs[0].code), output, inputs)
     case .compare(let op):
       elementwise(
         duet_comparison_loop(duet_comparison(rawValue: op.rawValue), inputs[0].code), output, inputs

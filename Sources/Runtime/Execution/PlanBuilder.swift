@@ -36,7 +36,7 @@ package enum LoopKey: Sendable, Hashable {
     switch self {
     case .unary(let op, let dtype): duet_unary_loop(duet_unary(rawValue: op.rawValue), dtype.code)
     case .binary(let op, let dtype):
-      duet_binary_loop(duet_binary(rawValue: op.rawValue), dtype.code)
+      duet_binary_loop(duet_binary(rawValue: op.kernel), dtype.code)
     case .comparison(let op, let dtype):
       duet_comparison_loop(duet_comparison(rawValue: op.rawValue), dtype.code)
     case .select(let dtype): duet_select_loop(dtype.code)

@@ -305,7 +305,7 @@ extension BinaryOp {
     switch self {
     case .add, .subtract, .multiply, .divide, .floorDivide, .remainder, .floorRemainder, .power:
       guard a != .bool else { throw OpError("\(self)", "bool has no arithmetic; cast it first") }
-    case .maximum, .minimum: break
+    case .maximum, .minimum, .atLeast, .atMost: break
     case .atan2, .hypot:
       guard a.isFloatingPoint else {
         throw OpError("\(self)", "needs floating-point tensors, not \(a)")

@@ -152,7 +152,7 @@ public enum UnaryOp: Int32, Sendable, Hashable, CaseIterable {
   case isNaN, isInfinite, isFinite
 }
 
-/// An elementwise operation on two inputs. Raw values are the kernels' codes.
+/// An elementwise operation on two inputs.
 public enum BinaryOp: Int32, Sendable, Hashable, CaseIterable {
   /// `divide` cuts integers off toward 0, `floorDivide` rounds down; `remainder` and `floorRemainder` are what these
   /// leave, with the dividend's sign and with the divisor's. Integers by 0 give 0. `bool` has none of them.
@@ -161,6 +161,18 @@ public enum BinaryOp: Int32, Sendable, Hashable, CaseIterable {
   case maximum, minimum, atan2, hypot
   /// Of `bool` and integers; shifts of integers, where signed ones keep their sign to the right.
   case bitwiseAnd, bitwiseOr, bitwiseXor, shiftLeft, shiftRight
+  /// The first operand, but not less (not more) than the second: the larger (smaller) of both. Where they are equal, the
+  /// first has the whole gradient.
+  case atLeast, atMost
+
+  /// The kernels' code.
+  @inlinable package var kernel: Int32 {
+    switch self {
+    case .atLeast: BinaryOp.maximum.rawValue
+    case .atMost: BinaryOp.minimum.rawValue
+    default: rawValue
+    }
+  }
 }
 
 /// An elementwise comparison; gives `bool`. Raw values are the kernels' codes.
