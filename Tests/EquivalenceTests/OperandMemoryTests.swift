@@ -46,6 +46,11 @@ import Testing
     Item("exp(x)") { exp($0) },
     Item("gelu(x)") { gelu($0, approximate: .tanh) },
     Item("maximum(x, 0)") { maximum($0, 0) },
+    Item("x.scatterAdd") { $0.scatterAdd(Tensor([0, 2]), fresh([2, 5], seed: 6)) },
+    Item("x.scatterSet") { scatterSet($0, Tensor([1, -1]), fresh([2, 5], seed: 6)) },
+    Item("x.scatterAddAlong") {
+      $0.scatterAddAlong(zeros([3, 5], dtype: .int64), matrix, axis: 1)
+    },
     Item("clip(x)") { clip($0, min: -0.5, max: 0.5) },
     Item("x ** 2") { $0 ** 2 },
     Item("which(mask, x, 0)") { which(matrix .> 0, $0, 0) },
@@ -89,6 +94,11 @@ import Testing
     // Another tensor, a view, a variable, the autograd graph, a traced function's constant.
     let x = Self.fresh()
     #expect(!handedOver(copy x) { $0 + matrix }.isInPlace)
+    #expect(!handedOver(copy x) { $0.scatterAdd(Tensor([0, 2]), matrix[0..<2]) }.isInPlace)
+    #expect(!handedOver(copy x) { $0.scatterSet(Tensor([0, 2]), matrix[0..<2]) }.isInPlace)
+    let watched = x.requiringGrad()
+    #expect(
+      !handedOver(Self.fresh()) { $0.scatterAdd(Tensor([0, 2]), watched[0..<2]) }.isInPlace)
     let whole = Self.fresh([6, 5])
     #expect(!handedOver(whole[0..<3]) { $0 + matrix }.isInPlace)
     #expect(!handedOver(x.reshaped(5, 3)) { $0 * 2 }.isInPlace)

@@ -290,7 +290,7 @@ struct GradientRule {
     let isExtreme = apply(.compare(.equal), x(0), y) .| apply(.isNaN, x(0))
     let found = apply(.select, [isExtreme, places, zeros(like: places)])
     let last = apply(.cumulative(.max, axis: axis), found)
-    return apply(.scatterAddAlong(axis: axis), [zeros(like: dy), last, dy])
+    return apply(.scatterAddAlong(axis: axis), onto: zeros(like: dy), last, dy)
   }
 
   /// The product of all other elements: from the running products before and behind each, so that zeros
@@ -452,10 +452,10 @@ struct GradientRule {
       let indices = apply(.reshape([x(1).size]), x(1))
       var shape = inputTypes[0].shape
       shape[axis] = x(1).size
-      return [apply(.scatterAdd(axis: axis), [base, indices, apply(.reshape(shape), dy)]), nil]
+      return [apply(.scatterAdd(axis: axis), onto: base, indices, apply(.reshape(shape), dy)), nil]
     case .takeAlong(let axis):
       let base = apply(.fill(inputTypes[0], Element(bits: 0)), [])
-      return [apply(.scatterAddAlong(axis: axis), [base, x(1), dy]), nil]
+      return [apply(.scatterAddAlong(axis: axis), onto: base, x(1), dy), nil]
     case .scatterAdd(let axis):
       return [dy, nil, wanted[2] ? apply(.take(axis: axis), dy, x(1)) : nil]
     case .scatterAddAlong(let axis):
@@ -478,7 +478,7 @@ struct GradientRule {
     let size = inputTypes[0].shape[axis]
     let places = apply(.iota(.int64, count: count, start: 0, step: 1), [])
     let base = apply(.fill(TensorType(.int64, [size]), Element(integer: -1, .int64)), [])
-    let winners = apply(.scatterSet(axis: 0), [base, x(1), places])
+    let winners = apply(.scatterSet(axis: 0), onto: base, x(1), places)
     let isLast = apply(.compare(.equal), apply(.take(axis: 0), winners, x(1)), places)
     var shape = Shape(repeating: 1, rank: inputTypes[0].shape.rank)
     shape[axis] = count

@@ -27,20 +27,22 @@ extension Tensor {
   ///   - indices: A vector.
   ///   - updates: Of this tensor's shape, but for as many parts along the axis as there are
   ///     indices.
-  public func scatterAdd(_ indices: Tensor, _ updates: Tensor, axis: Int = 0) -> Tensor {
+  public consuming func scatterAdd(_ indices: Tensor, _ updates: Tensor, axis: Int = 0) -> Tensor {
     if indices.isFailed || updates.isFailed { return .failed }
     guard let axis = checkedAxis(axis, "scatterAdd") else { return .failed }
-    return apply(.scatterAdd(axis: axis), [self, indices.asIndices, updates.asType(dtype)])
+    let updates = updates.asType(dtype)
+    return apply(.scatterAdd(axis: axis), onto: self, indices.asIndices, updates)
   }
 
   /// This tensor with updates added at the places that `indices` gives for each of them.
   ///
   /// - Parameters:
   ///   - indices: Of the shape of `updates`: this tensor's but for the axis.
-  public func scatterAddAlong(_ indices: Tensor, _ updates: Tensor, axis: Int) -> Tensor {
+  public consuming func scatterAddAlong(_ indices: Tensor, _ updates: Tensor, axis: Int) -> Tensor {
     if indices.isFailed || updates.isFailed { return .failed }
     guard let axis = checkedAxis(axis, "scatterAddAlong") else { return .failed }
-    return apply(.scatterAddAlong(axis: axis), [self, indices.asIndices, updates.asType(dtype)])
+    let updates = updates.asType(dtype)
+    return apply(.scatterAddAlong(axis: axis), onto: self, indices.asIndices, updates)
   }
 
   /// This tensor with other parts at places along an axis; of equal indices the last one stays.
@@ -48,10 +50,11 @@ extension Tensor {
   /// - Parameters:
   ///   - indices: A vector.
   ///   - values: Of this tensor's shape, but for as many parts along the axis as there are indices.
-  public func scatterSet(_ indices: Tensor, _ values: Tensor, axis: Int = 0) -> Tensor {
+  public consuming func scatterSet(_ indices: Tensor, _ values: Tensor, axis: Int = 0) -> Tensor {
     if indices.isFailed || values.isFailed { return .failed }
     guard let axis = checkedAxis(axis, "scatterSet") else { return .failed }
-    return apply(.scatterSet(axis: axis), [self, indices.asIndices, values.asType(dtype)])
+    let values = values.asType(dtype)
+    return apply(.scatterSet(axis: axis), onto: self, indices.asIndices, values)
   }
 
   /// Integers of any width as what kernels take for indices.
@@ -75,19 +78,23 @@ public func takeAlong(_ x: Tensor, _ indices: Tensor, axis: Int) -> Tensor {
 
 /// A tensor with updates added at places along an axis; where an index occurs again, both are
 /// added.
-public func scatterAdd(_ x: Tensor, _ indices: Tensor, _ updates: Tensor, axis: Int = 0) -> Tensor {
+public func scatterAdd(_ x: consuming Tensor, _ indices: Tensor, _ updates: Tensor, axis: Int = 0)
+  -> Tensor
+{
   x.scatterAdd(indices, updates, axis: axis)
 }
 
 /// A tensor with updates added at the places that `indices` gives for each of them.
 public func scatterAddAlong(
-  _ x: Tensor, _ indices: Tensor, _ updates: Tensor, axis: Int
+  _ x: consuming Tensor, _ indices: Tensor, _ updates: Tensor, axis: Int
 ) -> Tensor {
   x.scatterAddAlong(indices, updates, axis: axis)
 }
 
 /// A tensor with other parts at places along an axis; of equal indices the last one stays.
-public func scatterSet(_ x: Tensor, _ indices: Tensor, _ values: Tensor, axis: Int = 0) -> Tensor {
+public func scatterSet(_ x: consuming Tensor, _ indices: Tensor, _ values: Tensor, axis: Int = 0)
+  -> Tensor
+{
   x.scatterSet(indices, values, axis: axis)
 }
 

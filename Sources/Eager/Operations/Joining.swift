@@ -163,7 +163,7 @@ extension Tensor {
     }
     if size == 0 { slice.starts = Shape(repeating: 0, rank: ndim) }
     let base = apply(.fill(TensorType(dtype, target), Element(value, dtype)), [])
-    return apply(.updateSlice(slice), base, self)
+    return apply(.updateSlice(slice), onto: base, self)
   }
 
   /// The elements in reverse order along an axis, or along all.
