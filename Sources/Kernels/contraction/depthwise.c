@@ -66,7 +66,7 @@ static void find_lead(duet_correlation *x) {
   x->lead = x->kernel_rows;
 }
 
-// Less than a vector of elements of four or eight bytes. The last part overlaps the one before.
+// A short row of elements of four or eight bytes. The last part overlaps the one before.
 static inline void copy_short(char *to, const char *from, int64_t bytes) {
   typedef uint32_t part __attribute__((vector_size(16), aligned(4)));
   int64_t i = 0;
@@ -78,12 +78,14 @@ static inline void copy_short(char *to, const char *from, int64_t bytes) {
     for (; i < bytes; i += 4) *(uint32_t *)(to + i) = *(const uint32_t *)(from + i);
 }
 
-// Rows of results from prepared images. Those shorter than a vector are computed as one long row, ends included, and
-// the ends dropped.
+// Rows of results from prepared images. Those that fill vectors badly and share nothing with the next one are computed as
+// one long row, ends included, and the ends dropped.
 static void correlate(const depthwise_work *w, duet_correlation x, int64_t pitch, char *scratch) {
   int64_t es = w->es, columns = x.columns;
+  int64_t lanes = DUET_VECTOR_BYTES / es, filled = (int64_t)duet_round_up(columns, lanes);
   find_lead(&x);
-  if (x.row != pitch || columns * es >= DUET_VECTOR_BYTES) {
+  int is_long = columns < lanes || (x.lead == x.kernel_rows && pitch * 5 <= filled * 4);
+  if (x.row != pitch || !is_long) {
     w->kernels->correlate(&x);
     return;
   }

@@ -161,27 +161,62 @@ DUET_INLINE void max_rows(float *y, int32_t *slot, const float *plane, const due
   }
 }
 
+// The maximum of one window; NaN stays once it is found. Answers which element it is.
+DUET_INLINE int32_t max_single(float *most, const float *plane, const duet_pool_call *c, duet_span rows,
+                               duet_span columns) {
+  float m = -__builtin_inff();
+  int32_t at = -1;
+  for (int64_t ky = rows.first; ky < rows.last; ky++)
+    for (int64_t kx = columns.first; kx < columns.last; kx++) {
+      float x = plane[(rows.start + ky * c->dilation_height) * c->in_width + columns.start +
+                      kx * c->dilation_width];
+      if (at >= 0 && (x <= m || m != m)) continue;
+      m = x;
+      at = (int32_t)(ky * c->kernel_width + kx);
+    }
+  *most = m;
+  return at;
+}
+
+DUET_INLINE void max_singles(float *y, int32_t *slot, const float *plane, const duet_pool_call *c) {
+  for (int64_t ow = 0; ow < c->out_width; ow++) {
+    duet_span columns = duet_window_columns(c, ow);
+    for (int64_t oh = 0; oh < c->out_height; oh++) {
+      float most;
+      int32_t at = max_single(&most, plane, c, duet_window_rows(c, oh), columns);
+      if (y) y[oh * c->out_width + ow] = most;
+      if (slot) slot[oh * c->out_width + ow] = at;
+    }
+  }
+}
+
 static void max_plane(float *y, int32_t *slot, const float *plane, const duet_pool_call *c, void *memory) {
+  if (c->out_width <= DUET_FEW_OUTPUTS) {
+    max_singles(y, slot, plane, c);
+    return;
+  }
   duet_max_layout layout = duet_max_layout_of(c);
+  int64_t stride = c->stride_width, *is_ready = memory, *taken = is_ready + 1;
   max_memory m = {.run = layout.run, .pitch = layout.pitch, .kept = layout.kept};
-  m.remainder = c->pad_left % c->stride_width, m.at = c->pad_left / c->stride_width;
-  m.step_remainder = c->dilation_width % c->stride_width, m.step_at = c->dilation_width / c->stride_width;
-  int64_t *taken = memory;
+  m.remainder = c->pad_left % stride, m.at = c->pad_left / stride;
+  m.step_remainder = c->dilation_width % stride, m.step_at = c->dilation_width / stride;
   m.runs = (float *)(taken + m.kept);
-  m.most = m.runs + c->stride_width * m.run;
+  m.most = m.runs + stride * m.run;
   m.place = (int32_t *)(m.most + m.kept * m.pitch);
   m.first = m.place + m.kept * m.pitch;
   for (int64_t i = 0; i < m.kept; i++) taken[i] = -1;
-  for (int64_t i = 0; i < c->stride_width * m.run; i++) m.runs[i] = -__builtin_inff();
-  if (!slot) {
+  if (!*is_ready) {
+    for (int64_t i = 0; i < stride * m.run; i++) m.runs[i] = -__builtin_inff();
+    for (int64_t ow = 0; ow < m.pitch; ow++) {
+      duet_span columns = duet_window_columns(c, ow);
+      m.first[ow] = columns.first < columns.last ? (int32_t)columns.first : -1;
+    }
+    *is_ready = 1;
+  }
+  if (slot)
+    max_rows(y, slot, plane, c, &m, taken, 1);
+  else
     max_rows(y, slot, plane, c, &m, taken, 0);
-    return;
-  }
-  for (int64_t ow = 0; ow < m.pitch; ow++) {
-    duet_span columns = duet_window_columns(c, ow);
-    m.first[ow] = columns.first < columns.last ? (int32_t)columns.first : -1;
-  }
-  max_rows(y, slot, plane, c, &m, taken, 1);
 }
 
 #undef IS_MORE

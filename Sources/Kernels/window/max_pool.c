@@ -46,6 +46,12 @@ typedef struct {
   void *maxima;     // memory of the table
 } findings;
 
+static void *memory_of_maxima(const duet_pool_call *c) {
+  void *memory = duet_pool_buffer((int64_t)(duet_max_layout_of(c).bytes / 4));
+  *(int64_t *)memory = 0;
+  return memory;
+}
+
 static findings make_findings(const duet_pool_job *job) {
   const duet_pool_call *c = job->call;
   findings f = {.offset = (int64_t *)duet_pool_buffer(2 * c->kernel_height * c->kernel_width)};
@@ -56,7 +62,7 @@ static findings make_findings(const duet_pool_job *job) {
   if (duet_pool_is_half(c)) f.plane = duet_pool_buffer(job->in_size);
   if (!f.plane && c->dtype != DUET_FLOAT32) return f;
   f.slots = (int32_t *)duet_pool_buffer(job->out_size);
-  f.maxima = duet_pool_buffer((int64_t)(duet_max_layout_of(c).bytes / 4));
+  f.maxima = memory_of_maxima(c);
   return f;
 }
 
@@ -167,7 +173,7 @@ static void max_planes(const duet_pool_job *job, int64_t first, int64_t last) {
     job->table->max_2x2(y, x, c, last - first);
     return;
   }
-  void *memory = duet_pool_buffer((int64_t)(duet_max_layout_of(c).bytes / 4));
+  void *memory = memory_of_maxima(c);
   for (int64_t p = first; p < last; p++, x += job->in_size, y += job->out_size)
     job->table->max_plane(y, 0, x, c, memory);
   free(memory);

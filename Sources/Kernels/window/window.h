@@ -7,7 +7,8 @@
 
 typedef struct {
   // Of one plane the maxima (unless y is 0), and which element of its window each is, in row-major order, -1 for none
-  // (unless slot is 0). `memory`: duet_max_layout_of(call).bytes, aligned to 8.
+  // (unless slot is 0). `memory`: duet_max_layout_of(call).bytes, aligned to 8, that begin with a word of 0 for the first
+  // plane and are left alone between planes.
   void (*max_plane)(float *y, int32_t *slot, const float *plane, const duet_pool_call *call, void *memory);
   void (*average_row)(float *y, const float *plane, const float *end, const duet_pool_call *call,
                       int64_t oh);
@@ -37,6 +38,9 @@ static inline duet_span duet_window_span(int64_t out, int64_t stride, int64_t pa
   return s;
 }
 
+// Rows of so few outputs are computed one by one.
+enum { DUET_FEW_OUTPUTS = 2 };
+
 // Memory of max_plane: see there.
 typedef struct {
   int64_t run, pitch, kept;
@@ -44,13 +48,14 @@ typedef struct {
 } duet_max_layout;
 
 static inline duet_max_layout duet_max_layout_of(const duet_pool_call *c) {
+  if (c->out_width <= DUET_FEW_OUTPUTS) return (duet_max_layout){.bytes = 8};
   int64_t stride = c->stride_width, reach = (c->kernel_width - 1) * c->dilation_width;
   int64_t pitch = (c->out_width + 15) & ~(int64_t)15, run = pitch + reach / stride;
   int64_t image = (c->pad_left + c->in_width) / stride + 2;
   int64_t kept = (c->kernel_height - 1) * c->dilation_height + 1;
   duet_max_layout x = {.run = (run > image ? run : image) + 16, .pitch = pitch};
   x.kept = kept < c->in_height ? kept : c->in_height > 1 ? c->in_height : 1;
-  x.bytes = (size_t)(8 * x.kept + 4 * (stride * x.run + 2 * x.kept * pitch + pitch));
+  x.bytes = (size_t)(8 + 8 * x.kept + 4 * (stride * x.run + 2 * x.kept * pitch + pitch));
   return x;
 }
 

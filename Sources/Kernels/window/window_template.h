@@ -36,7 +36,7 @@ LANES(16, LIST(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
 #define REPLACES(x, m) (~((x) <= (m)) & ((m) == (m)))
 
 #include "pool_2x2_template.h"
-#include "pool_row_template.h"
+#include "average_row_template.h"
 #include "max_plane_template.h"
 
 const duet_windows DUET_SUFFIX(duet_windows) = {

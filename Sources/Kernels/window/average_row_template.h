@@ -11,14 +11,13 @@ typedef struct {
   int64_t first, last;
 } interior;
 
-DUET_INLINE interior interior_of(const duet_pool_call *c, int64_t first, int64_t last) {
+DUET_INLINE interior interior_of(const duet_pool_call *c) {
   int64_t stride = c->stride_width;
   int64_t room = c->in_width - 1 - (c->kernel_width - 1) * c->dilation_width;
   interior in = {(c->pad_left + stride - 1) / stride, 0};
   if (room + c->pad_left >= 0) in.last = (room + c->pad_left) / stride + 1;
-  in.first = in.first < first ? first : in.first;
-  in.last = in.last > last ? last : in.last;
-  if (stride > 2 || in.last <= in.first) in.first = in.last = last;
+  in.last = in.last > c->out_width ? c->out_width : in.last;
+  if (stride > 2 || in.last <= in.first) in.first = in.last = c->out_width;
   return in;
 }
 
@@ -45,7 +44,7 @@ DUET_INLINE void average_single(float *y, const float *plane, const duet_pool_ca
 static void average_row(float *y, const float *plane, const float *end, const duet_pool_call *c,
                         int64_t oh) {
   duet_span rows = duet_window_rows(c, oh);
-  interior in = interior_of(c, 0, c->out_width);
+  interior in = interior_of(c);
   if (rows.first == rows.last) in.first = in.last = c->out_width;
   int64_t down = c->dilation_height * c->in_width, height = rows.last - rows.first;
   float count = (float)((c->count_include_pad ? c->kernel_height : height) * c->kernel_width);
