@@ -146,5 +146,11 @@ import Testing
     expect(x.grad!, [5], .float32, [0, 1, 1, 1, 0])
     expect(low.grad!, [1], .float32, [1])
     expect(high.grad!, [1], .float32, [1])
+    let (noNumber, noBound) = (
+      Tensor([.nan, 1.0], requiresGrad: true), Tensor([2, .nan], requiresGrad: true)
+    )
+    clip(noNumber, min: noBound).sum().backward()
+    expect(noNumber.grad!, [2], .float32, [0, 0])
+    expect(noBound.grad!, [2], .float32, [0, 0])
   }
 }

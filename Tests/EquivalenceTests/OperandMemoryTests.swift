@@ -88,6 +88,31 @@ import Testing
     }
   }
 
+  @Test(
+    "scattering gives the same bits in place",
+    arguments: [DType.float32, .float16, .bfloat16, .int64, .bool])
+  func scatters(_ dtype: DType) {
+    for (rows, columns, count) in [(3, 5, 2), (900, 70, 800), (4, 0, 2), (70_000, 1, 90_000)] {
+      let base = Self.fresh([rows, columns]).asType(dtype)
+      let places = Random.randInt(-rows..<rows, [count])
+      let strided = Self.fresh([columns, count], seed: 9).asType(dtype).T
+      for set in [false, true] where set || dtype != .bool {
+        let change = { (x: consuming Tensor) in
+          set ? x.scatterSet(places, strided) : x.scatterAdd(places, strided)
+        }
+        let expected = Bits(change(copy base))
+        #expect(
+          Bits(base).difference(from: Bits(Self.fresh([rows, columns]).asType(dtype))) == nil)
+        let (result, isInPlace) = handedOver(Self.fresh([rows, columns]).asType(dtype), change)
+        #expect(Bits(result).difference(from: expected) == nil)
+        #expect(isInPlace || columns == 0)
+      }
+    }
+    #expect(throws: TensorError.self) {
+      try checked { zeros([3, 5]).scatterAdd(Tensor([0, 3]), ones([2, 5])) }
+    }
+  }
+
   @Test("memory that somebody else can see is left alone")
   func leavesAlone() throws {
     let matrix = Self.matrix

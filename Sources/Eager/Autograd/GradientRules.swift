@@ -176,10 +176,13 @@ struct GradientRule {
             .select, [isFlat, zero(dy.dtype), dy * y * apply(.log, x(0))])
         })
     case .atLeast, .atMost:
-      let isBeyond = apply(.compare(op == .atLeast ? .less : .greater), x(0), x(1))
-      let nothing = zero(dy.dtype)
-      return both(
-        { apply(.select, [isBeyond, nothing, dy]) }, { apply(.select, [isBeyond, dy, nothing]) })
+      // As in PyTorch, neither has a gradient where one is not a number.
+      let (within, beyond): (ComparisonOp, ComparisonOp) =
+        op == .atLeast ? (.greaterEqual, .less) : (.lessEqual, .greater)
+      func share(_ condition: ComparisonOp) -> Tensor {
+        apply(.select, [apply(.compare(condition), x(0), x(1)), dy, zero(dy.dtype)])
+      }
+      return both({ share(within) }, { share(beyond) })
     case .maximum: return chosen(.greater)
     case .minimum: return chosen(.less)
     case .atan2:

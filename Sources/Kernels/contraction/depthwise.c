@@ -78,8 +78,8 @@ static inline void copy_short(char *to, const char *from, int64_t bytes) {
     for (; i < bytes; i += 4) *(uint32_t *)(to + i) = *(const uint32_t *)(from + i);
 }
 
-// Rows of results from prepared images. Those that fill vectors badly and share nothing with the next one are computed as
-// one long row, ends included, and the ends dropped.
+// Rows of results from prepared images. Those shorter than a vector, and those that fill vectors badly and share nothing
+// with the next one, are computed as one long row, ends included, and the ends dropped.
 static void correlate(const depthwise_work *w, duet_correlation x, int64_t pitch, char *scratch) {
   int64_t es = w->es, columns = x.columns;
   int64_t lanes = DUET_VECTOR_BYTES / es, filled = (int64_t)duet_round_up(columns, lanes);

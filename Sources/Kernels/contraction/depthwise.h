@@ -18,7 +18,7 @@ typedef struct {
   const int64_t *row_offset, *column_offset;
   int64_t kernel_rows, kernel_columns, rows, columns, row, result_row;
   // Of two rows of results, one meets a row of the image so many rows of the kernel before the other does (the second
-  // one if it is reversed), or in no order that is of use: kernel_rows. See duet_find_lead.
+  // one if it is reversed), or in no order that is of use: kernel_rows. At least 1.
   int64_t lead;
   int32_t is_reversed;
 } duet_correlation;

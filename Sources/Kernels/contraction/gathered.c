@@ -201,7 +201,8 @@ static int64_t find_runs(const gathering *g, int64_t q, int64_t columns, run_of_
 }
 
 // Rows of LINE bytes of one run or of two, each copied whole: what is too much is overwritten by the second run, or by the
-// next row.
+// next row; behind the last one there is a gap, or room for a line.
+_Static_assert(PANEL_GAP * sizeof(float) >= LINE, "gaps take what the last row has too much");
 static inline void gather_lines(const gathering *g, char *to, const char *image, const int64_t *offset,
                                 int64_t channels, const run_of_positions *run, const int64_t runs) {
   typedef uint32_t quarter __attribute__((vector_size(16), aligned(4)));

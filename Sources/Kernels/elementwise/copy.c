@@ -36,21 +36,28 @@ static void sort_axes(duet_elementwise_call *call) {
     }
 }
 
-// Elements repeated a few times each: one row of all first ones, then one of all second ones ...
-static void turn_repeats(duet_elementwise_call *call) {
-  enum { FEW = 8 };
-  int32_t last = call->rank - 1;
-  if (last < 1 || call->stride[1][last] != 0 || call->shape[last] > FEW ||
-      call->shape[last - 1] < 2 * call->shape[last])
+// Elements repeated a few times each: a block of all first ones, then of all second ones ...
+static void turn_repeats(duet_elementwise_call *call, int64_t size) {
+  enum { FEW = 8, LEAST = 256, MOST = 4096 };
+  int32_t last = call->rank - 1, before = last - 1;
+  if (last < 1 || call->rank == DUET_MAX_RANK || call->stride[1][last] != 0 || call->shape[last] > FEW ||
+      (call->stride[1][before] != size && call->stride[1][before] != -size) ||
+      call->shape[before] < 2 * call->shape[last])
     return;
-  int64_t shape = call->shape[last];
-  call->shape[last] = call->shape[last - 1];
-  call->shape[last - 1] = shape;
-  for (int32_t k = 0; k < 2; k++) {
-    int64_t stride = call->stride[k][last];
-    call->stride[k][last] = call->stride[k][last - 1];
-    call->stride[k][last - 1] = stride;
+  int64_t repeats = call->shape[last], length = call->shape[before], block = length;
+  if (length > MOST) {
+    for (block = MOST; block >= LEAST && length % block != 0;) block--;
+    if (block < LEAST) return;
   }
+  // [length, repeats] becomes [length / block, repeats, block].
+  int64_t shape[3] = {length / block, repeats, block};
+  for (int32_t k = 0; k < 2; k++) {
+    int64_t along = call->stride[k][before], again = call->stride[k][last];
+    int64_t stride[3] = {along * block, again, along};
+    memcpy(call->stride[k] + before, stride, sizeof stride);
+  }
+  memcpy(call->shape + before, shape, sizeof shape);
+  call->rank++;
 }
 
 // One copy that is to be transposed: `along` is the axis on which the source is dense.
@@ -116,7 +123,7 @@ duet_status duet_copy(const void *argument) {
   if (total == 0) return DUET_OK;
   sort_axes(call);
   duet_elementwise_coalesce(call);
-  turn_repeats(call);
+  turn_repeats(call, size);
   int32_t last = call->rank - 1;
   t.along = -1;
   if (call->stride[0][last] == size && call->stride[1][last] != size)

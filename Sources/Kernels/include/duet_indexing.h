@@ -22,7 +22,8 @@ duet_status duet_scatter_add(const void *call);
 duet_status duet_take_along(const void *call);
 // result = base, then result[o, indices[o, i, n], n] += updates[o, i, n] in ascending i; result may be base.
 duet_status duet_scatter_add_along(const void *call);
-// result = base, then result[o, indices[i], n] = updates[o, i, n] in ascending i (the last one stays).
+// result = base, then result[o, indices[i], n] = updates[o, i, n] in ascending i (the last one stays);
+// result may be base.
 duet_status duet_scatter_set(const void *call);
 
 // The first `count` places of the stable order of [outer, axis, inner] along the axis; NaN last.

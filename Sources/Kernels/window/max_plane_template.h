@@ -191,7 +191,7 @@ DUET_INLINE void max_singles(float *y, int32_t *slot, const float *plane, const 
 }
 
 static void max_plane(float *y, int32_t *slot, const float *plane, const duet_pool_call *c, void *memory) {
-  if (c->out_width <= DUET_FEW_OUTPUTS) {
+  if (duet_max_is_single(c)) {
     max_singles(y, slot, plane, c);
     return;
   }

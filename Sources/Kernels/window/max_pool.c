@@ -40,7 +40,7 @@ SLOT_ROW(float64, double)
 // Memory of a task. Where values are compared as float32, which 16-bit floats are brought to, all slots of a plane are
 // found at once.
 typedef struct {
-  int64_t *offset;  // of each element of a window in the plane
+  int64_t *offset;  // of each element of a window in the plane, if those are not too many
   float *plane;     // of a 16-bit float
   int32_t *slots;   // of all outputs
   void *maxima;     // memory of the table
@@ -54,10 +54,14 @@ static void *memory_of_maxima(const duet_pool_call *c) {
 
 static findings make_findings(const duet_pool_job *job) {
   const duet_pool_call *c = job->call;
-  findings f = {.offset = (int64_t *)duet_pool_buffer(2 * c->kernel_height * c->kernel_width)};
-  for (int64_t ky = 0; ky < c->kernel_height; ky++)
-    for (int64_t kx = 0; kx < c->kernel_width; kx++)
-      f.offset[ky * c->kernel_width + kx] =
+  enum { MOST_OFFSETS = 4096 };
+  findings f = {0};
+  int64_t height = c->kernel_height, width = c->kernel_width;
+  if (height <= MOST_OFFSETS && width <= MOST_OFFSETS && height * width <= MOST_OFFSETS)
+    f.offset = (int64_t *)duet_pool_buffer(2 * height * width);
+  for (int64_t ky = 0; ky < height && f.offset; ky++)
+    for (int64_t kx = 0; kx < width; kx++)
+      f.offset[ky * width + kx] =
         ky * c->dilation_height * c->in_width + kx * c->dilation_width;
   if (duet_pool_is_half(c)) f.plane = duet_pool_buffer(job->in_size);
   if (!f.plane && c->dtype != DUET_FLOAT32) return f;
@@ -89,8 +93,16 @@ static void find_places(const duet_pool_job *job, int64_t *place, const void *pl
   }
   const int32_t *slots = found->slots ? found->slots + oh * c->out_width + first : slot;
   int64_t corner = (oh * c->stride_height - c->pad_top) * c->in_width + first * c->stride_width - c->pad_left;
-  for (int64_t i = 0; i < last - first; i++, corner += c->stride_width)
-    place[i] = slots[i] < 0 ? -1 : corner + found->offset[slots[i]];
+  for (int64_t i = 0; i < last - first; i++, corner += c->stride_width) {
+    if (slots[i] < 0) {
+      place[i] = -1;
+    } else if (found->offset) {
+      place[i] = corner + found->offset[slots[i]];
+    } else {
+      int64_t ky = slots[i] / c->kernel_width, kx = slots[i] % c->kernel_width;
+      place[i] = corner + ky * c->dilation_height * c->in_width + kx * c->dilation_width;
+    }
+  }
 }
 
 #define COPY(type, none)                                                                    \

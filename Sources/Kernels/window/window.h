@@ -38,8 +38,10 @@ static inline duet_span duet_window_span(int64_t out, int64_t stride, int64_t pa
   return s;
 }
 
-// Rows of so few outputs are computed one by one.
-enum { DUET_FEW_OUTPUTS = 2 };
+// Rows of few outputs are computed one by one, and windows that are mostly outside the image.
+static inline int duet_max_is_single(const duet_pool_call *c) {
+  return c->out_width <= 2 || c->kernel_width > 2 * c->in_width + 16;
+}
 
 // Memory of max_plane: see there.
 typedef struct {
@@ -48,7 +50,7 @@ typedef struct {
 } duet_max_layout;
 
 static inline duet_max_layout duet_max_layout_of(const duet_pool_call *c) {
-  if (c->out_width <= DUET_FEW_OUTPUTS) return (duet_max_layout){.bytes = 8};
+  if (duet_max_is_single(c)) return (duet_max_layout){.bytes = 8};
   int64_t stride = c->stride_width, reach = (c->kernel_width - 1) * c->dilation_width;
   int64_t pitch = (c->out_width + 15) & ~(int64_t)15, run = pitch + reach / stride;
   int64_t image = (c->pad_left + c->in_width) / stride + 2;

@@ -4,7 +4,8 @@ import DuetKernels
 
 extension Op {
   /// Computes the result into `output`, which is contiguous, has the result type's dtype and shape and
-  /// shares no memory with the inputs (an elementwise result may be the very array of an input).
+  /// shares no memory with the inputs (an elementwise result may be the very array of an input, that
+  /// of a scatter or of `updateSlice` the array of the first).
   ///
   /// - Throws: `OpError` for what only values tell: an index out of range.
   package func execute(output: TensorView, inputs: UnsafeBufferPointer<TensorView>) throws(OpError)

@@ -300,22 +300,30 @@ extension UnaryOp {
 }
 
 extension BinaryOp {
+  /// The name by which programs ask for it.
+  @inlinable var called: String {
+    switch self {
+    case .atLeast, .atMost: "clip"
+    default: "\(self)"
+    }
+  }
+
   @inlinable func resultDType(_ a: DType, _ b: DType) throws(OpError) -> DType {
-    guard a == b else { throw OpError("\(self)", "dtypes differ: \(a) and \(b)") }
+    guard a == b else { throw OpError(called, "dtypes differ: \(a) and \(b)") }
     switch self {
     case .add, .subtract, .multiply, .divide, .floorDivide, .remainder, .floorRemainder, .power:
-      guard a != .bool else { throw OpError("\(self)", "bool has no arithmetic; cast it first") }
+      guard a != .bool else { throw OpError(called, "bool has no arithmetic; cast it first") }
     case .maximum, .minimum, .atLeast, .atMost: break
     case .atan2, .hypot:
       guard a.isFloatingPoint else {
-        throw OpError("\(self)", "needs floating-point tensors, not \(a)")
+        throw OpError(called, "needs floating-point tensors, not \(a)")
       }
     case .bitwiseAnd, .bitwiseOr, .bitwiseXor:
       guard !a.isFloatingPoint else {
-        throw OpError("\(self)", "needs bool or integer tensors, not \(a)")
+        throw OpError(called, "needs bool or integer tensors, not \(a)")
       }
     case .shiftLeft, .shiftRight:
-      guard a.isInteger else { throw OpError("\(self)", "needs integer tensors, not \(a)") }
+      guard a.isInteger else { throw OpError(called, "needs integer tensors, not \(a)") }
     }
     return a
   }
@@ -327,7 +335,7 @@ extension BinaryOp {
   {
     let dtype = try resultDType(a.dtype, b.dtype)
     guard let shape = Shape.broadcast(a.shape, b.shape) else {
-      throw OpError("\(self)", "shapes \(a.shape) and \(b.shape) do not broadcast")
+      throw OpError(called, "shapes \(a.shape) and \(b.shape) do not broadcast")
     }
     return TensorType(dtype, shape)
   }
