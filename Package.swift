@@ -27,7 +27,7 @@ let package = Package(
       name: "duet-fuzz", dependencies: ["DuetPrograms"], path: "Fuzz/Command"),
     .executableTarget(name: "mnist", dependencies: ["Duet"], path: "Examples/mnist"),
     .testTarget(
-      name: "CompilerTests", dependencies: ["DuetCompiler", "DuetKernels"],
+      name: "CompilerTests", dependencies: ["DuetCompiler", "DuetKernels", "DuetTestSupport"],
       path: "Tests/CompilerTests"),
     .testTarget(name: "EagerTests", dependencies: ["DuetEager"], path: "Tests/EagerTests"),
     .target(

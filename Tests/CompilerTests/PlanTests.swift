@@ -3,7 +3,9 @@
 import DuetCompiler
 import DuetKernels
 import DuetRuntime
+import DuetTestSupport
 import Foundation
+import Synchronization
 import Testing
 
 @Suite(.serialized) struct PlanTests {
@@ -94,16 +96,12 @@ import Testing
     let inputs = Self.inputs(graph)
     let plan = try compile(graph).plan
     let expected = try graph.interpreted(inputs)
-    let (isa, threads) = (duet_current_isa(), ThreadPool.shared.threadCount)
-    defer {
-      _ = duet_use_isa(isa)
-      ThreadPool.shared.resize(to: threads)
-    }
-    for code in 0..<Int32(DUET_ISA_COUNT.rawValue) where duet_use_isa(duet_isa(rawValue: code)) != 0
-    {
+    for name in ProcessSettings.instructionSets {
       for count in [1, 2, 4] {
-        ThreadPool.shared.resize(to: count)
-        expectSameBits(try plan.results(inputs), expected, "isa \(code), \(count) threads")
+        let results = try ProcessSettings.with(threads: count, instructionSet: name) {
+          try plan.results(inputs)
+        }
+        expectSameBits(results, expected, "\(name), \(count) threads")
       }
     }
   }
@@ -129,6 +127,39 @@ import Testing
       for _ in 0..<50 {
         let results = try? plan.results(cases[i].inputs)
         expectSameBits(results ?? [], cases[i].expected, "thread \(i)")
+      }
+    }
+  }
+
+  /// What is set for the whole process may change while a plan runs: it begins and ends with one set.
+  @Test("a plan runs while the instruction set changes")
+  func changingInstructionSet() throws {
+    let graph = try Graph(
+      parsing: """
+        graph (x: float32[300, 500], b: float32[500]) -> (%5, %6) {
+          %2 = add(%0, %1) : float32[300, 500]
+          %3 = gelu(%2) : float32[300, 500]
+          %4 = multiply(%3, %2) : float32[300, 500]
+          %5 = sum(%4, axes: [1], keepDims: false) : float32[300]
+          %6 = tanh(%4) : float32[300, 500]
+        }
+        """)
+    let inputs = Self.inputs(graph)
+    let plan = try compile(graph).plan
+    let expected = try graph.interpreted(inputs)
+    let isDone = Atomic(false)
+    DispatchQueue.concurrentPerform(iterations: 2) { i in
+      if i == 0 {
+        for _ in 0..<100 {
+          expectSameBits((try? plan.results(inputs)) ?? [], expected, "while sets change")
+        }
+        isDone.store(true, ordering: .relaxed)
+      } else {
+        while !isDone.load(ordering: .relaxed) {
+          for name in ProcessSettings.instructionSets {
+            _ = ProcessSettings.with(instructionSet: name) { usleep(50) }
+          }
+        }
       }
     }
   }
@@ -290,8 +321,6 @@ import Testing
     [DType.float32, .float64, .float16, .bfloat16])
   func reductionsEndGroups(shape: String, dtype: DType) throws {
     let type = TensorType("\(dtype)\(shape)")
-    let before = ThreadPool.shared.threadCount
-    defer { ThreadPool.shared.resize(to: before) }
     for op in [ReductionOp.sum, .mean, .product, .max, .min] {
       for kept in 0..<max(1, type.shape.rank) {
         var builder = GraphBuilder()
@@ -309,8 +338,8 @@ import Testing
         let plan = try compile(graph).plan
         if type.shape.elementCount >= 300 { #expect(plan.stepCount == 1 || kept > 0) }
         for threads in [1, 2, 3, 7] {
-          ThreadPool.shared.resize(to: threads)
-          expectSameBits(try plan.results(inputs), expected, "\(op), \(threads) threads")
+          let results = try ProcessSettings.with(threads: threads) { try plan.results(inputs) }
+          expectSameBits(results, expected, "\(op), \(threads) threads")
         }
       }
     }

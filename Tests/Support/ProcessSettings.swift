@@ -21,8 +21,8 @@ public enum ProcessSettings {
     defer { turn.unlock() }
     let before = (threadCount, duet_current_isa())
     defer {
-      setThreadCount(before.0)
-      _ = duet_use_isa(before.1)
+      if threads != nil { setThreadCount(before.0) }
+      if instructionSet != nil { _ = duet_use_isa(before.1) }
     }
     if let threads { setThreadCount(threads) }
     if let instructionSet {

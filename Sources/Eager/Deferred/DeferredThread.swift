@@ -7,7 +7,7 @@ import Foundation
 package final class DeferredThread {
   /// The name scope: `encoder/attention`.
   package var scope = ""
-  /// How many operations were put off since the last evaluation.
+  /// How many operations were put off since the first of the writes.
   var nodeCount = 0
   /// The state changes of `updates`, which happen in sessions' runs only.
   package var updates: StateUpdates?
@@ -61,11 +61,22 @@ package final class DeferredThread {
     body()
   }
 
+  /// Forgets the writes of cells that are gone, where the first is: no loop comes round to it.
+  private func dropLostWrites() {
+    guard let first = writes.first, first.cell == nil else { return }
+    writes.removeAll { $0.cell == nil }
+    places = [:]
+    for (place, write) in writes.enumerated() {
+      if let cell = write.cell { places[ObjectIdentifier(cell)] = place }
+    }
+  }
+
   /// A cell gets another content.
   /// - Parameters:
   ///   - isPending: Whether the new content is pending.
   ///   - before: The old one.
   func willWrite(_ cell: StateCell, isPending: Bool, before: Tensor?) {
+    dropLostWrites()
     // A loop that never looks at values is cut where it writes what it wrote first: every part is the same program.
     if nodeCount > Self.manyNodes, let first = writes.first?.cell, first === cell {
       PendingNode.evaluate(nil)
@@ -73,6 +84,8 @@ package final class DeferredThread {
     let id = ObjectIdentifier(cell)
     if let place = places[id], writes[place].cell === cell { return }
     guard isPending else { return }
+    // Of what was put off before nothing may be left.
+    if writes.isEmpty { nodeCount = 0 }
     places[id] = writes.count
     writes.append(Write(cell: cell, before: before.flatMap { $0.isPending ? nil : $0 }))
   }

@@ -3,18 +3,18 @@
 #include <string.h>
 
 #include "../elementwise/loops.h"
-#include "duet_isa.h"
+#include "../include/duet_isa.h"
 
-static duet_chain_interpreter *interpreter(int is_double, int is_narrow, int has_functions) {
-  (void)has_functions;
+static duet_chain_interpreter *interpreter(duet_isa isa, const duet_chain *chain) {
+  int is_double = chain->is_double, is_narrow = chain->is_narrow;
 #define WIDTH(type, isa) \
   is_narrow ? duet_interpret_narrow_chain_##type##_##isa : duet_interpret_chain_##type##_##isa
 #define INTERPRETER(isa) is_double ? WIDTH(f64, isa) : WIDTH(f32, isa)
-  switch (duet_current_isa()) {
+  switch (isa) {
 #if defined(__x86_64__)
     case DUET_AVX512: return INTERPRETER(avx512);
     case DUET_AVX2:
-      if (!is_narrow && !has_functions)
+      if (!is_narrow && !chain->has_functions)
         return is_double ? duet_interpret_plain_chain_f64_avx2 : duet_interpret_plain_chain_f32_avx2;
       return INTERPRETER(avx2);
 #elif defined(__aarch64__)
@@ -290,8 +290,10 @@ static int add_operation(duet_chain *chain, operation o, const duet_tile_call *c
 }
 
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {
+  // Looked up once: it may be set anew while a chain runs.
+  duet_isa isa = duet_current_isa();
   int is_double = has_doubles(call);
-  if (!fits(call, streamed, is_double) || !interpreter(is_double, 0, 0)) return 0;
+  if (isa == DUET_SCALAR || !fits(call, streamed, is_double)) return 0;
   const duet_tile_instruction *i =
       (const duet_tile_instruction *)((const char *)call + call->instructions);
   const duet_tile_instruction *end = i + call->instruction_count;
@@ -341,15 +343,15 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
   chain->has_functions = 0;
   for (int32_t k = 0; k < chain->count; k++) chain->has_functions |= is_function(chain->step[k].code);
   chain->is_narrow = streamed != 0 && !chain->has_functions;
+  chain->interpret = interpreter(isa, chain);
   spread(chain);
-  return 1;
+  return chain->interpret != NULL;
 }
 
 // A chain on its way through the space: where each array's row begins.
 typedef struct {
   const duet_chain *chain;
   const duet_tile_call *call;
-  duet_chain_interpreter *interpret;
   char *row[DUET_TILE_EXTERNALS + 1];
   int64_t position[DUET_MAX_RANK];
   duet_chain_step step[DUET_CHAIN_STEPS];
@@ -384,7 +386,7 @@ static void go_on(walk *w) {
 static void interpret(walk *w, char *const *base, int64_t begin, int64_t end) {
   for (int32_t k = 0; k < w->chain->count; k++)
     if (w->step[k].external >= 0) w->step[k].base = base[w->step[k].external];
-  w->interpret(w->step, begin, end);
+  w->chain->interpret(w->step, begin, end);
 }
 
 // The columns begin ..< end of a row.
@@ -425,7 +427,6 @@ void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t
   walk w;
   w.chain = chain;
   w.call = call;
-  w.interpret = interpreter(chain->is_double, chain->is_narrow, chain->has_functions);
   for (int32_t k = 0; k < chain->count; k++) {
     w.step[k] = chain->step[k];
     if (w.step[k].external < 0) w.step[k].base = scratch + (intptr_t)w.step[k].base;

@@ -83,6 +83,9 @@ typedef struct {
   int64_t size;
 } duet_chain_step;
 
+// Runs the steps for the elements begin ..< end, four vectors at a time or one.
+typedef void duet_chain_interpreter(const duet_chain_step *steps, int64_t begin, int64_t end);
+
 typedef struct {
   int32_t count;
   // Waits for memory rather than for arithmetic: one vector at a time. Then an instruction that loads
@@ -90,6 +93,7 @@ typedef struct {
   int32_t is_narrow;
   int32_t has_functions;  // of DUET_CHAIN_FUNCTIONS; they keep a chain from being narrow
   int32_t is_double;      // float64 in registers
+  duet_chain_interpreter *interpret;
   duet_chain_step step[DUET_CHAIN_STEPS];
 } duet_chain;
 
@@ -110,8 +114,6 @@ typedef struct {
 void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t first,
                     int64_t last, const duet_chain_sink *sink);
 
-// Runs the steps for the elements begin ..< end, four vectors at a time or one.
-typedef void duet_chain_interpreter(const duet_chain_step *steps, int64_t begin, int64_t end);
 #define DUET_CHAIN_INTERPRETERS(isa)                                                            \
   duet_chain_interpreter duet_interpret_chain_f32_##isa, duet_interpret_narrow_chain_f32_##isa, \
       duet_interpret_chain_f64_##isa, duet_interpret_narrow_chain_f64_##isa;
