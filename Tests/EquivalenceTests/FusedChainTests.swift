@@ -14,7 +14,7 @@ import Testing
 
   private func steps(_ random: inout SplitMix64, inputs: Int) -> [Step] {
     // Few kinds, so that they repeat.
-    let kinds = (0..<random.int(1...5)).map { _ in random.int(below: 27) }
+    let kinds = (0..<random.int(1...5)).map { _ in random.int(below: 31) }
     return (0..<random.int(2...28)).map { i in
       // Mostly what was just computed, and what is wanted again some steps later.
       func operand() -> Int {
@@ -54,8 +54,15 @@ import Testing
     case 22: return which(mask, x, y)
     case 23: return which(mask, y, 0)
     case 24: return relu(which(x .>= y, x, 0) * y)
+    case 25: return maximum(x, low)
+    case 26: return minimum(maximum(x, -number), number)
+    // A mask that is needed again behind another one.
+    case 27:
+      let (isGreater, isLow) = (x .> y, y .< low)
+      return which(isLow, which(isGreater, x, y), which(isGreater, y, number))
+    case 28: return which(x .< -low, 0, which(x .> number, y, x * y))
     // To another dtype and back.
-    case 25: return x.asType(x.dtype == .float32 ? .bfloat16 : .float32).square().asType(x.dtype)
+    case 29: return x.asType(x.dtype == .float32 ? .bfloat16 : .float32).square().asType(x.dtype)
     default: return abs(x.asType(x.dtype == .bfloat16 ? .float16 : .bfloat16)).asType(x.dtype)
     }
   }

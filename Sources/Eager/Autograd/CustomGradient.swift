@@ -30,14 +30,18 @@ package final class CustomGradient: RegionGradient, @unchecked Sendable {
   ///   - results: Without a place in the graph. Those that are not floating point get none.
   ///   - inputs: As the surroundings know them.
   ///   - name: For messages, and for the name of the gradient function.
+  ///   - keepsResults: Whether the rule looks at the results' elements.
   package static func attach(
-    _ results: [Tensor], to inputs: [Tensor], named name: String, _ rule: @escaping Rule
+    _ results: [Tensor], to inputs: [Tensor], named name: String, keepsResults: Bool = true,
+    _ rule: @escaping Rule
   ) -> [Tensor] {
     let places = results.map { _ in Place() }
     let function = GradientFunction(
       CustomRegion(name, outputTypes: results.map(\.type)),
       inputs.map { ($0.type, $0.dtype.isFloatingPoint ? $0.body.autograd : nil) },
-      CustomGradient(rule, results, places), saving: inputs)
+      CustomGradient(
+        rule, keepsResults ? results : results.map { Tensor(TensorBody(withoutElements: $0.type)) },
+        places), saving: inputs)
     let all = AutogradMeta(function)
     return results.enumerated().map { i, result in
       guard result.dtype.isFloatingPoint else { return result }

@@ -24,15 +24,7 @@ struct GradientRule {
 
   func gradients(of op: Op, _ dy: Tensor) -> [Tensor?] {
     switch op {
-    case .unary(let op): return [unary(op, dy)]
-    case .binary(let op): return binary(op, dy)
-    case .select:
-      let nothing = zero(dy.dtype)
-      return [
-        nil,
-        wanted[1] ? unbroadcast(apply(.select, [x(0), dy, nothing]), 1) : nil,
-        wanted[2] ? unbroadcast(apply(.select, [x(0), nothing, dy]), 2) : nil,
-      ]
+    case .unary, .binary, .select: return inOnePass(op, dy)
     case .cast: return [dy.asType(inputTypes[0].dtype)]
     case .reduce(let op, let axes, _): return [reduction(op, axes, dy)]
     case .softmax(let axis):
@@ -88,6 +80,39 @@ struct GradientRule {
   }
 
   // MARK: Elementwise
+
+  /// The gradients of an elementwise operation: where its inputs have the shape of the cotangent, in one pass.
+  private func inOnePass(_ op: Op, _ dy: Tensor) -> [Tensor?] {
+    let shape = dy.body.layout.shape
+    guard dy.body.count >= fewestForTwo, let code = op.fusedGradient(wanted),
+      wanted.indices.allSatisfy({ !wanted[$0] || inputTypes[$0].shape == shape })
+    else { return elementwise(op, dy) }
+    return fused(code, inputs.compactMap { $0 } + (output.map { [$0] } ?? []) + [dy]) { tensors in
+      var next = tensors.makeIterator()
+      let inputs = inputs.map { $0.flatMap { _ in next.next() } }
+      let output = output.flatMap { _ in next.next() }
+      let dy = next.next()!
+      // What is wanted has the shape of the cotangent, whatever that stands for.
+      let types = inputTypes.map { TensorType($0.dtype, dy.body.layout.shape) }
+      let rule = GradientRule(inputs: inputs, output: output, inputTypes: types, wanted: wanted)
+      return rule.elementwise(op, dy)
+    }
+  }
+
+  private func elementwise(_ op: Op, _ dy: Tensor) -> [Tensor?] {
+    switch op {
+    case .unary(let op): return [unary(op, dy)]
+    case .binary(let op): return binary(op, dy)
+    case .select:
+      let nothing = zero(dy.dtype)
+      return [
+        nil,
+        wanted[1] ? unbroadcast(apply(.select, [x(0), dy, nothing]), 1) : nil,
+        wanted[2] ? unbroadcast(apply(.select, [x(0), nothing, dy]), 2) : nil,
+      ]
+    default: preconditionFailure("\(op.name) is not elementwise")
+    }
+  }
 
   /// A zero that broadcasts.
   private func zero(_ dtype: DType) -> Tensor {
@@ -487,5 +512,30 @@ struct GradientRule {
     shape[axis] = count
     let taken = apply(.take(axis: axis), dy, x(1))
     return apply(.select, [apply(.reshape(shape), isLast), taken, zeros(like: taken)])
+  }
+}
+
+extension Op {
+  /// Names the gradient for `fused`; nil where it is one operation at most.
+  fileprivate func fusedGradient(_ wanted: [Bool]) -> FusedCode? {
+    switch self {
+    case .unary(let op):
+      switch op {
+      case .negate, .exp, .log, .sign, .floor, .ceil, .round, .truncate, .logicalNot, .isNaN,
+        .isInfinite, .isFinite:
+        nil
+      default: FusedCode(gradientOf: 1, op.rawValue, wanted: wanted)
+      }
+    case .binary(let op):
+      switch op {
+      case .add, .subtract, .floorDivide, .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft,
+        .shiftRight:
+        nil
+      case .multiply where !wanted.allSatisfy { $0 }, .divide where !wanted[1]: nil
+      default: FusedCode(gradientOf: 2, op.rawValue, wanted: wanted)
+      }
+    case .select where wanted[1] && wanted[2]: FusedCode(gradientOf: 3, 0, wanted: wanted)
+    default: nil
+    }
   }
 }

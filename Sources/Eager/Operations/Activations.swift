@@ -60,19 +60,39 @@ public func logSoftmax(_ x: Tensor, axis: Int = -1) -> Tensor { x.logSoftmax(axi
 
 /// x above 0, `negativeSlope` x below.
 public func leakyRelu(_ x: Tensor, negativeSlope: Double = 0.01) -> Tensor {
-  which(x .> 0, x, x * negativeSlope)
+  elementwiseFunction("leakyRelu", FusedCode(.leakyRelu, [negativeSlope, 0, 0, 0]), x) { x in
+    which(x .> 0, x, x * negativeSlope)
+  } gradient: { x, dy in
+    which(x .> 0, dy, dy * negativeSlope)
+  }
 }
 
 /// x above 0, `alpha` (eˣ - 1) below. Floating point.
 public func elu(_ x: Tensor, alpha: Double = 1) -> Tensor {
-  // The branch that is not taken must not overflow: its gradient would be 0 · ∞.
+  elementwiseFunction("elu", FusedCode(.elu, [alpha, 1, 0, 0]), x) { x in
+    unscaledElu(x, alpha)
+  } gradient: { x, dy in
+    let isPositive = x .> 0
+    return which(isPositive, dy, dy * (which(isPositive, 0, x).exp() * alpha))
+  }
+}
+
+private func unscaledElu(_ x: Tensor, _ alpha: Double) -> Tensor {
+  // The branch that is not taken must not overflow: a gradient through it would be 0 · ∞.
   let isPositive = x .> 0
   return which(isPositive, x, which(isPositive, 0, x).expm1() * alpha)
 }
 
 /// The self-normalising `elu` (Klambauer and others, 2017). Floating point.
 public func selu(_ x: Tensor) -> Tensor {
-  elu(x, alpha: 1.6732632423543772) * 1.0507009873554805
+  let (alpha, scale) = (1.6732632423543772, 1.0507009873554805)
+  return elementwiseFunction("selu", FusedCode(.elu, [alpha, scale, 0, 0]), x) { x in
+    unscaledElu(x, alpha) * scale
+  } gradient: { x, dy in
+    let isPositive = x .> 0
+    return which(
+      isPositive, dy * scale, dy * (which(isPositive, 0, x).exp() * (alpha * scale)))
+  }
 }
 
 /// x kept between two bounds.
@@ -84,16 +104,61 @@ public func hardtanh(_ x: consuming Tensor, min: Double = -1, max: Double = 1) -
 public func relu6(_ x: consuming Tensor) -> Tensor { clip(x, min: 0, max: 6) }
 
 /// x tanh(softplus(x)). Floating point.
-public func mish(_ x: Tensor) -> Tensor { x * x.softplus().tanh() }
+public func mish(_ x: Tensor) -> Tensor {
+  guard x.dtype.isFloatingPoint else { return x * x.softplus().tanh() }
+  return elementwiseFunction("mish", FusedCode(.mish), x) { x in
+    let (_, n) = mishParts(x)
+    return x * (n / (n + 2))
+  } gradient: { x, dy in
+    // t + x σ(x) (1 - t²) with t = n / (n + 2)
+    let (e, n) = mishParts(x)
+    let inverse = (n + 2).reciprocal()
+    let slope = x * (e / (e + 1)) * ((n + 1) * 4 * (inverse * inverse))
+    return dy * (n * inverse + slope)
+  }
+}
+
+/// With e = eˣ the hyperbolic tangent of softplus(x) is n / (n + 2) for n = e (e + 2). Where that is 1 to the last digit,
+/// x is cut off before n overflows.
+private func mishParts(_ x: Tensor) -> (e: Tensor, n: Tensor) {
+  let e = apply(.exp, promoting(.atMost, x, x.dtype == .float16 ? 5.0 : 20.0))
+  return (e, e * (e + 2))
+}
 
 /// x relu6(x + 3) / 6. Floating point.
-public func hardswish(_ x: Tensor) -> Tensor { x * relu6(x + 3) / 6 }
+public func hardswish(_ x: Tensor) -> Tensor {
+  elementwiseFunction("hardswish", FusedCode(.hardswish), x) { x in
+    x * (relu6(x + 3) * (1.0 / 6))
+  } gradient: { x, dy in
+    which(x .< -3, 0, which(x .> 3, dy, dy * (x * (1.0 / 3) + 0.5)))
+  }
+}
 
 /// relu6(x + 3) / 6. Floating point.
-public func hardsigmoid(_ x: consuming Tensor) -> Tensor { relu6(x + 3) / 6 }
+public func hardsigmoid(_ x: Tensor) -> Tensor {
+  elementwiseFunction("hardsigmoid", FusedCode(.hardsigmoid), x) { x in
+    relu6(x + 3) * (1.0 / 6)
+  } gradient: { x, dy in
+    // None on the bounds, as in PyTorch.
+    which(x .> -3, which(x .< 3, dy * (1.0 / 6), 0), 0)
+  }
+}
 
 /// x / (1 + |x|). Floating point.
-public func softsign(_ x: Tensor) -> Tensor { x / (abs(x) + 1) }
+public func softsign(_ x: Tensor) -> Tensor {
+  elementwiseFunction("softsign", FusedCode(.softsign), x) { x in
+    x / (abs(x) + 1)
+  } gradient: { x, dy in
+    let divisor = abs(x) + 1
+    return dy / (divisor * divisor)
+  }
+}
 
 /// log(1 / (1 + e⁻ˣ)). Floating point.
-public func logSigmoid(_ x: consuming Tensor) -> Tensor { -(-x).softplus() }
+public func logSigmoid(_ x: Tensor) -> Tensor {
+  elementwiseFunction("logSigmoid", FusedCode(.logSigmoid), x) { x in
+    -(-x).softplus()
+  } gradient: { x, dy in
+    dy * (-x).sigmoid()
+  }
+}

@@ -99,7 +99,28 @@ public func clip(
   case (nil, nil): return x
   case (let min?, nil): return binary(.atLeast, x, min)
   case (nil, let max?): return binary(.atMost, x, max)
-  case (let min?, let max?): return binary(.atMost, binary(.atLeast, x, min), max)
+  case (let min?, let max?):
+    guard x.dtype.isFloatingPoint, let low = min.exactNumber, let high = max.exactNumber else {
+      return binary(.atMost, binary(.atLeast, x, min), max)
+    }
+    // Of few elements a result that nobody else has may be written where x is.
+    if x.body.autograd == nil, x.body.count < fewestForTwo {
+      return promoting(.atMost, promoting(.atLeast, x, low), high)
+    }
+    return elementwiseFunction("clip", FusedCode(.clip, [low, high, 0, 0]), x) { x in
+      promoting(.atMost, promoting(.atLeast, x, low), high)
+    } gradient: { x, dy in
+      which(x .>= low, which(x .<= high, dy, 0), 0)
+    }
+  }
+}
+
+extension TensorOperand {
+  /// The number that it is, if it is one that `Double` holds.
+  fileprivate var exactNumber: Double? {
+    guard let number = self as? any TensorScalar else { return nil }
+    return type(of: number).dtype.isFloatingPoint
+      ? number.tensorValue : Double(exactly: number.tensorInteger)
   }
 }
 

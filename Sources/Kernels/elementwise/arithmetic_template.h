@@ -36,6 +36,20 @@ DUET_INLINE VECTOR REAL(math_minimum)(VECTOR x, VECTOR y) {
   return x == y ? (VECTOR)((MASK)x | (MASK)y) : m;
 }
 
+// The same with one number in all of y. What x is compared with is not below y, but where y is the greater or the lesser
+// zero, and lets x win where that is NaN alone if y is NaN.
+DUET_INLINE VECTOR REAL(math_maximum_number)(VECTOR x, VECTOR y) {
+  VECTOR next = (VECTOR)((MASK)y - ((MASK)y == (MASK)(VECTOR)-0.0f));
+  VECTOR limit = y == y ? next : (VECTOR)__builtin_inff();
+  return x <= limit ? y : x;
+}
+
+DUET_INLINE VECTOR REAL(math_minimum_number)(VECTOR x, VECTOR y) {
+  VECTOR next = (VECTOR)((MASK)y - ((MASK)y == (MASK)(VECTOR)0.0f));
+  VECTOR limit = y == y ? next : (VECTOR)-__builtin_inff();
+  return x >= limit ? y : x;
+}
+
 DUET_INLINE MASK REAL(test_is_nan)(VECTOR x) { return x != x; }
 DUET_INLINE MASK REAL(test_is_infinite)(VECTOR x) { return REAL(abs)(x) == __builtin_inff(); }
 DUET_INLINE MASK REAL(test_is_finite)(VECTOR x) { return REAL(abs)(x) < __builtin_inff(); }

@@ -41,8 +41,9 @@ DUET_INLINE void REAL(apply_wide)(PARAMETERS, WIDE (*wide)(WIDE), VECTOR (*f)(VE
 #define APPLY_WIDE(operand, stride, count, wide, f, self) REAL(apply_unary)(operand, stride, count, f, self)
 #endif
 
-// A scalar operand is spread over a vector before the loop.
-DUET_INLINE void REAL(apply_binary)(PARAMETERS, VECTOR (*f)(VECTOR, VECTOR), duet_loop self) {
+// A scalar operand is spread over a vector before the loop, and the second one goes through `with_number`.
+DUET_INLINE void REAL(apply_binary)(PARAMETERS, VECTOR (*f)(VECTOR, VECTOR),
+                                    VECTOR (*with_number)(VECTOR, VECTOR), duet_loop self) {
   char *r = operand[0];
   const char *a = operand[1], *b = operand[2];
   int64_t i = 0;
@@ -57,9 +58,9 @@ DUET_INLINE void REAL(apply_binary)(PARAMETERS, VECTOR (*f)(VECTOR, VECTOR), due
   } else if (stride[0] == SIZE && stride[1] == SIZE && stride[2] == 0) {
     VECTOR y = *(const SCALAR *)b;
     for (; i + LANES <= count; i += LANES)
-      REAL(store)(r + i * SIZE, f(REAL(load)(a + i * SIZE), y));
+      REAL(store)(r + i * SIZE, with_number(REAL(load)(a + i * SIZE), y));
     if (i < count)
-      REAL(store_part)(r + i * SIZE, f(REAL(load_part)(a + i * SIZE, count - i), y), count - i);
+      REAL(store_part)(r + i * SIZE, with_number(REAL(load_part)(a + i * SIZE, count - i), y), count - i);
   } else if (stride[0] == SIZE && stride[1] == 0 && stride[2] == SIZE) {
     VECTOR x = *(const SCALAR *)a;
     for (; i + LANES <= count; i += LANES)
@@ -140,9 +141,18 @@ REAL_UNARY_TEST(X)
 
 #define X(op, name)                                                                              \
   static void REAL(loop_##name)(PARAMETERS) {                                                    \
-    REAL(apply_binary)(operand, stride, count, REAL(math_##name), REAL(loop_##name));            \
+    REAL(apply_binary)(operand, stride, count, REAL(math_##name), REAL(math_##name),             \
+                       REAL(loop_##name));                                                       \
   }
-REAL_BINARY(X)
+REAL_PLAIN_BINARY(X)
+#undef X
+
+#define X(op, name)                                                                              \
+  static void REAL(loop_##name)(PARAMETERS) {                                                    \
+    REAL(apply_binary)(operand, stride, count, REAL(math_##name), REAL(math_##name##_number),    \
+                       REAL(loop_##name));                                                       \
+  }
+REAL_EXTREME(X)
 #undef X
 
 #define X(op, name)                                                                              \

@@ -16,10 +16,15 @@
 #define REAL_UNARY_TEST(X) \
   X(IS_NAN, is_nan) X(IS_INFINITE, is_infinite) X(IS_FINITE, is_finite)
 
-#define REAL_BINARY(X)                                                                          \
+#define REAL_BINARY(X) REAL_PLAIN_BINARY(X) REAL_EXTREME(X)
+
+#define REAL_PLAIN_BINARY(X)                                                                    \
   X(ADD, add) X(SUBTRACT, subtract) X(MULTIPLY, multiply) X(DIVIDE, divide)                     \
   X(FLOOR_DIVIDE, floor_divide) X(REMAINDER, remainder) X(FLOOR_REMAINDER, floor_remainder)     \
-  X(POWER, pow) X(MAXIMUM, maximum) X(MINIMUM, minimum) X(ATAN2, atan2) X(HYPOT, hypot)
+  X(POWER, pow) X(ATAN2, atan2) X(HYPOT, hypot)
+
+// These take fewer instructions where the second operand is a number.
+#define REAL_EXTREME(X) X(MAXIMUM, maximum) X(MINIMUM, minimum)
 
 #define REAL_COMPARISON(X)                                                                      \
   X(EQUAL, equal) X(NOT_EQUAL, not_equal) X(LESS, less) X(LESS_EQUAL, less_equal)               \

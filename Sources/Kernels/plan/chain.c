@@ -189,6 +189,20 @@ static const duet_tile_instruction *last_reader(const duet_tile_instruction *at,
   return last;
 }
 
+// Whether a mask is read where another one is in m.
+static int is_needed_again(const duet_tile_instruction *at, const duet_tile_instruction *end) {
+  enum { SELECT_OPERANDS = 4, MASK_BYTES = 1 };
+  int32_t slot = at->slot[0];
+  for (const duet_tile_instruction *i = at + 1, *other = NULL; i < end && i->slot[0] != slot; i++) {
+    if (i->operand_count == SELECT_OPERANDS && i->slot[1] == slot) {
+      if (other) return 1;
+    } else if (i->operand_count == SELECT_OPERANDS || i->stride[0] == MASK_BYTES) {
+      other = i;
+    }
+  }
+  return 0;
+}
+
 // The instruction whose result is reduced.
 static const duet_tile_instruction *last_result(const duet_tile_call *call,
                                                 const duet_tile_instruction *begin,
@@ -258,14 +272,13 @@ typedef struct {
 } registers;
 enum { NO_SLOT = INT32_MAX };
 
-// Adds an instruction's operation, with what brings its operands into registers; 0 if its mask is not to be had.
-static int add_operation(duet_chain *chain, operation o, const duet_tile_call *call,
+// Adds an instruction's operation, with what brings its operands into registers.
+static void add_operation(duet_chain *chain, operation o, const duet_tile_call *call,
                          const duet_tile_instruction *i, registers *r) {
   int is_unary = i->operand_count == 2, first = o.code == DUET_CHAIN_SELECT ? 2 : 1;
   int32_t x = i->slot[first], y = is_unary ? x : i->slot[first + 1];
   if (o.code == DUET_CHAIN_SELECT && r->mask != i->slot[1]) {
     r->mask = i->slot[1];
-    if (r->mask >= 0) return 0;
     add_memory(chain, DUET_CHAIN_LOAD_MASK, call, i, 1);
   }
   if (r->held == y && x != y) {
@@ -273,7 +286,7 @@ static int add_operation(duet_chain *chain, operation o, const duet_tile_call *c
       add(chain, o.code + TO_KEPT);
     else
       add_binary(chain, o, TO, call, i, first);
-    return 1;
+    return;
   }
   if (r->held != x && r->kept == x)
     add(chain, DUET_CHAIN_TAKE);
@@ -286,7 +299,6 @@ static int add_operation(duet_chain *chain, operation o, const duet_tile_call *c
     add_binary(chain, o, 0, call, i, first + 1);
   else if (o.code != DUET_CHAIN_KEEP)
     add(chain, o.code);
-  return 1;
 }
 
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {
@@ -309,13 +321,14 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
   for (; i < end; i++) {
     operation o = operation_behind(last, i);
     if (o.code == NONE || chain->count + STEPS_EACH >= DUET_CHAIN_STEPS) return 0;
-    if (!add_operation(chain, o, call, i, &r)) return 0;
+    add_operation(chain, o, call, i, &r);
     if (kept_until == i) r.kept = NO_SLOT;
     if (o.to == DUET_BOOL) {
       // Masks are for selects alone; v stays.
       r.mask = i->slot[0];
       if (r.mask < 0) return 0;
       if (r.held == r.mask) r.held = NO_SLOT;
+      if (is_needed_again(i, end)) add_memory(chain, DUET_CHAIN_STORE_MASK, call, i, 0);
       continue;
     }
     last = o.to;

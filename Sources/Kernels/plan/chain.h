@@ -23,9 +23,13 @@ enum { DUET_CHAIN_STEPS = 260 };
 
 #define DUET_CHAIN_HALVES(X) X(FLOAT16, float16) X(BFLOAT16, bfloat16)
 
-#define DUET_CHAIN_ARITHMETIC(X)                                            \
-  X(ADD, add) X(SUBTRACT, subtract) X(MULTIPLY, multiply) X(DIVIDE, divide) \
-  X(MAXIMUM, maximum) X(MINIMUM, minimum)
+#define DUET_CHAIN_ARITHMETIC(X) DUET_CHAIN_PLAIN(X) DUET_CHAIN_EXTREMES(X)
+
+#define DUET_CHAIN_PLAIN(X) \
+  X(ADD, add) X(SUBTRACT, subtract) X(MULTIPLY, multiply) X(DIVIDE, divide)
+
+// These take fewer instructions where the second operand is one element.
+#define DUET_CHAIN_EXTREMES(X) X(MAXIMUM, maximum) X(MINIMUM, minimum)
 
 #define DUET_CHAIN_COMPARISONS(X)                                                 \
   X(EQUAL, equal) X(NOT_EQUAL, not_equal) X(LESS, less) X(LESS_EQUAL, less_equal) \
@@ -49,6 +53,7 @@ typedef enum : int32_t {
   DUET_CHAIN_TAKE,    // v = w
   DUET_CHAIN_LOAD_MASK,
   DUET_CHAIN_LOAD_MASK_ONE,
+  DUET_CHAIN_STORE_MASK,
   DUET_CHAIN_QUIET,  // NaN made quiet in v
   DUET_CHAIN_QUIET_ASIDE,
 #define X(type, name)                                                                   \

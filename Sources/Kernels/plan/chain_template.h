@@ -29,6 +29,7 @@
 #define STREAMED(k, at) __builtin_nontemporal_store(v##k, (VECTOR *)at + k);
 #define MASK_LOADED(k, at) m[k] = REAL(mask_at)(at + LANES * k);
 #define MASK_FILLED(k, value) m[k] = value;
+#define MASK_STORED(k, at) REAL(store_mask)(at + LANES * k, m[k]);
 #define HALF_LOADED(k, type) v##k = raw_##type(load_u16(p + 32 * k));
 #define HALF_ASIDE(k, type) u[k] = raw_##type(load_u16(p + 32 * k));
 #define FILLED_ASIDE(k, value) u[k] = value;
@@ -95,7 +96,7 @@
 #endif
 #define LABELS                                                                          \
   &&end, &&AT(load), &&AT(load_one), &&AT(store), &&AT(stream), &&AT(keep), &&AT(take), \
-      &&AT(load_mask), &&AT(load_mask_one),                                             \
+      &&AT(load_mask), &&AT(load_mask_one), &&AT(store_mask),                           \
       QUIET_LABELS DUET_CHAIN_HALVES(HALF_LABELS)                                       \
       DUET_CHAIN_SIMPLE(SIMPLE_LABEL) DUET_CHAIN_FUNCTIONS(FUNCTION_LABEL)              \
           DUET_CHAIN_BINARY(BINARY_LABELS)
@@ -110,7 +111,7 @@
   NEXT;                               \
   AT(name##_one) : {                  \
     const VECTOR one = ONE;           \
-    EACH(WITH_ONE, REAL(set_##name))  \
+    EACH(WITH_ONE, REAL(set_##name##_one)) \
   }                                   \
   NEXT;                               \
   AT(name##_to) :                     \
@@ -203,6 +204,9 @@
     EACH(MASK_FILLED, one)                           \
   }                                                  \
   NEXT;                                              \
+  AT(store_mask) :                                   \
+  EACH(MASK_STORED, p)                               \
+  NEXT;                                              \
   HALF_STEPS                                         \
   DUET_CHAIN_SIMPLE(SIMPLE)                          \
   DUET_CHAIN_BINARY(BINARY)
@@ -264,6 +268,7 @@ end:
 #undef STREAMED
 #undef MASK_LOADED
 #undef MASK_FILLED
+#undef MASK_STORED
 #undef HALF_LOADED
 #undef HALF_ASIDE
 #undef FILLED_ASIDE

@@ -150,9 +150,21 @@ public func binaryCrossEntropyWithLogits(
 ) -> Tensor {
   if let error = mistake("binaryCrossEntropyWithLogits", logits, targets) { return error }
   // (1 - t) x + softplus(-x), the second term times 1 + (w - 1) t
-  let negative = softplus(-logits)
-  let scaled = positiveWeight.map { negative * (($0 - 1) * targets + 1) } ?? negative
-  let losses = (1 - targets) * logits + scaled
+  let losses: Tensor
+  if let positiveWeight {
+    losses = (1 - targets) * logits + softplus(-logits) * ((positiveWeight - 1) * targets + 1)
+  } else {
+    losses = elementwiseFunction(
+      "binaryCrossEntropyWithLogits", FusedCode(.logits), [logits, targets]
+    ) { inputs in
+      (1 - inputs[1]) * inputs[0] + softplus(-inputs[0])
+    } gradient: { inputs, wanted, dy in
+      [
+        wanted[0] ? dy * (sigmoid(inputs[0]) - inputs[1]) : nil,
+        wanted[1] ? -(dy * inputs[0]) : nil,
+      ]
+    }
+  }
   return reduction(weight.map { losses * $0 } ?? losses)
 }
 

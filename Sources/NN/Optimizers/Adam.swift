@@ -107,28 +107,44 @@ private final class AdamCore {
       var correction = CastScalar(sqrt(1 - pow(betas.1, count)))
       var kept = CastScalar(isDecoupled && weightDecay != 0 ? 1 - rate * weightDecay : rate)
       for (i, parameter) in parameters.enumerated() {
-        guard var gradient = parameter.grad else { continue }
-        var value = parameter.value
+        guard let gradient = parameter.grad else { continue }
+        let value = parameter.value
         let dtype = value.dtype
-        if weightDecay != 0 {
-          if isDecoupled {
-            value = value * kept(dtype)
-          } else {
-            gradient = gradient + value * weightDecay
-          }
-        }
-        var mean = means[i].value
-        mean = mean + (gradient - mean) * (1 - betas.0)
-        means[i].value = mean
-        var square = squares[i].value * betas.1 + gradient * (1 - betas.1) * gradient
-        squares[i].value = square
-        if !largestSquares.isEmpty {
-          square = maximum(largestSquares[i].value, square)
-          largestSquares[i].value = square
-        }
-        let divisor = sqrt(square) / correction(dtype) + eps
-        parameter.value = value - mean * stepSize(dtype) / divisor
+        var inputs = [
+          value, gradient, stepSize(dtype), correction(dtype), kept(dtype), means[i].value,
+          squares[i].value,
+        ]
+        if !largestSquares.isEmpty { inputs.append(largestSquares[i].value) }
+        let results = fused(code, inputs, moved)
+        parameter.value = results[0]!
+        means[i].value = results[1]!
+        squares[i].value = results[2]!
+        if let largest = results[3] { largestSquares[i].value = largest }
       }
     }
+  }
+
+  /// Names `moved`.
+  private var code: FusedCode {
+    FusedCode(isDecoupled ? .adamW : .adam, [betas.0, betas.1, eps, weightDecay])
+  }
+
+  /// The new value, mean, square and largest square.
+  /// - Parameter inputs: Value, gradient, step size, correction, the decay's factor, mean, square and, where there is one,
+  ///   largest square.
+  private func moved(_ inputs: [Tensor]) -> [Tensor?] {
+    var (value, gradient) = (inputs[0], inputs[1])
+    if weightDecay != 0 {
+      if isDecoupled {
+        value = value * inputs[4]
+      } else {
+        gradient = gradient + value * weightDecay
+      }
+    }
+    let mean = inputs[5] + (gradient - inputs[5]) * (1 - betas.0)
+    let square = inputs[6] * betas.1 + gradient * (1 - betas.1) * gradient
+    let largest = inputs.count > 7 ? maximum(inputs[7], square) : nil
+    let divisor = sqrt(largest ?? square) / inputs[3] + eps
+    return [value - mean * inputs[2] / divisor, mean, square, largest]
   }
 }

@@ -59,24 +59,39 @@ public final class SGD: Optimizer {
     noGrad {
       var rate = CastScalar(rate.variable.value)
       for (i, parameter) in parameters.enumerated() {
-        guard var gradient = parameter.grad else { continue }
+        guard let gradient = parameter.grad else { continue }
         let value = parameter.value
-        if weightDecay != 0 { gradient = gradient + value * weightDecay }
-        if momentum != 0 { gradient = velocity(i, gradient) }
-        parameter.value = value - gradient * rate(value.dtype)
+        var inputs = [value, gradient, rate(value.dtype)]
+        if momentum != 0 { inputs.append(velocities[i].value) }
+        if momentum != 0 && dampening != 0 { inputs.append(gains[i].value) }
+        let isShort = momentum == 0 && weightDecay == 0
+        let results = fused(code, inputs, isShort: isShort, moved)
+        parameter.value = results[0]!
+        guard let velocity = results[1] else { continue }
+        velocities[i].value = velocity
+        if dampening != 0 { gains[i].value = full(like: gains[i].value, 1 - dampening) }
       }
     }
   }
 
-  /// Moves the velocity on and gives the direction of the step.
-  private func velocity(_ i: Int, _ gradient: Tensor) -> Tensor {
-    var share = gradient
-    if dampening != 0 {
-      share = gradient * gains[i].value
-      gains[i].value = full(like: gains[i].value, 1 - dampening)
+  /// Names `moved`.
+  private var code: FusedCode {
+    FusedCode(.sgd, [weightDecay, momentum, dampening, nesterov ? 1 : 0])
+  }
+
+  /// The new value and velocity.
+  /// - Parameter inputs: Value, gradient, step size, and where there are any velocity and gain.
+  private func moved(_ inputs: [Tensor]) -> [Tensor?] {
+    let value = inputs[0]
+    var direction = inputs[1]
+    var velocity: Tensor?
+    if weightDecay != 0 { direction = direction + value * weightDecay }
+    if momentum != 0 {
+      let share = dampening != 0 ? direction * inputs[4] : direction
+      let new = inputs[3] * momentum + share
+      velocity = new
+      direction = nesterov ? direction + new * momentum : new
     }
-    let velocity = velocities[i].value * momentum + share
-    velocities[i].value = velocity
-    return nesterov ? gradient + velocity * momentum : velocity
+    return [value - direction * inputs[2], velocity]
   }
 }
