@@ -153,4 +153,21 @@ import Testing
     expect(noNumber.grad!, [2], .float32, [0, 0])
     expect(noBound.grad!, [2], .float32, [0, 0])
   }
+
+  /// PyTorch's, found by asking it.
+  @Test func activationsHaveTheGradientOfOneSideOnABound() {
+    func gradients(_ x: [Float], _ function: (Tensor) -> Tensor) -> Tensor {
+      let x = Tensor(x, requiresGrad: true)
+      function(x).sum().backward()
+      return x.grad!
+    }
+    expect(gradients([-1, 1]) { hardtanh($0) }, [2], .float32, [0, 0])
+    expect(gradients([0, 6, 3]) { relu6($0) }, [3], .float32, [0, 0, 1])
+    expect(gradients([-3, 3]) { hardsigmoid($0) }, [2], .float32, [0, 0])
+    expect(gradients([-3, 3, -0.0]) { hardswish($0) }, [3], .float32, [0, 1, 0.5])
+    expect(gradients([0, -.infinity, .infinity]) { elu($0) }, [3], .float32, [1, 0, 1])
+    expect(
+      gradients([50, -50, .infinity]) { mish($0) }, [3], .float32, [1, -9.450875e-21, 1],
+      tolerance: 1e-6)
+  }
 }

@@ -117,13 +117,36 @@ import Testing
   }
 
   /// A cotangent that is one number for all elements, as sums send it.
-  @Test(arguments: functions) func repeatedCotangents(_ item: Item) {
+  @Test(arguments: functions + operations) func repeatedCotangents(_ item: Item) {
     let arguments = Array(arguments(item, .float32).dropLast())
     let one = zeros([1, 1]) + 0.75
     let all = [Bool](repeating: true, count: item.inputs)
     let repeated = one.broadcast(to: [Self.rows, Self.columns])
+    if noGrad({ !item.run(arguments).dtype.isFloatingPoint }) { return }
     let whole = results(item, arguments + [repeated.contiguous()], wanting: all)
     expectSame(results(item, arguments + [repeated], wanting: all), whole)
+  }
+
+  /// Numbers that are equal, or never are.
+  @Test func numbersAreToldApartByTheirBits() {
+    let x = zeros([40_000])
+    expectSame(clip(x, min: -0.0, max: 1), full([40_000], Float(0)), "-0 is not above 0")
+    expectSame(clip(-x, min: 0.0, max: 1), full([40_000], Float(0)), "0")
+    expectSame(clip(-x, min: -0.0, max: 1), full([40_000], -Float(0)), "-0")
+    expectSame(clip(x, min: Double.nan, max: 1), full([40_000], Float.nan), "NaN")
+    expectSame(clip(x, min: Double.nan, max: 1), full([40_000], Float.nan), "NaN again")
+  }
+
+  /// Where the hyperbolic tangent is 1 to the last digit.
+  @Test(arguments: [DType.float16, .bfloat16, .float32, .float64])
+  func largeNumbersHaveMishsSlope(_ dtype: DType) {
+    let x = Tensor([5.5, 10, 50, 1000, 60_000, .infinity]).asType(dtype).requiringGrad()
+    mish(x).sum().backward()
+    let distance = abs(x.grad! - 1).asType(.float64).asArray(Double.self)
+    let bound = dtype == .bfloat16 ? 0.02 : 0.002
+    #expect(distance.allSatisfy { $0 < bound }, "\(distance)")
+    #expect(
+      distance[2...].allSatisfy { $0 < bound / 100 } || dtype == .float16 || dtype == .bfloat16)
   }
 
   @Test(

@@ -92,8 +92,9 @@ struct GradientRule {
       let inputs = inputs.map { $0.flatMap { _ in next.next() } }
       let output = output.flatMap { _ in next.next() }
       let dy = next.next()!
-      // What is wanted has the shape of the cotangent, whatever that stands for.
-      let types = inputTypes.map { TensorType($0.dtype, dy.body.layout.shape) }
+      // What is wanted has the shape of the cotangent. Where that repeats one number, a number stands for it.
+      let whole = dy.body.count > 1 ? dy : tensors.first { $0.body.count > 1 } ?? dy
+      let types = inputTypes.map { TensorType($0.dtype, whole.body.layout.shape) }
       let rule = GradientRule(inputs: inputs, output: output, inputTypes: types, wanted: wanted)
       return rule.elementwise(op, dy)
     }
@@ -232,7 +233,8 @@ struct GradientRule {
   func unbroadcast(_ gradient: Tensor, _ i: Int) -> Tensor {
     let shape = inputTypes[i].shape
     let full = gradient.body.layout.shape
-    if shape == full { return gradient }
+    // One number may stand for a cotangent that repeats it: see `inOnePass`.
+    if shape == full || full.rank < shape.rank { return gradient }
     let lead = full.rank - shape.rank
     let axes = (0..<full.rank).filter { $0 < lead || (shape[$0 - lead] == 1 && full[$0] != 1) }
     let sum = apply(.reduce(.sum, axes: AxisSet(axes), keepDims: false), gradient)

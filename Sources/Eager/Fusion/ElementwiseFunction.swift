@@ -38,7 +38,9 @@ package func elementwiseFunction(
   gradient: @escaping (_ x: Tensor, _ dy: Tensor) -> Tensor
 ) -> Tensor {
   if x.body.autograd == nil { return fused(code, x, forward) }
-  return elementwiseFunction(name, code, [x], { forward($0[0]) }) { inputs, _, dy in
+  return elementwiseFunction(name, code, [x]) { inputs in
+    forward(inputs[0])
+  } gradient: { inputs, _, dy in
     [gradient(inputs[0], dy)]
   }
 }

@@ -35,7 +35,7 @@ private func inOnePass(
   let flags = ThreadContext.state.pointee.flags
   guard flags & ~harmlessFlags == 0, inputs.count <= 8 else { return nil }
   var shape: Shape?
-  for input in inputs where input.body.count > 1 {
+  for input in inputs where input.body.count != 1 {
     if shape == nil { shape = input.body.layout.shape }
     guard input.body.layout.shape == shape else { return nil }
   }

@@ -1,18 +1,20 @@
 /// What tells the closures of `fused` apart: which it is, and every number that its operations depend on.
 package struct FusedCode: Hashable, Sendable {
   private var code: UInt64
-  private let numbers: SIMD4<Double>
+  /// By their bits: 0 and -0 are not the same.
+  private let numbers: SIMD4<UInt64>
 
   /// What has elementwise code.
   package enum Function: UInt64, Sendable {
-    case clip, leakyRelu, elu, mish, hardswish, hardsigmoid, softsign, logSigmoid
+    case clip, hardtanh, leakyRelu, elu, mish, hardswish, hardsigmoid, softsign, logSigmoid
     case squaredError, absoluteError, smoothL1, huber, logits
     case sgd, adam, adamW
   }
 
   package init(_ function: Function, _ numbers: SIMD4<Double> = .zero) {
     code = function.rawValue
-    self.numbers = numbers
+    self.numbers = SIMD4(
+      numbers.x.bitPattern, numbers.y.bitPattern, numbers.z.bitPattern, numbers.w.bitPattern)
   }
 
   /// The gradient of an operation: which kind, which of that kind, by which inputs.

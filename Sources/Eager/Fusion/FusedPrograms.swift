@@ -18,7 +18,7 @@ enum FusedPrograms {
   /// A program, or that there is none.
   private static let programs = Lock<[Key: Program?]>([:])
   /// The most programs that are kept. They are made anew in less time than a large array takes.
-  private static let limit = 4096
+  private static let limit = 1024
 
   static func program(
     _ code: FusedCode, _ inputs: [ElementwiseProgram.Input], _ body: ([Tensor]) -> [Tensor?]

@@ -23,8 +23,9 @@ final class FusionRecorder: Recorder {
       recorder.name(argument, .input(i))
       return argument
     }
-    let results = ThreadContext.withRecorder(recorder) { body(arguments) }
-    guard recorder.isElementwise else { return nil }
+    // A mistake is told when the closure is called with the tensors themselves.
+    let results = try? checked { ThreadContext.withRecorder(recorder) { body(arguments) } }
+    guard let results, recorder.isElementwise else { return nil }
     var outputs: [Int] = []
     for case .some(let result) in results {
       guard result.shape == Array(shape),

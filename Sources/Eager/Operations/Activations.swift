@@ -95,34 +95,44 @@ public func selu(_ x: Tensor) -> Tensor {
   }
 }
 
-/// x kept between two bounds.
+/// x kept between two bounds. An element on a bound has the gradient 0, as in PyTorch.
 public func hardtanh(_ x: consuming Tensor, min: Double = -1, max: Double = 1) -> Tensor {
-  clip(x, min: min, max: max)
+  // Of few elements a result that nobody else has may be written where x is.
+  guard x.dtype.isFloatingPoint, x.body.autograd != nil || x.body.count >= fewestForTwo else {
+    return clip(x, min: min, max: max)
+  }
+  return elementwiseFunction("hardtanh", FusedCode(.hardtanh, [min, max, 0, 0]), x) { x in
+    promoting(.atMost, promoting(.atLeast, x, min), max)
+  } gradient: { x, dy in
+    which(x .> min, which(x .< max, dy, 0), 0)
+  }
 }
 
-/// x kept between 0 and 6.
-public func relu6(_ x: consuming Tensor) -> Tensor { clip(x, min: 0, max: 6) }
+/// x kept between 0 and 6. On these the gradient is 0, as in PyTorch.
+public func relu6(_ x: consuming Tensor) -> Tensor { hardtanh(x, min: 0, max: 6) }
 
 /// x tanh(softplus(x)). Floating point.
 public func mish(_ x: Tensor) -> Tensor {
   guard x.dtype.isFloatingPoint else { return x * x.softplus().tanh() }
   return elementwiseFunction("mish", FusedCode(.mish), x) { x in
-    let (_, n) = mishParts(x)
+    let (_, _, n) = mishParts(x)
     return x * (n / (n + 2))
   } gradient: { x, dy in
     // t + x σ(x) (1 - t²) with t = n / (n + 2)
-    let (e, n) = mishParts(x)
+    let (x, e, n) = mishParts(x)
     let inverse = (n + 2).reciprocal()
-    let slope = x * (e / (e + 1)) * ((n + 1) * 4 * (inverse * inverse))
+    let slope = x * (e / (e + 1)) * (((n + 1) * inverse) * (inverse * 4))
     return dy * (n * inverse + slope)
   }
 }
 
 /// With e = eˣ the hyperbolic tangent of softplus(x) is n / (n + 2) for n = e (e + 2). Where that is 1 to the last digit,
-/// x is cut off before n overflows.
-private func mishParts(_ x: Tensor) -> (e: Tensor, n: Tensor) {
-  let e = apply(.exp, promoting(.atMost, x, x.dtype == .float16 ? 5.0 : 20.0))
-  return (e, e * (e + 2))
+/// x is cut off: n does not
+/// overflow, nor does x σ(x) (1 - t²) become more than nothing.
+private func mishParts(_ x: Tensor) -> (x: Tensor, e: Tensor, n: Tensor) {
+  let x = promoting(.atMost, x, x.dtype == .float16 ? 5.0 : 20.0)
+  let e = apply(.exp, x)
+  return (x, e, e * (e + 2))
 }
 
 /// x relu6(x + 3) / 6. Floating point.
@@ -130,7 +140,8 @@ public func hardswish(_ x: Tensor) -> Tensor {
   elementwiseFunction("hardswish", FusedCode(.hardswish), x) { x in
     x * (relu6(x + 3) * (1.0 / 6))
   } gradient: { x, dy in
-    which(x .< -3, 0, which(x .> 3, dy, dy * (x * (1.0 / 3) + 0.5)))
+    // On the bounds that of beyond, as in PyTorch.
+    which(x .<= -3, 0, which(x .>= 3, dy, dy * (x * (1.0 / 3) + 0.5)))
   }
 }
 

@@ -24,9 +24,10 @@ public func mseLoss(_ predictions: Tensor, _ targets: Tensor, reduction: Reducti
 {
   if let error = mistake("mseLoss", predictions, targets, allowingNumbers: true) { return error }
   let losses = elementwiseFunction(
-    "mseLoss", FusedCode(.squaredError), [predictions, targets], isShort: true,
-    { ($0[0] - $0[1]).square() }
-  ) { inputs, wanted, dy in
+    "mseLoss", FusedCode(.squaredError), [predictions, targets], isShort: true
+  ) { inputs in
+    (inputs[0] - inputs[1]).square()
+  } gradient: { inputs, wanted, dy in
     both(wanted, dy * ((inputs[0] - inputs[1]) * 2))
   }
   return reduction(losses)
@@ -37,9 +38,10 @@ public func l1Loss(_ predictions: Tensor, _ targets: Tensor, reduction: Reductio
 {
   if let error = mistake("l1Loss", predictions, targets, allowingNumbers: true) { return error }
   let losses = elementwiseFunction(
-    "l1Loss", FusedCode(.absoluteError), [predictions, targets], isShort: true,
-    { abs($0[0] - $0[1]) }
-  ) { inputs, wanted, dy in
+    "l1Loss", FusedCode(.absoluteError), [predictions, targets], isShort: true
+  ) { inputs in
+    abs(inputs[0] - inputs[1])
+  } gradient: { inputs, wanted, dy in
     both(wanted, dy * sign(inputs[0] - inputs[1]))
   }
   return reduction(losses)
