@@ -149,6 +149,62 @@ import Testing
       distance[2...].allSatisfy { $0 < bound / 100 } || dtype == .float16 || dtype == .bfloat16)
   }
 
+  static let losses = functions.filter { $0.inputs == 2 && $0.testDescription != "which" }
+
+  @Test(
+    "what is reduced in the same pass has the bits of the reduction by itself", arguments: losses,
+    [DType.float32, .float64, .float16, .bfloat16])
+  func reductions(_ item: Item, _ dtype: DType) {
+    let run: @Sendable (Tensor, Tensor, Reduction) -> Tensor =
+      switch item.testDescription {
+      case "mseLoss": { mseLoss($0, $1, reduction: $2) }
+      case "l1Loss": { l1Loss($0, $1, reduction: $2) }
+      case "smoothL1Loss": { smoothL1Loss($0, $1, beta: 0.5, reduction: $2) }
+      case "huberLoss": { huberLoss($0, $1, delta: 0.75, reduction: $2) }
+      default: { binaryCrossEntropyWithLogits($0, $1, reduction: $2) }
+      }
+    let inputs = Array(arguments(item, dtype).dropLast())
+    for reduction in [Reduction.mean, .sum] {
+      let together = Item("") { run($0, $1, reduction) }
+      let apart = Item("") {
+        let losses = item.run([$0, $1])
+        return reduction == .mean ? losses.mean() : losses.sum()
+      }
+      let one = [Tensor(0.5).asType(dtype)]
+      for wanted in [[false, false], [true, true], [true, false], [false, true]] {
+        let expected = results(apart, inputs + one, wanting: wanted)
+        expectSame(results(together, inputs + one, wanting: wanted), expected, "\(wanted)")
+        ProcessSettings.with(threads: 3) {
+          expectSame(results(together, inputs + one, wanting: wanted), expected, "3 threads")
+        }
+        let traced = traced { (inputs: [Tensor]) in results(together, inputs, wanting: wanted) }
+        expectSame(traced(inputs + one), expected, "\(wanted), traced")
+        expectSame(traced(inputs + one), expected, "\(wanted), replayed")
+      }
+    }
+  }
+
+  @Test(arguments: [DType.float32, .float64, .float16, .bfloat16]) func norms(_ dtype: DType) {
+    var random = SplitMix64(5)
+    for shape in [[9000], [3, 3000], [40, 256], [40, 257], [4, 3, 1030], [33, 1000]] {
+      let x = random.tensor(dtype, shape, .ordinary)
+      let special = which(x .> 1.5, Float.nan, x)
+      for x in [x, special, x.T, -abs(x) * 0] {
+        let text = "\(dtype) \(x.shape)"
+        expectSame(x.norm(), sqrt(x.square().sum()), text)
+        let axes = Array((1..<x.ndim))
+        expectSame(x.norm(axes: axes), sqrt(x.square().sum(axes: axes)), text)
+        expectSame(
+          x.norm(axis: -1, keepDims: true), sqrt(x.square().sum(axis: -1, keepDims: true)), text)
+        expectSame(x.norm(axis: 0), sqrt(x.square().sum(axis: 0)), text)
+        let product = traced { (x: Tensor) in (x * x).mean() }
+        expectSame(product(x), x.square().mean(), text)
+        expectSame(product(x), x.square().mean(), text + ", replayed")
+        ProcessSettings.with(threads: 3) { expectSame(x.norm(), sqrt(x.square().sum()), text) }
+      }
+    }
+  }
+
   @Test(
     "optimizers move many elements like few", arguments: 0..<9,
     [DType.float32, .float64, .bfloat16])

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 // Values, each of which may come with a mask; registers for them, and the places behind those.
-enum { EXTERNALS = 4, VALUES = 6, INSTRUCTIONS = 2 * VALUES, REGISTERS = 4, CAPACITY = 1024 };
+enum { EXTERNALS = 4, VALUES = 6, INSTRUCTIONS = 2 * VALUES + 1, REGISTERS = 4, CAPACITY = 1024 };
 enum { EXPANDED = REGISTERS, MASK = REGISTERS + 1 };
 
 typedef struct {
@@ -174,6 +174,22 @@ static void tile_call(trial *t, int32_t v) {
     c->reduced_rows = trial_size(kept, c->shape);
     c->reduced_count = c->element_count / c->reduced_rows;
     p.operand[EXTERNALS] = trial_result(t, dtype, c->reduced_rows);
+    if (trial_chance(t, 40)) {
+      // A value that is only reduced, or the squares of an array and nothing else.
+      int is_alone = trial_chance(t, 40);
+      if (is_alone) c->instruction_count = c->output_count = written = 0;
+      duet_tile_instruction *instruction = &p.instruction[c->instruction_count++];
+      *instruction = (duet_tile_instruction){.operand_count = 2, .stride = {size}};
+      int is_product = trial_chance(t, 30);
+      instruction->loop = is_product ? duet_binary_loop(DUET_MULTIPLY, dtype)
+                                     : duet_unary_loop(DUET_SQUARE, dtype);
+      instruction->operand_count += is_product;
+      draw_operands(t, instruction, 1, written, size);
+      if (is_alone) instruction->slot[1] = instruction->slot[2] = ~1;
+      if (is_alone) instruction->stride[1] = instruction->stride[2] = size;
+      c->reduced_slot = instruction->slot[0];
+      c->is_reduced = 1;
+    }
   }
   int64_t failed = -1;
   duet_step step = {duet_tile_program, c};

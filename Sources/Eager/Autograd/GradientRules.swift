@@ -84,7 +84,7 @@ struct GradientRule {
   /// The gradients of an elementwise operation: where its inputs have the shape of the cotangent, in one pass.
   private func inOnePass(_ op: Op, _ dy: Tensor) -> [Tensor?] {
     let shape = dy.body.layout.shape
-    guard dy.body.count >= fewestForTwo, let code = op.fusedGradient(wanted),
+    guard dy.body.count >= FusedPass.fewestForTwo, let code = op.fusedGradient(wanted),
       wanted.indices.allSatisfy({ !wanted[$0] || inputTypes[$0].shape == shape })
     else { return elementwise(op, dy) }
     return fused(code, inputs.compactMap { $0 } + (output.map { [$0] } ?? []) + [dy]) { tensors in

@@ -1,5 +1,3 @@
-// Unsafe: hands addresses of elements to a program, while their tensors are held.
-
 import DuetRuntime
 
 /// Does what a closure of elementwise operations does, in one pass over the arrays where that gives the same: eagerly,
@@ -14,83 +12,52 @@ import DuetRuntime
 package func fused(
   _ code: FusedCode, _ inputs: [Tensor], isShort: Bool = false, _ body: ([Tensor]) -> [Tensor?]
 ) -> [Tensor?] {
-  let fewest = isShort ? fewestForTwo : fewestForMore
-  guard inputs.contains(where: { $0.body.count >= fewest }) else { return body(inputs) }
-  return inOnePass(code, inputs, body) ?? body(inputs)
+  guard let onePass = FusedPass(code, inputs, isShort: isShort, body) else { return body(inputs) }
+  let shape = onePass.shape
+  var results: [TensorBody] = []
+  for dtype in onePass.program.outputTypes {
+    guard let result = TensorBody(allocatingIfPossible: TensorType(dtype, shape)) else {
+      return body(inputs)
+    }
+    results.append(result)
+  }
+  onePass.run(into: results, inputs)
+  var next = results.makeIterator()
+  return onePass.gives.map { $0 ? Tensor(next.next()!) : nil }
 }
 
 /// As the first form, for one result of one input.
 package func fused(_ code: FusedCode, _ x: Tensor, _ body: (Tensor) -> Tensor) -> Tensor {
-  guard x.body.count >= fewestForMore else { return body(x) }
-  return inOnePass(code, [x]) { [body($0[0])] }?[0] ?? body(x)
+  guard x.body.count >= FusedPass.fewestForMore else { return body(x) }
+  return fused(code, [x]) { [body($0[0])] }[0]!
 }
 
-/// Fewer elements are done as fast by loops that are called one by one: by two of them, and by more.
-let fewestForTwo = 32_768
-private let fewestForMore = 8192
-
-private func inOnePass(
-  _ code: FusedCode, _ inputs: [Tensor], _ body: ([Tensor]) -> [Tensor?]
-) -> [Tensor?]? {
-  let flags = ThreadContext.state.pointee.flags
-  guard flags & ~harmlessFlags == 0, inputs.count <= 8 else { return nil }
-  var shape: Shape?
-  for input in inputs where input.body.count != 1 {
-    if shape == nil { shape = input.body.layout.shape }
-    guard input.body.layout.shape == shape else { return nil }
+/// As the first form, for one result of which axes are reduced, in the same pass where they are the last ones: with the
+/// bits of the reduction by itself.
+/// - Parameter axes: Nil: all.
+package func fusedReduction(
+  _ op: ReductionOp, axes: AxisSet? = nil, keepDims: Bool = false, _ code: FusedCode,
+  _ inputs: [Tensor], _ body: ([Tensor]) -> Tensor
+) -> Tensor {
+  func separately() -> Tensor {
+    let x = body(inputs)
+    return apply(.reduce(op, axes: axes ?? AxisSet(allOf: x.ndim), keepDims: keepDims), x)
   }
-  guard let shape else { return nil }
-  var forms: [ElementwiseProgram.Input] = []
-  var hasArray = false
-  for input in inputs {
-    let body = input.body
-    let isNumber = body.isOneNumber
-    guard body.isUnwatched(flags), isNumber || body.isContiguous,
-      body.layout.shape.rank <= shape.rank, body.dtype.isFloatingPoint || body.dtype == .bool
-    else { return nil }
-    if !isNumber { hasArray = true }
-    forms.append(ElementwiseProgram.Input(body.dtype, isNumber: isNumber))
-  }
-  guard hasArray, let program = FusedPrograms.program(code, forms, body) else { return nil }
-  let types = program.program.outputTypes.map { TensorType($0, shape) }
-  var results: [TensorBody] = []
-  for type in types {
-    guard let storage = Storage.allocateIfPossible(byteCount: type.byteCount) else { return nil }
-    results.append(TensorBody(owning: storage, type, autograd: nil))
-  }
-  withUnsafeTemporaryAllocation(
-    of: UnsafeMutableRawPointer.self, capacity: results.count + inputs.count
-  ) { operands in
-    for (i, result) in results.enumerated() {
-      operands.initializeElement(at: i, to: result.pointer)
-    }
-    for (i, input) in inputs.enumerated() {
-      operands.initializeElement(at: results.count + i, to: input.body.pointer)
-    }
-    program.program.run(count: shape.elementCount, UnsafeBufferPointer(operands))
-  }
-  withExtendedLifetime(inputs) {}
-  var next = results.makeIterator()
-  return program.gives.map { $0 ? Tensor(next.next()!) : nil }
+  guard
+    let onePass = FusedPass(
+      code, inputs, isShort: false, reducing: (op, axes), { [body($0)] }),
+    case let axes = axes ?? AxisSet(allOf: onePass.shape.rank),
+    let type = try? Op.reduce(op, axes: axes, keepDims: keepDims).resultType(
+      for: [TensorType(onePass.program.outputTypes[0], onePass.shape)]),
+    let result = TensorBody(allocatingIfPossible: type)
+  else { return separately() }
+  onePass.run(into: [result], inputs, rows: result.count)
+  return Tensor(result)
 }
 
 extension TensorBody {
-  /// Whether all elements are one in memory.
-  fileprivate var isOneNumber: Bool {
-    if count == 1 { return true }
-    if isContiguous { return false }
-    for axis in 0..<layout.shape.rank where layout.shape[axis] != 1 && layout.strides[axis] != 0 {
-      return false
-    }
-    return true
-  }
-
-  /// The first element.
-  var firstElement: Element {
-    var bits: UInt64 = 0
-    withUnsafeMutableBytes(of: &bits) {
-      $0.baseAddress!.copyMemory(from: pointer, byteCount: dtype.size)
-    }
-    return Element(bits: UInt64(littleEndian: bits))
+  fileprivate convenience init?(allocatingIfPossible type: TensorType) {
+    guard let storage = Storage.allocateIfPossible(byteCount: type.byteCount) else { return nil }
+    self.init(owning: storage, type, autograd: nil)
   }
 }

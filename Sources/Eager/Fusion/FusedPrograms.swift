@@ -13,6 +13,7 @@ enum FusedPrograms {
     /// Of each input eight bits: its dtype, and whether it is one number.
     let inputs: UInt64
     let count: Int
+    let reduction: ReductionOp?
   }
 
   /// A program, or that there is none.
@@ -21,15 +22,16 @@ enum FusedPrograms {
   private static let limit = 1024
 
   static func program(
-    _ code: FusedCode, _ inputs: [ElementwiseProgram.Input], _ body: ([Tensor]) -> [Tensor?]
+    _ code: FusedCode, _ inputs: [ElementwiseProgram.Input], reducing reduction: ReductionOp?,
+    _ body: ([Tensor]) -> [Tensor?]
   ) -> Program? {
     var bits: UInt64 = 0
     for input in inputs {
       bits = bits << 8 | UInt64(input.dtype.rawValue) << 1 | (input.isNumber ? 1 : 0)
     }
-    let key = Key(code: code, inputs: bits, count: inputs.count)
+    let key = Key(code: code, inputs: bits, count: inputs.count, reduction: reduction)
     if let known = programs.withLock({ $0[key] }) { return known }
-    let program = FusionRecorder.program(for: inputs, body)
+    let program = FusionRecorder.program(for: inputs, reducing: reduction, body)
     programs.withLock { programs in
       if programs.count >= limit { programs.removeAll() }
       programs[key] = .some(program)

@@ -13,8 +13,10 @@ final class FusionRecorder: Recorder {
   private static let shape: Shape = [4099]
 
   /// The program that does what the closure does, and which of its results the closure gives; nil if there is none.
+  /// - Parameter reduction: Of the only result.
   static func program(
-    for inputs: [ElementwiseProgram.Input], _ body: ([Tensor]) -> [Tensor?]
+    for inputs: [ElementwiseProgram.Input], reducing reduction: ReductionOp?,
+    _ body: ([Tensor]) -> [Tensor?]
   ) -> FusedPrograms.Program? {
     let recorder = FusionRecorder(isSymbolic: true)
     let arguments = inputs.enumerated().map { i, input in
@@ -34,7 +36,7 @@ final class FusionRecorder: Recorder {
       outputs.append(i)
     }
     return ElementwiseProgram(
-      inputs: inputs, instructions: recorder.instructions, outputs: outputs
+      inputs: inputs, instructions: recorder.instructions, outputs: outputs, reduction: reduction
     ).map { FusedPrograms.Program(program: $0, gives: results.map { $0 != nil }) }
   }
 

@@ -104,7 +104,7 @@ public func clip(
       return binary(.atMost, binary(.atLeast, x, min), max)
     }
     // Of few elements a result that nobody else has may be written where x is.
-    if x.body.autograd == nil, x.body.count < fewestForTwo {
+    if x.body.autograd == nil, x.body.count < FusedPass.fewestForTwo {
       return promoting(.atMost, promoting(.atLeast, x, low), high)
     }
     return elementwiseFunction("clip", FusedCode(.clip, [low, high, 0, 0]), x) { x in

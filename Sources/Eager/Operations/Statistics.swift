@@ -66,7 +66,10 @@ extension Tensor {
 
   private func norm(_ axes: [Int]?, _ keepDims: Bool) -> Tensor {
     guard let set = checkedAxes(axes, "norm"), requireFloatingPoint("norm") else { return .failed }
-    return apply(.reduce(.sum, axes: set, keepDims: keepDims), square()).rootFlatAtZero()
+    let squares = fusedReduction(.sum, axes: set, keepDims: keepDims, FusedCode(.square), [self]) {
+      $0[0].square()
+    }
+    return squares.rootFlatAtZero()
   }
 
   /// The square root, whose gradient at 0 counts as 0: behind a square the true one would give 0 · ∞.

@@ -330,6 +330,11 @@ public final class StateCell: @unchecked Sendable {
     return isAlone
   }
 
+  func lockedContentHasType(_ type: TensorType) -> Bool {
+    guard let content = unretainedContent else { return false }
+    return content._withUnsafeGuaranteedRef { $0.type == type }
+  }
+
   /// The content, uncounted, as long as the lock is held.
   @inline(__always)
   package var unretainedContent: Unmanaged<TensorBody>? {

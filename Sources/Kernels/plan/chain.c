@@ -311,6 +311,9 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
   const duet_tile_instruction *end = i + call->instruction_count;
   const duet_tile_instruction *reduced = call->is_reduced ? last_result(call, i, end) : NULL;
   if (call->is_reduced && !reduced) return 0;
+  // What is added to lanes is used up; only four vectors at a time are.
+  chain->is_sum = reduced && reduced + 1 == end && call->reduced_slot >= 0 && streamed == 0 &&
+                  (call->reduction == DUET_SUM || call->reduction == DUET_MEAN);
   chain->count = 0;
   // The most steps of an instruction: a load, an operand aside, both made quiet, the operation, rounding or keeping
   // of a result, storing it for a reduction and for others. One more ends the chain.
@@ -336,16 +339,19 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
     if (r.mask == r.held) r.mask = NO_SLOT;
     const duet_tile_instruction *reader = last_reader(i, end);
     int keeps = reader && r.kept == NO_SLOT;
-    add_rounding(chain, o, !keeps && (i + 1 == end || !reads(i + 1, r.held)));
+    int is_only_stored = !keeps && (i + 1 == end ? !chain->is_sum : !reads(i + 1, r.held));
+    add_rounding(chain, o, is_only_stored);
     if (keeps) {
       add(chain, DUET_CHAIN_KEEP);
       r.kept = r.held;
       kept_until = reader;
     }
-    if (i == reduced)
+    if (i == reduced) {
+      chain->reduced = chain->count;
       chain->step[chain->count++] =
           (duet_chain_step){STEP_OF(o.to, STORE), call->external_count, NULL,
                             (int64_t)duet_dtype_size(o.to)};
+    }
     int is_read = reader && !keeps;
     int passes = r.held < 0 && ~r.held < 32 && (streamed >> ~r.held & 1) != 0 && !is_read;
     if (r.held < 0 || is_read)
@@ -396,6 +402,7 @@ static void go_on(walk *w) {
   }
 }
 
+// Runs the steps, whose arrays begin at these addresses.
 static void interpret(walk *w, char *const *base, int64_t begin, int64_t end) {
   for (int32_t k = 0; k < w->chain->count; k++)
     if (w->step[k].external >= 0) w->step[k].base = base[w->step[k].external];
@@ -432,6 +439,26 @@ static void run_row(walk *w, int64_t begin, int64_t end) {
   memcpy(w->row[reduced] + whole * size, rest[reduced], (size_t)((end - whole) * size));
 }
 
+// The columns begin ..< end of a row, of which only the sum is wanted. They are whole blocks.
+static void sum_row(walk *w, int64_t begin, int64_t end, int64_t first, const duet_chain_sink *sink) {
+  enum { LANES = 16 };
+  _Alignas(64) char lanes[LANES * 8];
+  for (int k = 0; k < LANES; k++) {
+    if (w->chain->is_double)
+      ((double *)lanes)[k] = -0.0;
+    else
+      ((float *)lanes)[k] = -0.0f;
+  }
+  duet_chain_step *step = &w->step[w->chain->reduced], store = *step;
+  *step = (duet_chain_step){DUET_CHAIN_SUM, store.external, NULL, 0};
+  char *row = w->row[store.external];
+  w->row[store.external] = lanes;
+  interpret(w, w->row, begin, end);
+  w->row[store.external] = row;
+  *step = store;
+  sink->take_sum(sink->context, lanes, first);
+}
+
 void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t first,
                     int64_t last, const duet_chain_sink *sink) {
   if (first == last) return;
@@ -445,6 +472,7 @@ void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t
     if (w.step[k].external < 0) w.step[k].base = scratch + (intptr_t)w.step[k].base;
   }
   int64_t length = row_length(call), column = first % length;
+  int64_t block = block_of(chain->is_double);
   int64_t size = call->is_reduced ? (int64_t)duet_dtype_size(call->reduced_dtype) : 0;
   start(&w, first / length);
   for (;;) {
@@ -455,8 +483,12 @@ void duet_run_chain(const duet_chain *chain, const duet_tile_call *call, int64_t
       if (to > end) to = end;
       w.row[call->external_count] = piece - column * size;
     }
-    run_row(&w, column, column + to - first);
-    if (sink) sink->take(sink->context, piece, first, to - first);
+    if (chain->is_sum && (to - first) % block == 0 && sink->takes_sum(sink->context, first, to - first)) {
+      sum_row(&w, column, column + to - first, first, sink);
+    } else {
+      run_row(&w, column, column + to - first);
+      if (sink) sink->take(sink->context, piece, first, to - first);
+    }
     column += to - first;
     first = to;
     if (first == last) return;

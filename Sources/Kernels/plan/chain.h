@@ -54,6 +54,7 @@ typedef enum : int32_t {
   DUET_CHAIN_LOAD_MASK,
   DUET_CHAIN_LOAD_MASK_ONE,
   DUET_CHAIN_STORE_MASK,
+  DUET_CHAIN_SUM,    // v added to the sixteen lanes of a sum in memory; v is used up
   DUET_CHAIN_QUIET,  // NaN made quiet in v
   DUET_CHAIN_QUIET_ASIDE,
 #define X(type, name)                                                                   \
@@ -74,7 +75,7 @@ typedef enum : int32_t {
   DUET_CHAIN_CODES
 } duet_chain_code;
 
-// Copies of every step but functions. Up to so many uses of a step in a chain come from different copies, so that
+// Copies of every step but functions and sums. Up to so many uses of a step in a chain come from different copies, so that
 // the jump to what follows has one target: a processor that predicts two from what came before may always be
 // wrong, at half the speed.
 enum { DUET_CHAIN_COPIES = 4 };
@@ -99,6 +100,8 @@ typedef struct {
   int32_t has_functions;  // of DUET_CHAIN_FUNCTIONS; they keep a chain from being narrow
   int32_t is_double;      // float64 in registers
   duet_chain_interpreter *interpret;
+  int32_t reduced;  // the step that stores what is reduced
+  int32_t is_sum;   // that step may add it to lanes instead
   duet_chain_step step[DUET_CHAIN_STEPS];
 } duet_chain;
 
@@ -113,6 +116,9 @@ typedef struct {
   // Where a piece that begins there should end.
   int64_t (*end)(const void *context, int64_t first);
   void (*take)(const void *context, const char *x, int64_t first, int64_t count);
+  // Whether the sum of a piece may be handed over instead, by its lanes.
+  int (*takes_sum)(const void *context, int64_t first, int64_t count);
+  void (*take_sum)(const void *context, char *lanes, int64_t first);
 } duet_chain_sink;
 
 // Runs it on the elements first ..< last of the space, with a sink where a value is reduced.

@@ -3,8 +3,23 @@
 // DUET_CHAIN_FUNCTIONS with WITHOUT_FUNCTIONS.
 #if VECTORS == 4
 #define EACH(part, with) part(0, with) part(1, with) part(2, with) part(3, with)
+// Lane by lane in the order of the elements.
+#define SUM_LABEL &&sum,
+#define ADDED(k, to) v##k = v##k + to;
+#define SUM                                                                                     \
+  sum:                                                                                          \
+  if (LANES == 16) {                                                                            \
+    ADDED(0, REAL(load)(p)) ADDED(1, v0) ADDED(2, v1) ADDED(3, v2) STORED_AT(0, v3)             \
+  } else {                                                                                      \
+    ADDED(0, REAL(load)(p)) ADDED(1, REAL(load)(p + 64)) ADDED(2, v0) ADDED(3, v1)              \
+    STORED_AT(0, v2) STORED_AT(1, v3)                                                           \
+  }                                                                                             \
+  NEXT;
+#define STORED_AT(k, value) REAL(store)(p + 64 * k, value);
 #else
 #define EACH(part, with) part(0, with)
+#define SUM_LABEL &&end,
+#define SUM
 #endif
 // Wide functions leave no registers for w.
 #if VECTORS == 4 && defined(DUET_ISA_AVX2)
@@ -96,7 +111,7 @@
 #endif
 #define LABELS                                                                          \
   &&end, &&AT(load), &&AT(load_one), &&AT(store), &&AT(stream), &&AT(keep), &&AT(take), \
-      &&AT(load_mask), &&AT(load_mask_one), &&AT(store_mask),                           \
+      &&AT(load_mask), &&AT(load_mask_one), &&AT(store_mask), SUM_LABEL                 \
       QUIET_LABELS DUET_CHAIN_HALVES(HALF_LABELS)                                       \
       DUET_CHAIN_SIMPLE(SIMPLE_LABEL) DUET_CHAIN_FUNCTIONS(FUNCTION_LABEL)              \
           DUET_CHAIN_BINARY(BINARY_LABELS)
@@ -257,10 +272,15 @@ end:
   STEPS
 #undef COPY
   DUET_CHAIN_FUNCTIONS(FUNCTION)
+  SUM
 }
 
 #undef INTERPRET
 #undef EACH
+#undef SUM_LABEL
+#undef ADDED
+#undef SUM
+#undef STORED_AT
 #undef BEGUN
 #undef LOADED
 #undef FILLED

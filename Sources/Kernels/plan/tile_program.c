@@ -184,6 +184,19 @@ static int64_t chunk_end(const void *context, int64_t flat) {
   return duet_least(flat - at % DUET_CHUNK + DUET_CHUNK, (row + 1) * job->count);
 }
 
+// Whether these elements are a chunk.
+static int is_chunk(const void *context, int64_t flat, int64_t count) {
+  const duet_reduction_job *job = ((const task_sink *)context)->sink->job;
+  return flat % job->count % DUET_CHUNK == 0 && flat + count == chunk_end(context, flat);
+}
+
+static void sink_lanes(const void *context, char *lanes, int64_t flat) {
+  const tile_sink *sink = ((const task_sink *)context)->sink;
+  const duet_reduction_job *job = sink->job;
+  int64_t row = flat / job->count, at = flat - row * job->count;
+  duet_reduce_lanes(job, sink->partials, row * job->chunks + at / DUET_CHUNK, lanes);
+}
+
 static void sink_tile(const void *context, const char *x, int64_t flat, int64_t count) {
   const task_sink *task = context;
   const duet_reduction_job *job = task->sink->job;
@@ -313,7 +326,7 @@ static void run_range(const tile_split *split, const task_sink *sink, int64_t be
     run_tiles(call, split->streamed, sink, begin, end);
     return;
   }
-  duet_chain_sink pieces = {sink, chunk_end, sink_tile};
+  duet_chain_sink pieces = {sink, chunk_end, sink_tile, is_chunk, sink_lanes};
   duet_run_chain(split->chain, call, elements_before(call, begin), elements_before(call, end),
                  sink ? &pieces : NULL);
   if (split->streamed != 0) duet_stream_end();
@@ -340,9 +353,32 @@ static void run_task(void *context, int64_t index) {
   run_range(split, &sink, begin, end);
 }
 
+// The input whose squares are summed, if the program is nothing else; NULL if it is more.
+static const void *squares_of(const duet_tile_call *call) {
+  const char *base = (const char *)call;
+  const duet_tile_instruction *i = (const duet_tile_instruction *)(base + call->instructions);
+  int is_sum = call->reduction == DUET_SUM || call->reduction == DUET_MEAN;
+  if (!call->is_reduced || !is_sum || call->instruction_count != 1 || i->slot[0] < 0) return NULL;
+  duet_dtype dtype = call->reduced_dtype;
+  if (dtype != DUET_FLOAT32 && dtype != DUET_FLOAT64) return NULL;
+  int is_square = i->loop == duet_unary_loop(DUET_SQUARE, dtype) ||
+                  (i->loop == duet_binary_loop(DUET_MULTIPLY, dtype) && i->slot[1] == i->slot[2]);
+  int32_t e = ~i->slot[1];
+  const duet_tile_external *externals = (const duet_tile_external *)(base + call->externals);
+  if (!is_square || e < 0 || externals[e].access != DUET_TILE_CONTIGUOUS) return NULL;
+  return ((char *const *)(base + call->operands))[e];
+}
+
 duet_status duet_tile_program(const void *argument) {
   enum { CHAINED = 4096 };
   const duet_tile_call *call = argument;
+  const void *squared = squares_of(call);
+  if (squared) {
+    void *result = ((char *const *)((const char *)call + call->operands))[call->external_count];
+    duet_reduce_squares(call->reduction, call->reduced_dtype, call->reduced_rows,
+                        call->reduced_count, squared, result);
+    return DUET_OK;
+  }
   tile_split split = {.call = call, .tiles = call->tile_count};
   int64_t tasks = 1;
   if (call->element_count >= 65536) {

@@ -67,6 +67,19 @@ DUET_INLINE f64x16 part_f64x16(const void *p, int64_t n, f64x16 rest) {
   return (f64x16)part_u64x16(p, n, (u64x16)rest);
 }
 
+// Squares, and those of the first n elements, with -0 in the other lanes.
+#define SQUARED(type, vector)                                                                \
+  DUET_INLINE vector load_square_##vector(const void *p) {                                   \
+    vector v = load_##vector(p);                                                             \
+    return v * v;                                                                            \
+  }                                                                                          \
+  DUET_INLINE vector part_square_##vector(const void *p, int64_t n, vector rest) {           \
+    return part_##vector(p, n, rest) * part_##vector(p, n, (vector)(type)1);                 \
+  }
+SQUARED(float, f32x16)
+SQUARED(double, f64x16)
+#undef SQUARED
+
 // Sixteen elements of a 16-bit float as float32, and the first n of them.
 DUET_INLINE f32x16 load_wide_f16(const void *p) { return from_float16(load_u16(p)); }
 DUET_INLINE f32x16 load_wide_bf16(const void *p) {

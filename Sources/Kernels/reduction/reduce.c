@@ -389,6 +389,18 @@ static void choose_reducers(duet_reduction_job *job) {
     job->source = &job->table->half_reducer[job->dtype == DUET_BFLOAT16][index];
 }
 
+static void run_job(duet_reduction_job *job) {
+  if (job->parts > 1) {
+    run_parts(job);
+    return;
+  }
+  int64_t tasks = (job->units * job->blocks + job->batch - 1) / job->batch;
+  if (tasks == 1)
+    run_batch(job, 0);
+  else
+    duet_parallel_for(tasks, run_batch, job);
+}
+
 duet_status duet_reduce(const void *block) {
   const duet_reduce_call *call = block;
   if (call->reduction == DUET_ARG_MAX || call->reduction == DUET_ARG_MIN) {
@@ -404,16 +416,29 @@ duet_status duet_reduce(const void *block) {
     write_empty(&job);
     return DUET_OK;
   }
-  if (job.parts > 1) {
-    run_parts(&job);
-    return DUET_OK;
-  }
-  int64_t tasks = (job.units * job.blocks + job.batch - 1) / job.batch;
-  if (tasks == 1)
-    run_batch(&job, 0);
-  else
-    duet_parallel_for(tasks, run_batch, &job);
+  run_job(&job);
   return DUET_OK;
+}
+
+void duet_reduce_squares(duet_reduction reduction, duet_dtype dtype, int64_t rows, int64_t count,
+                         const void *x, void *result) {
+  int64_t size = (int64_t)duet_dtype_size(dtype);
+  duet_reduce_call call = {
+      .operand = {result, (void *)x},
+      .reduction = reduction,
+      .dtype = dtype,
+      .kept_rank = 1,
+      .reduced_rank = 1,
+      .kept_shape = {rows},
+      .kept_stride = {count * size},
+      .reduced_shape = {count},
+      .reduced_stride = {size},
+  };
+  duet_reduction_job job;
+  duet_plan_job(&job, &call);
+  choose_reducers(&job);
+  job.source = &job.table->squares[job.type == DUET_IN_FLOAT64];
+  run_job(&job);
 }
 
 void duet_open_chunks(duet_reduction_job *job, duet_reduction reduction, duet_dtype dtype,
@@ -430,6 +455,11 @@ void duet_open_chunks(duet_reduction_job *job, duet_reduction reduction, duet_dt
   job->count = count;
   job->chunks = (count + DUET_CHUNK - 1) / DUET_CHUNK;
   choose_reducers(job);
+}
+
+void duet_reduce_lanes(const duet_reduction_job *job, char *partials, int64_t chunk, char *lanes) {
+  fold(job, lanes, 1);
+  memcpy(partials + chunk * job->wide, lanes, (size_t)job->wide);
 }
 
 void duet_close_chunks(const duet_reduction_job *job, char *partials) {

@@ -70,6 +70,7 @@ typedef struct {
 typedef struct {
   duet_reducer reducer[DUET_REDUCED_TYPES][DUET_REDUCERS];
   duet_reducer half_reducer[2][DUET_REDUCERS];      // of float16, bfloat16
+  duet_reducer squares[2];                          // sums of squares in float32, float64
   duet_find find[DUET_REDUCED_TYPES][2];            // max, min
   duet_find half_find[2][2];
   duet_find_each find_each[DUET_REDUCED_TYPES][2];

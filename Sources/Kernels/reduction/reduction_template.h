@@ -57,6 +57,37 @@
 #define INFINITE __builtin_inff()
 #include "real_template.h"
 
+// Sums of squares.
+#define TYPE float
+#define VECTOR f32x16
+#define SOURCE float
+#define LOAD_SOURCE load_square_f32x16
+#define PART_SOURCE part_square_f32x16
+#define OPERATION(name) JOIN(sum_squares_f32, _##name)
+#define COMBINE ADD
+#define IDENTITY -0.0
+#include "operation_template.h"
+#undef TYPE
+#undef VECTOR
+#undef SOURCE
+#undef LOAD_SOURCE
+#undef PART_SOURCE
+
+#define TYPE double
+#define VECTOR f64x16
+#define SOURCE double
+#define LOAD_SOURCE load_square_f64x16
+#define PART_SOURCE part_square_f64x16
+#define OPERATION(name) JOIN(sum_squares_f64, _##name)
+#define COMBINE ADD
+#define IDENTITY -0.0
+#include "operation_template.h"
+#undef TYPE
+#undef VECTOR
+#undef SOURCE
+#undef LOAD_SOURCE
+#undef PART_SOURCE
+
 #define TYPE uint64_t
 #define SIGNED int64_t
 #define VECTOR u64x16
@@ -110,6 +141,9 @@
 #define REDUCER(name) {name##_rows, name##_rows_from_memory, name##_lanes, name##_columns, name##_join, name##_clear}
 #define HALF_REDUCER(op, type) \
   {op##_##type##_rows, op##_##type##_rows_from_memory, op##_##type##_lanes, 0, op##_f32_join, op##_f32_clear}
+#define SQUARES(type)                                                                       \
+  {sum_squares_##type##_rows, sum_squares_##type##_rows_from_memory, sum_squares_##type##_lanes, 0, \
+   sum_##type##_join, sum_##type##_clear}
 #define HALF_REDUCERS(type) \
   {HALF_REDUCER(sum, type), HALF_REDUCER(product, type), HALF_REDUCER(max, type), \
    HALF_REDUCER(min, type)}
@@ -125,6 +159,7 @@
 const duet_reductions DUET_SUFFIX(duet_reductions) = {
     .reducer = {REDUCERS(f32), REDUCERS(f64), REDUCERS(i64)},
     .half_reducer = {HALF_REDUCERS(f16), HALF_REDUCERS(bf16)},
+    .squares = {SQUARES(f32), SQUARES(f64)},
     .find = {FINDERS(f32), FINDERS(f64), FINDERS(i64)},
     .find_each = {EACH_FINDERS(f32), EACH_FINDERS(f64), EACH_FINDERS(i64)},
     .half_find = {FINDERS(f16), FINDERS(bf16)},

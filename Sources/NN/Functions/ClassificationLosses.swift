@@ -155,7 +155,8 @@ public func binaryCrossEntropyWithLogits(
     losses = (1 - targets) * logits + softplus(-logits) * ((positiveWeight - 1) * targets + 1)
   } else {
     losses = elementwiseFunction(
-      "binaryCrossEntropyWithLogits", FusedCode(.logits), [logits, targets]
+      "binaryCrossEntropyWithLogits", FusedCode(.logits), [logits, targets],
+      reducedBy: weight == nil ? reduction.op : nil
     ) { inputs in
       (1 - inputs[1]) * inputs[0] + softplus(-inputs[0])
     } gradient: { inputs, wanted, dy in
@@ -164,6 +165,7 @@ public func binaryCrossEntropyWithLogits(
         wanted[1] ? -(dy * inputs[0]) : nil,
       ]
     }
+    if weight == nil { return losses }
   }
   return reduction(weight.map { losses * $0 } ?? losses)
 }

@@ -1,4 +1,5 @@
 import DuetEager
+import DuetRuntime
 
 /// What becomes of the losses of a batch's elements.
 public enum Reduction: Sendable, Hashable {
@@ -8,6 +9,15 @@ public enum Reduction: Sendable, Hashable {
   case mean
   /// Their sum.
   case sum
+
+  /// The operation on the losses, if there is one.
+  var op: ReductionOp? {
+    switch self {
+    case .none: nil
+    case .mean: .mean
+    case .sum: .sum
+    }
+  }
 
   func callAsFunction(_ losses: Tensor) -> Tensor {
     switch self {

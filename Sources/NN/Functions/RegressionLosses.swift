@@ -23,28 +23,28 @@ public func mseLoss(_ predictions: Tensor, _ targets: Tensor, reduction: Reducti
   -> Tensor
 {
   if let error = mistake("mseLoss", predictions, targets, allowingNumbers: true) { return error }
-  let losses = elementwiseFunction(
-    "mseLoss", FusedCode(.squaredError), [predictions, targets], isShort: true
+  return elementwiseFunction(
+    "mseLoss", FusedCode(.squaredError), [predictions, targets], isShort: true,
+    reducedBy: reduction.op
   ) { inputs in
     (inputs[0] - inputs[1]).square()
   } gradient: { inputs, wanted, dy in
     both(wanted, dy * ((inputs[0] - inputs[1]) * 2))
   }
-  return reduction(losses)
 }
 
 /// The absolute difference. Targets have the predictions' shape or none.
 public func l1Loss(_ predictions: Tensor, _ targets: Tensor, reduction: Reduction = .mean) -> Tensor
 {
   if let error = mistake("l1Loss", predictions, targets, allowingNumbers: true) { return error }
-  let losses = elementwiseFunction(
-    "l1Loss", FusedCode(.absoluteError), [predictions, targets], isShort: true
+  return elementwiseFunction(
+    "l1Loss", FusedCode(.absoluteError), [predictions, targets], isShort: true,
+    reducedBy: reduction.op
   ) { inputs in
     abs(inputs[0] - inputs[1])
   } gradient: { inputs, wanted, dy in
     both(wanted, dy * sign(inputs[0] - inputs[1]))
   }
-  return reduction(losses)
 }
 
 /// Half the squared difference over `beta` where the difference is below `beta`, and the absolute difference
@@ -57,14 +57,15 @@ public func smoothL1Loss(
   }
   if beta == 0 { return l1Loss(predictions, targets, reduction: reduction) }
   let code = FusedCode(.smoothL1, [beta, 0, 0, 0])
-  let losses = elementwiseFunction("smoothL1Loss", code, [predictions, targets]) { inputs in
+  return elementwiseFunction(
+    "smoothL1Loss", code, [predictions, targets], reducedBy: reduction.op
+  ) { inputs in
     let distance = abs(inputs[0] - inputs[1])
     return which(distance .< beta, distance.square() * (0.5 / beta), distance - 0.5 * beta)
   } gradient: { inputs, wanted, dy in
     let d = inputs[0] - inputs[1]
     return both(wanted, which(d .<= -beta, -dy, which(d .>= beta, dy, dy * (d / beta))))
   }
-  return reduction(losses)
 }
 
 /// Half the squared difference where the difference is up to `delta`, and `delta` times the absolute
@@ -74,14 +75,15 @@ public func huberLoss(
 ) -> Tensor {
   if let error = mistake("huberLoss", predictions, targets, allowingNumbers: true) { return error }
   let code = FusedCode(.huber, [delta, 0, 0, 0])
-  let losses = elementwiseFunction("huberLoss", code, [predictions, targets]) { inputs in
+  return elementwiseFunction(
+    "huberLoss", code, [predictions, targets], reducedBy: reduction.op
+  ) { inputs in
     let distance = abs(inputs[0] - inputs[1])
     return which(distance .<= delta, distance.square() * 0.5, (distance - 0.5 * delta) * delta)
   } gradient: { inputs, wanted, dy in
     let d = inputs[0] - inputs[1]
     return both(wanted, which(d .< -delta, dy * -delta, which(d .> delta, dy * delta, dy * d)))
   }
-  return reduction(losses)
 }
 
 /// The cotangents of predictions and targets, where only their difference counts: that of the difference, and its

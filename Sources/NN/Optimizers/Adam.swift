@@ -108,18 +108,11 @@ private final class AdamCore {
       var kept = CastScalar(isDecoupled && weightDecay != 0 ? 1 - rate * weightDecay : rate)
       for (i, parameter) in parameters.enumerated() {
         guard let gradient = parameter.grad else { continue }
-        let value = parameter.value
-        let dtype = value.dtype
-        var inputs = [
-          value, gradient, stepSize(dtype), correction(dtype), kept(dtype), means[i].value,
-          squares[i].value,
-        ]
-        if !largestSquares.isEmpty { inputs.append(largestSquares[i].value) }
-        let results = fused(code, inputs, moved)
-        parameter.value = results[0]!
-        means[i].value = results[1]!
-        squares[i].value = results[2]!
-        if let largest = results[3] { largestSquares[i].value = largest }
+        let dtype = parameter.dtype
+        var variables = [parameter, means[i], squares[i]]
+        if !largestSquares.isEmpty { variables.append(largestSquares[i]) }
+        let scalars = [stepSize(dtype), correction(dtype), kept(dtype)]
+        update(variables, code, [gradient] + scalars, moved)
       }
     }
   }
@@ -129,22 +122,26 @@ private final class AdamCore {
     FusedCode(isDecoupled ? .adamW : .adam, [betas.0, betas.1, eps, weightDecay])
   }
 
-  /// The new value, mean, square and largest square.
-  /// - Parameter inputs: Value, gradient, step size, correction, the decay's factor, mean, square and, where there is one,
-  ///   largest square.
-  private func moved(_ inputs: [Tensor]) -> [Tensor?] {
-    var (value, gradient) = (inputs[0], inputs[1])
+  /// The new value, mean, square and, where there is one, largest square.
+  /// - Parameter inputs: The old ones, then gradient, step size, correction, and the decay's factor.
+  private func moved(_ inputs: [Tensor]) -> [Tensor] {
+    let states = inputs.dropLast(4)
+    let (stepSize, correction, kept) = (
+      inputs[states.count + 1], inputs[states.count + 2], inputs[states.count + 3]
+    )
+    var (value, gradient) = (states[0], inputs[states.count])
     if weightDecay != 0 {
       if isDecoupled {
-        value = value * inputs[4]
+        value = value * kept
       } else {
         gradient = gradient + value * weightDecay
       }
     }
-    let mean = inputs[5] + (gradient - inputs[5]) * (1 - betas.0)
-    let square = inputs[6] * betas.1 + gradient * (1 - betas.1) * gradient
-    let largest = inputs.count > 7 ? maximum(inputs[7], square) : nil
-    let divisor = sqrt(largest ?? square) / inputs[3] + eps
-    return [value - mean * inputs[2] / divisor, mean, square, largest]
+    let mean = states[1] + (gradient - states[1]) * (1 - betas.0)
+    let square = states[2] * betas.1 + gradient * (1 - betas.1) * gradient
+    let largest = states.count > 3 ? maximum(states[3], square) : nil
+    let divisor = sqrt(largest ?? square) / correction + eps
+    let new = value - mean * stepSize / divisor
+    return [new, mean, square] + (largest.map { [$0] } ?? [])
   }
 }

@@ -8,14 +8,17 @@ import DuetRuntime
 @discardableResult
 public func clipGradNorm(_ parameters: some Sequence<Parameter>, maxNorm: Double) -> Tensor {
   noGrad {
-    let withGradient = parameters.compactMap { parameter in
-      parameter.grad.map { (parameter, $0) }
+    // Nobody but the parameters has their gradients when they are scaled.
+    let withNorms = parameters.compactMap { parameter in
+      parameter.grad.map { (parameter, $0.norm()) }
     }
-    guard let first = withGradient.first else { return Tensor(scalar: 0.0, for: .float32) }
-    let norm = stacked(withGradient.map { $0.1.norm() }).norm()
-    let factor = minimum(maxNorm / (norm + 1e-6), 1)
-    for (parameter, gradient) in withGradient {
-      parameter.grad = gradient * factor.asType(gradient.dtype)
+    guard let first = withNorms.first else { return Tensor(scalar: 0.0, for: .float32) }
+    let norm = stacked(withNorms.map(\.1)).norm()
+    var factor = CastScalar(minimum(maxNorm / (norm + 1e-6), 1))
+    for (parameter, _) in withNorms {
+      updateGradient(of: parameter, FusedCode(.scale), [factor(parameter.dtype)]) {
+        $0[0] * $0[1]
+      }
     }
     return norm.asType(first.1.dtype)
   }
@@ -25,7 +28,9 @@ public func clipGradNorm(_ parameters: some Sequence<Parameter>, maxNorm: Double
 public func clipGradValue(_ parameters: some Sequence<Parameter>, limit: Double) {
   noGrad {
     for parameter in parameters {
-      if let gradient = parameter.grad { parameter.grad = clip(gradient, min: -limit, max: limit) }
+      updateGradient(of: parameter, FusedCode(.clipGradient, [limit, 0, 0, 0])) {
+        clip($0[0], min: -limit, max: limit)
+      }
     }
   }
 }

@@ -60,15 +60,20 @@ public final class SGD: Optimizer {
       var rate = CastScalar(rate.variable.value)
       for (i, parameter) in parameters.enumerated() {
         guard let gradient = parameter.grad else { continue }
-        let value = parameter.value
-        var inputs = [value, gradient, rate(value.dtype)]
-        if momentum != 0 { inputs.append(velocities[i].value) }
-        if momentum != 0 && dampening != 0 { inputs.append(gains[i].value) }
-        let isShort = momentum == 0 && weightDecay == 0
-        let results = fused(code, inputs, isShort: isShort, moved)
-        parameter.value = results[0]!
-        guard let velocity = results[1] else { continue }
-        velocities[i].value = velocity
+        let rate = rate(parameter.dtype)
+        if momentum == 0 {
+          update([parameter], code, [gradient, rate], isShort: weightDecay == 0) { inputs in
+            [moved(inputs[0], nil, gradient: inputs[1], rate: inputs[2]).value]
+          }
+          continue
+        }
+        let gain = dampening != 0 ? [gains[i].value] : []
+        update([parameter, velocities[i]], code, [gradient, rate] + gain) { inputs in
+          let new = moved(
+            inputs[0], inputs[1], gradient: inputs[2], rate: inputs[3],
+            gain: inputs.count > 4 ? inputs[4] : nil)
+          return [new.value, new.velocity!]
+        }
         if dampening != 0 { gains[i].value = full(like: gains[i].value, 1 - dampening) }
       }
     }
@@ -79,19 +84,15 @@ public final class SGD: Optimizer {
     FusedCode(.sgd, [weightDecay, momentum, dampening, nesterov ? 1 : 0])
   }
 
-  /// The new value and velocity.
-  /// - Parameter inputs: Value, gradient, step size, and where there are any velocity and gain.
-  private func moved(_ inputs: [Tensor]) -> [Tensor?] {
-    let value = inputs[0]
-    var direction = inputs[1]
-    var velocity: Tensor?
+  /// The new value and, where there is one, the new velocity.
+  private func moved(
+    _ value: Tensor, _ velocity: Tensor?, gradient: Tensor, rate: Tensor, gain: Tensor? = nil
+  ) -> (value: Tensor, velocity: Tensor?) {
+    var direction = gradient
     if weightDecay != 0 { direction = direction + value * weightDecay }
-    if momentum != 0 {
-      let share = dampening != 0 ? direction * inputs[4] : direction
-      let new = inputs[3] * momentum + share
-      velocity = new
-      direction = nesterov ? direction + new * momentum : new
-    }
-    return [value - direction * inputs[2], velocity]
+    guard let velocity else { return (value - direction * rate, nil) }
+    let new = velocity * momentum + (gain.map { direction * $0 } ?? direction)
+    direction = nesterov ? direction + new * momentum : new
+    return (value - direction * rate, new)
   }
 }

@@ -38,9 +38,13 @@ package final class ElementwiseProgram: @unchecked Sendable {
     }
   }
 
-  /// The dtypes of the results.
+  /// The dtypes of the results; that of what is reduced is the last.
   package let outputTypes: [DType]
   private let inputCount: Int
+  private let isReduced: Bool
+  /// Of each input the last instruction that reads it, and of each result the one that gives it.
+  private let lastReads: [Int]
+  private let writers: [Int]
   private let block: UnsafeMutableRawBufferPointer
   private let operandsAt: Int
   private let loops: [(offset: Int, key: LoopKey)]
@@ -52,8 +56,15 @@ package final class ElementwiseProgram: @unchecked Sendable {
 
   /// Nil if there is no loop for an operation, a value is asked for twice or is no operation's result, or they are too
   /// many.
-  /// - Parameter outputs: The instructions whose results are given.
-  package init?(inputs: [Input], instructions: [Instruction], outputs: [Int]) {
+  /// - Parameters:
+  ///   - outputs: The instructions whose results are given.
+  ///   - reduction: What is given of the last of these instead: the elements of each row reduced to one, with the bits of
+  ///     the reduction by itself.
+  package init?(
+    inputs: [Input], instructions: [Instruction], outputs: [Int], reduction: ReductionOp? = nil
+  ) {
+    let given = outputs
+    let outputs = reduction == nil ? outputs : outputs.dropLast()
     var constants: [Operand: Int] = [:]
     var constantBits: [(element: Element, dtype: DType)] = []
     for case .constant(let element, let dtype) in instructions.flatMap(\.operands) {
@@ -65,7 +76,8 @@ package final class ElementwiseProgram: @unchecked Sendable {
       outputs.map { (size: instructions[$0].dtype.size, isNumber: false) }
       + inputs.map { (size: $0.dtype.size, isNumber: $0.isNumber) }
       + constantBits.map { (size: $0.dtype.size, isNumber: true) }
-    guard Set(outputs).count == outputs.count, !outputs.isEmpty,
+    guard Set(given).count == given.count, let last = given.last,
+      reduction == nil || instructions[last].dtype.isFloatingPoint,
       externals.count <= Int(DUET_TILE_EXTERNALS)
     else { return nil }
 
@@ -107,7 +119,8 @@ package final class ElementwiseProgram: @unchecked Sendable {
     }
 
     let operandsAt = MemoryLayout<duet_tile_call>.stride
-    let externalsAt = operandsAt + externals.count * MemoryLayout<UInt>.stride
+    // The address of the reduction's results comes behind the others.
+    let externalsAt = operandsAt + (externals.count + 1) * MemoryLayout<UInt>.stride
     let instructionsAt = externalsAt + externals.count * MemoryLayout<duet_tile_external>.stride
     let constantsAt =
       instructionsAt + instructions.count * MemoryLayout<duet_tile_instruction>.stride
@@ -128,6 +141,12 @@ package final class ElementwiseProgram: @unchecked Sendable {
     call.rank = 1
     call.tile_step = Int64(step)
     call.inner_count = 1
+    if let reduction {
+      call.is_reduced = 1
+      call.reduced_slot = slot(.result(last)).slot
+      call.reduction = duet_reduction(rawValue: reduction.rawValue)
+      call.reduced_dtype = duet_dtype(rawValue: Int32(instructions[last].dtype.rawValue))
+    }
     store(call, at: 0)
     for (i, external) in externals.enumerated() {
       var entry = duet_tile_external()
@@ -171,23 +190,42 @@ package final class ElementwiseProgram: @unchecked Sendable {
     self.loops = loops
     tileStep = step
     inputCount = inputs.count
-    outputTypes = outputs.map { instructions[$0].dtype }
+    outputTypes = given.map { instructions[$0].dtype }
+    isReduced = reduction != nil
+    lastReads = inputs.indices.map { i in
+      instructions.lastIndex { $0.operands.contains(.input(i)) } ?? -1
+    }
+    writers = Array(outputs)
   }
 
   deinit { block.deallocate() }
 
+  /// Whether a result may lie in the memory of an input of as many elements: all of it is read before, or at the time
+  /// when, it is overwritten.
+  package func mayOverwrite(input: Int, with output: Int) -> Bool {
+    output < writers.count && lastReads[input] <= writers[output]
+  }
+
   /// Runs the program.
   /// - Parameters:
   ///   - count: Elements of every array.
-  ///   - operands: Where results go, then inputs. Contiguous; results share no memory with inputs.
-  package func run(count: Int, _ operands: UnsafeBufferPointer<UnsafeMutableRawPointer>) {
+  ///   - rows: Into how many rows they are reduced.
+  ///   - operands: Where results go, then inputs. Contiguous; results share no memory with inputs but those that they may
+  ///     overwrite, whole.
+  package func run(
+    count: Int, rows: Int = 1, _ operands: UnsafeBufferPointer<UnsafeMutableRawPointer>
+  ) {
     precondition(operands.count == outputTypes.count + inputCount)
     withUnsafeTemporaryAllocation(byteCount: block.count, alignment: 16) { copy in
       copy.copyMemory(from: UnsafeRawBufferPointer(block))
       let base = copy.baseAddress!
-      for (i, operand) in operands.enumerated() {
+      func store(_ operand: UnsafeMutableRawPointer, as i: Int) {
         base.storeBytes(
           of: operand, toByteOffset: operandsAt + i * 8, as: UnsafeMutableRawPointer.self)
+      }
+      let reduced = isReduced ? outputTypes.count - 1 : nil
+      for (i, operand) in operands.enumerated() where i != reduced {
+        store(operand, as: reduced.map { i > $0 ? i - 1 : i } ?? i)
       }
       for (offset, key) in loops {
         // The address of a C function, which blocks hold as a number.
@@ -200,6 +238,9 @@ package final class ElementwiseProgram: @unchecked Sendable {
         call.pointee.tiles_per_run = tiles
         call.pointee.tile_count = tiles
         call.pointee.element_count = Int64(count)
+        call.pointee.reduced_rows = Int64(rows)
+        call.pointee.reduced_count = Int64(count / rows)
+        if let reduced { store(operands[reduced], as: Int(call.pointee.external_count)) }
       }
       _ = duet_tile_program(base)
     }

@@ -1,0 +1,57 @@
+// Unsafe: overwrites the contents of cells, which their locks and their only owner keep from everybody else.
+
+import DuetRuntime
+
+/// Gives variables the values that a closure of elementwise operations makes of their values and of other tensors: in
+/// one pass where `fused` takes one, and in the memory of the old values where nobody else has them. To be called inside
+/// `noGrad`.
+///
+/// - Parameters:
+///   - variables: Of one type, no two the same.
+///   - code: Names the closure.
+///   - inputs: Handed to the closure behind the variables' values; up to eight with these.
+///   - body: Gives a value for each variable.
+package func update(
+  _ variables: [Variable], _ code: FusedCode, _ inputs: [Tensor], isShort: Bool = false,
+  _ body: ([Tensor]) -> [Tensor]
+) {
+  let cells = variables.map { (cell: $0.cell, type: $0.type) }
+  if updateInPlace(cells, code, inputs, isShort: isShort, body) { return }
+  let results = fused(code, variables.map(\.value) + inputs, isShort: isShort, body)
+  for (variable, result) in zip(variables, results) { variable.value = result! }
+}
+
+/// As the first form, for the gradient that a variable has.
+package func updateGradient(
+  of variable: Variable, _ code: FusedCode, _ inputs: [Tensor] = [],
+  _ body: ([Tensor]) -> Tensor
+) {
+  guard let cell = variable.autograd?.gradientCell else { return }
+  if updateInPlace([(cell, variable.type)], code, inputs, isShort: true, { [body($0)] }) { return }
+  guard let gradient = variable.grad else { return }
+  variable.grad = fused(code, [gradient] + inputs, isShort: true) { [body($0)] }[0]
+}
+
+/// - Returns: Whether it is done; else nothing has changed.
+private func updateInPlace(
+  _ cells: [(cell: StateCell, type: TensorType)], _ code: FusedCode, _ inputs: [Tensor],
+  isShort: Bool, _ body: ([Tensor]) -> [Tensor]
+) -> Bool {
+  guard
+    !ThreadContext.isGradEnabled, !ThreadContext.has(ThreadContext.Flags.checkpoint),
+    let onePass = FusedPass(code, updating: cells.map(\.type), inputs, isShort: isShort, body),
+    onePass.program.outputTypes == cells.map(\.type.dtype),
+    cells.indices.allSatisfy({ onePass.program.mayOverwrite(input: $0, with: $0) })
+  else { return false }
+  let ordered = cells.sorted { $0.cell.sequence < $1.cell.sequence }
+  if zip(ordered, ordered.dropFirst()).contains(where: { $0.cell === $1.cell }) { return false }
+  for (cell, _) in ordered { cell.lock() }
+  defer { for (cell, _) in ordered { cell.unlock() } }
+  for (cell, type) in ordered
+  where !(cell.ownsContentAlone() && cell.lockedContentHasType(type)) {
+    return false
+  }
+  let places = cells.map { $0.cell.unretainedContent!._withUnsafeGuaranteedRef { $0.pointer } }
+  onePass.run(places + places, inputs)
+  return true
+}
