@@ -86,7 +86,8 @@ import Testing
         parameter.grad = nil
         result.backward()
         expectSame(parameter.grad!, start * 2, name)
-      case let view as Tensor where view.shape != start.shape: expectSame(view, start[10..<30], name)
+      case let view as Tensor where view.shape != start.shape:
+        expectSame(view, start[10..<30], name)
       case let value as Tensor: expectSame(value.detached(), start, name)
       case let other as Variable: expectSame(other.value.detached(), start, name)
       default: Issue.record("\(name)")

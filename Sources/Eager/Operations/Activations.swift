@@ -98,9 +98,9 @@ public func selu(_ x: Tensor) -> Tensor {
 /// x kept between two bounds. An element on a bound has the gradient 0, as in PyTorch.
 public func hardtanh(_ x: consuming Tensor, min: Double = -1, max: Double = 1) -> Tensor {
   // Of few elements a result that nobody else has may be written where x is.
-  guard x.dtype.isFloatingPoint, x.body.autograd != nil || x.body.count >= FusedPass.fewestForTwo else {
-    return clip(x, min: min, max: max)
-  }
+  guard x.dtype.isFloatingPoint,
+    x.body.autograd != nil || x.body.count >= FusedPass.fewestForTwo
+  else { return clip(x, min: min, max: max) }
   return elementwiseFunction("hardtanh", FusedCode(.hardtanh, [min, max, 0, 0]), x) { x in
     promoting(.atMost, promoting(.atLeast, x, min), max)
   } gradient: { x, dy in
