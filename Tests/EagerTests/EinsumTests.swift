@@ -100,4 +100,25 @@ import Testing
       message { _ = einsum("ijk", zeros([2, 3])) }
         == "einsum: a term of \"ijk\" names 3 axes, its operand has shape [2, 3]")
   }
+
+
+  @Test func operandsComeInAnOrderThatKeepsToEightAxes() {
+    let sizes: [Character: Int] = [
+      "a": 1, "b": 2, "c": 3, "d": 2, "e": 2, "f": 3, "g": 2, "h": 2, "i": 1, "j": 2,
+    ]
+    let terms = ["abcde", "fghij", "cdefg"].map { $0.map { sizes[$0]! } }
+    let operands = terms.enumerated().map { i, shape in
+      (arange(shape.reduce(1, *)) % (3 + i) + 1).asType(.float64).reshaped(shape)
+    }
+    let result = einsum("abcde,fghij,cdefg->abhij", operands)
+    let first = einsum("abcde,cdefg->abfg", operands[0], operands[2])
+    expect(result, equals: einsum("abfg,fghij->abhij", first, operands[1]))
+    let x = arange(256).reshaped(Array(repeating: 2, count: 8))
+    expect(einsum("abcdefgh,abcdefgh->abcdefgh", x, x), equals: x * x)
+    #expect(
+      message { _ = einsum("abcde,fghij->a", ones([1, 1, 1, 1, 1]), ones([1, 1, 1, 1, 1])) } == nil)
+    #expect(
+      message { _ = einsum("ab,bc->ac", ones([1, 1], dtype: .bool), ones([1, 1], dtype: .bool)) }
+        == "einsum: bool has no arithmetic; cast it first")
+  }
 }

@@ -178,4 +178,38 @@ import Testing
     expect(
       gelu(x, approximate: .tanh), [4], .float32, [-0.0454023, 0, 1.9545977, 8], tolerance: 1e-5)
   }
+
+
+  @Test func runningSumsOfIntegersAreWide() {
+    expect(full([3], 100, dtype: .int8).cumsum(), [3], .int64, [100, 200, 300])
+    expect(full([3], 100, dtype: .uint8).cumprod(), [3], .int64, [100, 10_000, 1_000_000])
+    expect(full([2], 100, dtype: .int8).cummax(), [2], .int8, [100, 100])
+  }
+
+  @Test func fewerElementsThanAreTakenOff() {
+    let none = zeros([0])
+    expect(Tensor([1.0, 2.0]).variance(ddof: 5), [], .float32, [.infinity])
+    expect(Tensor([3.0]).variance(ddof: 2), [], .float32, [.nan])
+    expect(none.variance(ddof: 1), [], .float32, [.nan])
+    expect(Tensor([1.0, 2.0]).variance(ddof: .min), [], .float32, [0.5 / 0x1p63], tolerance: 0)
+    expect(logSumExp(zeros([0, 2]), axis: 0), [2], .float32, [-.infinity, -.infinity])
+    expect(logSumExp(none), [], .float32, [-.infinity])
+  }
+
+  @Test func remaindersHaveTheSlopeOfTheirQuotient() {
+    let divisor = Tensor(Float(0.001)).requiringGrad()
+    remainder(Tensor(Float(5)), divisor).backward()
+    #expect(divisor.grad!.item(Float.self) == -4999)
+  }
+
+  @Test func activationsOfIntegers() {
+    expect(relu6(Tensor([-3, 5, 9])), [3], .int64, [0, 5, 6])
+    for (name, f) in [
+      ("softsign", softsign), ("hardswish", hardswish), ("hardsigmoid", hardsigmoid), ("mish", mish),
+    ] as [(String, (Tensor) -> Tensor)] {
+      #expect(
+        message { _ = f(Tensor([1])) }
+          == "\(name): needs a floating-point tensor, not int64; cast it first")
+    }
+  }
 }

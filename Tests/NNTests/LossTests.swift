@@ -93,11 +93,80 @@ import Testing
     }
   }
 
+  /// Values and gradients are PyTorch's; those of targets are bounded as the loss is.
   @Test func certainProbabilitiesHaveFiniteGradients() {
-    let x = Tensor([0.0, 0.0, 1.0, 1.0], requiresGrad: true)
-    let losses = binaryCrossEntropy(x, Tensor([0.0, 1.0, 0.0, 1.0]), reduction: .none)
-    #expect(losses.asArray(Float.self) == [0, 100, 100, 0])
+    let x = Tensor([0.0, 0.0, 1.0, 1.0, 0.3], requiresGrad: true)
+    let t = Tensor([0.0, 1.0, 0.0, 1.0, 0.6], requiresGrad: true)
+    let losses = binaryCrossEntropy(x, t, reduction: .none)
+    #expect(losses.asArray(Float.self) == [0, 100, 100, 0, 0.86505371])
     losses.sum().backward()
-    #expect(x.grad!.isFinite().all().item())
+    #expect(x.grad!.asArray(Float.self) == [0, -999_999_995_904, 999_999_995_904, 0, -1.4285715])
+    let targets = t.grad!.asArray(Float.self)
+    #expect(targets[..<4] == [100, 100, -100, -100] && abs(targets[4] - 0.8473) < 1e-4)
+    let whole = binaryCrossEntropy(Tensor([0.3, 0.6]), Tensor([1, 0]))
+    #expect(abs(whole.item(Double.self) - (1.2039728 + 0.9162907) / 2) < 1e-6)
+  }
+
+  @Test func mistakesInArguments() {
+    func message(_ body: () -> Void) -> String? {
+      do { try checked(body) } catch let error as TensorError {
+        return "\(error.operation): \(error.reason)"
+      } catch {}
+      return nil
+    }
+    let p = Parameter(ones([2]))
+    p.grad = ones([2])
+    #expect(
+      message { _ = klDivergence(zeros([2, 1]), ones([3])) }
+        == "klDivergence: predictions [2, 1] need targets of the same shape, not [3]")
+    #expect(
+      message { _ = mseLoss(Tensor([1]), Tensor([2])) }
+        == "mseLoss: needs floating-point predictions, not int64; cast them first")
+    #expect(
+      message { _ = huberLoss(ones([1]), ones([1]), delta: -1) }
+        == "huberLoss: delta must be above 0, not -1.0")
+    #expect(
+      message { _ = smoothL1Loss(ones([1]), ones([1]), beta: -1) }
+        == "smoothL1Loss: beta must not be below 0, but is -1.0")
+    #expect(
+      message { clipGradNorm([p], maxNorm: -1) }
+        == "clipGradNorm: maxNorm must not be below 0, but is -1.0")
+    #expect(
+      message { clipGradValue([p], limit: .nan) }
+        == "clipGradValue: the limit must not be below 0, but is nan")
+    #expect(
+      message { _ = SGD([p], learningRate: -1) }
+        == "SGD: learningRate must not be below 0, but is -1.0")
+    #expect(
+      message { _ = AdamW([p], betas: (0.9, 1)) }
+        == "AdamW: betas must be at least 0 and below 1, not 1.0")
+    #expect(
+      message { _ = accuracy(ones([3, 2]), zeros([3, 1], dtype: .int64)) }
+        == "accuracy: scores [3, 2] need a label for each row, not labels [3, 1]")
+    #expect(p.grad!.asArray(Float.self) == [1, 1])
+  }
+
+  @Test func halvesAreReducedWithoutOverflow() {
+    let (x, y) = (Tensor([320.0, 0], dtype: .float16), zeros([2], dtype: .float16))
+    #expect(mseLoss(x, y).item(Double.self) == 51_200)
+    let big = Tensor([40_000.0], dtype: .float16, requiresGrad: true)
+    (mseLoss(big, zeros([1], dtype: .float16), reduction: .sum) * 0.25).backward()
+    #expect(big.grad!.item(Double.self) == 20_000)
+  }
+
+  @Test func halvesAreClippedByTheirNorm() {
+    let p = Parameter(zeros([2], dtype: .float16))
+    for (gradient, maxNorm, expected) in [(400.0, 1.0, 0.7070), (1e-4, 1e-5, 7.033e-6)] {
+      p.grad = full([2], gradient, dtype: .float16)
+      clipGradNorm([p], maxNorm: maxNorm)
+      let clipped = p.grad!.asArray(Double.self)
+      #expect(clipped.allSatisfy { abs($0 / expected - 1) < 0.01 }, "\(clipped)")
+    }
+  }
+
+  @Test func runningVariancesOfHalvesDoNotOverflow() {
+    let norm = BatchNorm1d(1, dtype: .float16)
+    _ = norm(Tensor([[300.0], [600], [900], [1200]], dtype: .float16))
+    #expect(norm.runningVariance!.value.item(Double.self) == 15_000)
   }
 }

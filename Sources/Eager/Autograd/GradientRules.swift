@@ -100,7 +100,16 @@ struct GradientRule {
     }
   }
 
+  /// What formulas make of 16-bit floats is rounded once: squares and the like would overflow in between.
   private func elementwise(_ op: Op, _ dy: Tensor) -> [Tensor?] {
+    guard dy.dtype.isHalf, op.hasGradientFormula(wanted) else { return formula(op, dy) }
+    let rule = GradientRule(
+      inputs: inputs.map { $0?.asType(.float32) }, output: output?.asType(.float32),
+      inputTypes: inputTypes.map { TensorType(.float32, $0.shape) }, wanted: wanted)
+    return rule.formula(op, dy.asType(.float32)).map { $0?.asType(dy.dtype) }
+  }
+
+  private func formula(_ op: Op, _ dy: Tensor) -> [Tensor?] {
     switch op {
     case .unary(let op): return [unary(op, dy)]
     case .binary(let op): return binary(op, dy)
@@ -187,7 +196,8 @@ struct GradientRule {
     case .subtract: return both({ dy }, { -dy })
     case .multiply: return both({ dy * x(1) }, { dy * x(0) })
     case .divide:
-      return both({ dy / x(1) }, { -(dy * x(0)) / (x(1) * x(1)) })
+      // The square of the divisor might overflow or vanish.
+      return both({ dy / x(1) }, { -(dy * (x(0) / x(1) / x(1))) })
     case .power:
       return both(
         {
@@ -223,7 +233,7 @@ struct GradientRule {
     case .remainder:
       return both({ dy }, { -(dy * apply(.truncate, x(0) / x(1))) })
     case .floorRemainder:
-      return both({ dy }, { -(dy * apply(.floor, x(0) / x(1))) })
+      return both({ dy }, { -(dy * apply(.floorDivide, x(0), x(1))) })
     case .floorDivide: return both({ zeros(like: dy) }, { zeros(like: dy) })
     case .bitwiseAnd, .bitwiseOr, .bitwiseXor, .shiftLeft, .shiftRight: return [nil, nil]
     }
@@ -518,6 +528,26 @@ struct GradientRule {
 }
 
 extension Op {
+  /// Whether the gradient takes more than one operation that rounds.
+  fileprivate func hasGradientFormula(_ wanted: [Bool]) -> Bool {
+    switch self {
+    case .unary(let op):
+      switch op {
+      case .negate, .absolute, .exp, .log, .relu, .sign, .floor, .ceil, .round, .truncate,
+        .logicalNot, .isNaN, .isInfinite, .isFinite:
+        false
+      default: true
+      }
+    case .binary(let op):
+      switch op {
+      case .divide: wanted[1]
+      case .power, .atan2, .hypot, .remainder, .floorRemainder: true
+      default: false
+      }
+    default: false
+    }
+  }
+
   /// Names the gradient for `fused`; nil where it is one operation at most.
   fileprivate func fusedGradient(_ wanted: [Bool]) -> FusedCode? {
     switch self {

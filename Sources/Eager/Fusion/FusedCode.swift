@@ -7,7 +7,7 @@ package struct FusedCode: Hashable, Sendable {
   /// What has elementwise code.
   package enum Function: UInt64, Sendable {
     case clip, hardtanh, leakyRelu, elu, mish, hardswish, hardsigmoid, softsign, logSigmoid
-    case squaredError, absoluteError, smoothL1, huber, logits
+    case squaredError, absoluteError, smoothL1, huber, logits, probabilities
     case sgd, adam, adamW
     case square, scale, clipGradient
   }

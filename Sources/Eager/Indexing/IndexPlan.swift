@@ -169,7 +169,8 @@ extension IndexPlan {
 
   private func joint() -> Joint? {
     let axes = gathers.map(\.axis)
-    // As in NumPy: neighbouring axes are replaced where they are, others by axes in front.
+    // As in PyTorch: neighbouring axes are replaced where they are, others by axes in front. A place, which takes an axis
+    // away, does not count, as it does in NumPy.
     let areNeighbours = axes.last! - axes.first! == axes.count - 1
     let axis = areNeighbours ? axes.first! : 0
     var permutation = (0..<shape.rank).filter { !axes.contains($0) }

@@ -142,7 +142,8 @@ extension PartialRangeUpTo<Int>: TensorIndex {
   public func by(_ step: Int) -> TensorSlice {
     step > 0
       ? TensorSlice(to: upperBound, by: step)
-      : TensorSlice.backwards(0, upperBound == 0 ? nil : upperBound - 1, step)
+      : TensorSlice.backwards(
+        0, upperBound == 0 || upperBound == .min ? nil : upperBound - 1, step)
   }
 }
 
@@ -161,7 +162,7 @@ extension TensorSlice {
   /// From the last place of a range down to its first; nil: the range is empty.
   fileprivate static func backwards(_ first: Int, _ last: Int?, _ step: Int) -> TensorSlice {
     guard let last else { return TensorSlice(from: 0, to: 0, by: step) }
-    return TensorSlice(from: last, to: first == 0 ? nil : first - 1, by: step)
+    return TensorSlice(from: last, to: first == 0 || first == .min ? nil : first - 1, by: step)
   }
 }
 

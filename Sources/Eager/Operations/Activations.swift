@@ -109,11 +109,13 @@ public func hardtanh(_ x: consuming Tensor, min: Double = -1, max: Double = 1) -
 }
 
 /// x kept between 0 and 6. On these the gradient is 0, as in PyTorch.
-public func relu6(_ x: consuming Tensor) -> Tensor { hardtanh(x, min: 0, max: 6) }
+public func relu6(_ x: consuming Tensor) -> Tensor {
+  x.dtype.isFloatingPoint ? hardtanh(x, min: 0, max: 6) : clip(x, min: 0, max: 6)
+}
 
 /// x tanh(softplus(x)). Floating point.
 public func mish(_ x: Tensor) -> Tensor {
-  guard x.dtype.isFloatingPoint else { return x * x.softplus().tanh() }
+  guard x.requireFloatingPoint("mish") else { return .failed }
   return elementwiseFunction("mish", FusedCode(.mish), x) { x in
     let (_, _, n) = mishParts(x)
     return x * (n / (n + 2))
@@ -127,17 +129,17 @@ public func mish(_ x: Tensor) -> Tensor {
 }
 
 /// With e = eˣ the hyperbolic tangent of softplus(x) is n / (n + 2) for n = e (e + 2). Where that is 1 to the last digit,
-/// x is cut off: n does not
-/// overflow, nor does x σ(x) (1 - t²) become more than nothing.
+/// x is cut off: n does not overflow, nor does x σ(x) (1 - t²) become more than nothing.
 private func mishParts(_ x: Tensor) -> (x: Tensor, e: Tensor, n: Tensor) {
-  let x = promoting(.atMost, x, x.dtype == .float16 ? 5.0 : 20.0)
+  let x = promoting(.atMost, x, 20.0)
   let e = apply(.exp, x)
   return (x, e, e * (e + 2))
 }
 
 /// x relu6(x + 3) / 6. Floating point.
 public func hardswish(_ x: Tensor) -> Tensor {
-  elementwiseFunction("hardswish", FusedCode(.hardswish), x) { x in
+  guard x.requireFloatingPoint("hardswish") else { return .failed }
+  return elementwiseFunction("hardswish", FusedCode(.hardswish), x) { x in
     x * (relu6(x + 3) * (1.0 / 6))
   } gradient: { x, dy in
     // On the bounds that of beyond, as in PyTorch.
@@ -147,7 +149,8 @@ public func hardswish(_ x: Tensor) -> Tensor {
 
 /// relu6(x + 3) / 6. Floating point.
 public func hardsigmoid(_ x: Tensor) -> Tensor {
-  elementwiseFunction("hardsigmoid", FusedCode(.hardsigmoid), x) { x in
+  guard x.requireFloatingPoint("hardsigmoid") else { return .failed }
+  return elementwiseFunction("hardsigmoid", FusedCode(.hardsigmoid), x) { x in
     relu6(x + 3) * (1.0 / 6)
   } gradient: { x, dy in
     // None on the bounds, as in PyTorch.
@@ -157,7 +160,8 @@ public func hardsigmoid(_ x: Tensor) -> Tensor {
 
 /// x / (1 + |x|). Floating point.
 public func softsign(_ x: Tensor) -> Tensor {
-  elementwiseFunction("softsign", FusedCode(.softsign), x) { x in
+  guard x.requireFloatingPoint("softsign") else { return .failed }
+  return elementwiseFunction("softsign", FusedCode(.softsign), x) { x in
     x / (abs(x) + 1)
   } gradient: { x, dy in
     let divisor = abs(x) + 1

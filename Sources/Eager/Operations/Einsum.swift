@@ -14,15 +14,29 @@ public func einsum(_ formula: String, _ operands: [Tensor]) -> Tensor {
   do throws(OpError) {
     let labels = try EinsumFormula(formula).labels(for: operands.map(\.shape))
     let dtype = operands.dropFirst().reduce(operands[0].dtype) { DType.promoted($0, $1.dtype) }
+    guard dtype != .bool || operands.count == 1 else {
+      throw OpError("einsum", "bool has no arithmetic; cast it first")
+    }
     var terms = zip(operands, labels.operands).map {
       EinsumTerm(tensor: $0.asType(dtype), labels: $1).withDiagonalsTaken
     }
     // An axis of one element beside a larger one of the same label repeats: it takes no part.
     for i in terms.indices { terms[i].dropOnes { labels.sizes[$0]! > 1 } }
-    var result = terms[0]
-    for i in 1..<terms.count {
-      let later = Set(terms[(i + 1)...].flatMap(\.labels)).union(labels.result)
-      result = result.contracted(with: terms[i], keeping: later)
+    var result = terms.removeFirst()
+    while !terms.isEmpty {
+      // The next term, or one behind it where that leaves too many axes for a tensor.
+      func kept(without i: Int) -> Set<EinsumLabel> {
+        Set(terms.indices.filter { $0 != i }.flatMap { terms[$0].labels }).union(labels.result)
+      }
+      let next = terms.indices.first { i in
+        Set(result.labels + terms[i].labels).intersection(kept(without: i)).count
+          <= Shape.maximumRank
+      }
+      guard let next else {
+        throw OpError("einsum", "no order of the operands of \"\(formula)\" keeps to 8 axes")
+      }
+      let keeping = kept(without: next)
+      result = result.contracted(with: terms.remove(at: next), keeping: keeping)
     }
     return result.arranged(labels.result, sizes: labels.sizes)
   } catch {
@@ -203,7 +217,9 @@ private struct EinsumTerm {
     let ownA = a.labels.filter { !shared.contains($0) }
     let ownB = b.labels.filter { !shared.contains($0) }
     let (k, m, n) = (a.count(of: inner), a.count(of: ownA), b.count(of: ownB))
-    let batchSizes = batch.map { a.size(of: $0) }
+    let sizes = batch.map { a.size(of: $0) }
+    // Two axes come behind these.
+    let batchSizes = sizes.count + 2 <= Shape.maximumRank ? sizes : [sizes.reduce(1, *)]
     let product: Tensor
     if inner.isEmpty {
       product =
@@ -216,7 +232,7 @@ private struct EinsumTerm {
     }
     return EinsumTerm(
       tensor: product.reshaped(
-        batchSizes + ownA.map { a.size(of: $0) } + ownB.map { b.size(of: $0) }),
+        sizes + ownA.map { a.size(of: $0) } + ownB.map { b.size(of: $0) }),
       labels: batch + ownA + ownB)
   }
 

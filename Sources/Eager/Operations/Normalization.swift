@@ -145,7 +145,7 @@ public func batchNorm(
     func move(_ running: Variable?, _ current: Tensor) {
       guard let running else { return }
       running.value =
-        running.value * (1 - momentum) + current.asType(running.type.dtype) * momentum
+        running.value * (1 - momentum) + (current * momentum).asType(running.type.dtype)
     }
     move(runningMean, moments[0])
     move(runningVariance, moments[1] * (Double(count) / Double(count - 1)))

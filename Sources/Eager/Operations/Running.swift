@@ -3,11 +3,11 @@ import DuetRuntime
 // What runs along an axis and keeps the shape: running sums and products, sorting.
 extension Tensor {
   /// The sums of the elements up to each place along an axis; without an axis, of all in row-major
-  /// order.
+  /// order. Of integers and bools as `int64`.
   public func cumsum(axis: Int? = nil) -> Tensor { cumulative(.sum, axis, "cumsum") }
 
   /// The products of the elements up to each place along an axis; without an axis, of all in
-  /// row-major order.
+  /// row-major order. Of integers and bools as `int64`.
   public func cumprod(axis: Int? = nil) -> Tensor { cumulative(.product, axis, "cumprod") }
 
   /// The largest of the elements up to each place along an axis, without an axis in row-major order;
@@ -20,7 +20,8 @@ extension Tensor {
 
   private func cumulative(_ op: CumulativeOp, _ axis: Int?, _ operation: String) -> Tensor {
     if isFailed { return self }
-    let source = dtype == .bool ? asType(.int64) : self
+    let isWidened = dtype == .bool || dtype.isInteger && (op == .sum || op == .product)
+    let source = isWidened ? asType(.int64) : self
     guard let axis else { return apply(.cumulative(op, axis: 0), source.flattened()) }
     guard let axis = checkedAxis(axis, operation) else { return .failed }
     return apply(.cumulative(op, axis: axis), source)
@@ -40,7 +41,7 @@ extension Tensor {
     return apply(.takeAlong(axis: axis), self, order)
   }
 
-  /// The `k` largest elements along an axis in descending order, and their places as `int64`.
+  /// The `k` largest elements along an axis in descending order, and their places as `int64`; not-a-number comes last.
   public func topK(_ k: Int, axis: Int = -1) -> (values: Tensor, indices: Tensor) {
     guard let axis = checkedAxis(axis, "topK") else { return (.failed, .failed) }
     guard k >= 0 && k <= dim(axis) else {
@@ -54,7 +55,7 @@ extension Tensor {
 }
 
 /// The sums of the elements up to each place along an axis; without an axis, of all in row-major
-/// order.
+/// order. Of integers and bools as `int64`.
 public func cumsum(_ x: Tensor, axis: Int? = nil) -> Tensor { x.cumsum(axis: axis) }
 
 /// The products of the elements up to each place along an axis; without an axis, of all in

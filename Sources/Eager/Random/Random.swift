@@ -26,7 +26,11 @@ public enum Random {
   ) -> Tensor {
     guard let type = floatingType(dtype, shape, "Random.uniform") else { return .failed }
     let values = draw(.uniform, type, generator)
-    return low == 0 && high == 1 ? values : values * (high - low) + low
+    if low == 0 && high == 1 { return values }
+    // The sum may round up to `high`.
+    let scaled = values * (high - low) + low
+    let last = Element(high, dtype).before(dtype)
+    return low < high && last >= low && high.isFinite ? promoting(.atMost, scaled, last) : scaled
   }
 
   /// Whole numbers of a range, all equally likely.
@@ -76,6 +80,7 @@ public enum Random {
   public static func bernoulli(_ p: Tensor, generator: Generator? = nil) -> Tensor {
     if p.isFailed { return p }
     guard p.requireFloatingPoint("Random.bernoulli") else { return .failed }
+    let p = p.dtype.isHalf ? p.asType(.float32) : p
     return draw(.uniform, p.type, generator) .< p
   }
 
@@ -87,10 +92,13 @@ public enum Random {
     guard logits.dim(axis) > 0 else {
       return fail(OpError("Random.categorical", "there are no classes in \(logits.type)"))
     }
-    // The largest of logits with Gumbel noise (Gumbel, 1954); uniform numbers are below 1, so 1 - u
-    // is above 0.
+    // The largest of logits with Gumbel noise (Gumbel, 1954): less the logarithms of exponentially distributed numbers.
+    // Uniform ones are below 1, but may be 0; infinite noise would draw what has no probability.
+    let logits = logits.dtype.isHalf ? logits.asType(.float32) : logits
     let u = draw(.uniform, logits.type, generator)
-    return (logits - (-(1 - u).log()).log()).argMax(axis: axis)
+    let least = logits.dtype == .float64 ? 0x1p-54 : 0x1p-25
+    let exponential = promoting(.atLeast, -(1 - u).log(), least)
+    return (logits - exponential.log()).argMax(axis: axis)
   }
 
   private static func draw(
@@ -113,6 +121,15 @@ public enum Random {
     if let shape = Shape(checking: shape, for: operation) { return shape }
     _ = fail(shape, operation)
     return nil
+  }
+}
+
+extension Element {
+  /// The greatest number below a finite floating-point one.
+  fileprivate func before(_ dtype: DType) -> Double {
+    let sign = UInt64(1) << UInt64(dtype.size * 8 - 1)
+    if bits & ~sign == 0 { return Element(bits: sign | 1).value(dtype) }
+    return Element(bits: bits & sign == 0 ? bits - 1 : bits + 1).value(dtype)
   }
 }
 

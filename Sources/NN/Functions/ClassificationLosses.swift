@@ -131,12 +131,29 @@ public func binaryCrossEntropy(
   _ probabilities: Tensor, _ targets: Tensor, weight: Tensor? = nil, reduction: Reduction = .mean
 ) -> Tensor {
   if let error = mistake("binaryCrossEntropy", probabilities, targets) { return error }
-  // 0 and 1 are kept from the logarithms, whose gradients there would give 0 · ∞; theirs count as 0.
-  let (isZero, isOne) = (probabilities .== 0, probabilities .== 1)
-  let hit = which(isZero, -100, maximum(log(which(isZero, 1, probabilities)), -100))
-  let miss = which(isOne, -100, maximum(log1p(-which(isOne, 0, probabilities)), -100))
-  let losses = -(targets * hit + (1 - targets) * miss)
-  return reduction(weight.map { losses * $0 } ?? losses)
+  let dtype = DType.promoted(probabilities.dtype, targets.dtype)
+  // Logarithms are bounded by -100, and the divisor of their slopes by 10⁻¹², as in PyTorch.
+  func logarithms(_ p: Tensor) -> (hit: Tensor, miss: Tensor) {
+    (maximum(log(p), -100), maximum(log1p(-p), -100))
+  }
+  let losses = elementwiseFunction(
+    "binaryCrossEntropy", FusedCode(.probabilities),
+    [probabilities.asType(dtype), targets.asType(dtype)],
+    reducedBy: weight == nil ? reduction.op : nil
+  ) { inputs in
+    let (hit, miss) = logarithms(inputs[0])
+    return (inputs[1] - 1) * miss - inputs[1] * hit
+  } gradient: { inputs, wanted, dy in
+    let p = inputs[0]
+    func slope() -> Tensor { (p - inputs[1]) / maximum((1 - p) * p, 1e-12) }
+    func difference() -> Tensor {
+      let (hit, miss) = logarithms(p)
+      return miss - hit
+    }
+    return [wanted[0] ? dy * slope() : nil, wanted[1] ? dy * difference() : nil]
+  }
+  guard let weight else { return losses }
+  return reduction(losses * weight)
 }
 
 /// The cross entropy of sigmoid(logits) and targets in 0 ... 1, without overflow.
@@ -179,6 +196,7 @@ public func klDivergence(
   _ logProbabilities: Tensor, _ targets: Tensor, logTargets: Bool = false,
   reduction: Reduction = .mean
 ) -> Tensor {
+  if let error = mistake("klDivergence", logProbabilities, targets) { return error }
   if logTargets { return reduction(exp(targets) * (targets - logProbabilities)) }
   // t log t goes to 0 with t.
   let isPositive = targets .> 0

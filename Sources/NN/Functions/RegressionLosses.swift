@@ -11,6 +11,11 @@ func mistake(
   if predictions.isFailed || targets.isFailed {
     return predictions.isFailed ? predictions : targets
   }
+  guard predictions.dtype.isFloatingPoint || targets.dtype.isFloatingPoint else {
+    return fail(
+      OpError(
+        operation, "needs floating-point predictions, not \(predictions.dtype); cast them first"))
+  }
   if predictions.shape == targets.shape || (allowingNumbers && targets.ndim == 0) { return nil }
   return fail(
     OpError(
@@ -55,6 +60,9 @@ public func smoothL1Loss(
   if let error = mistake("smoothL1Loss", predictions, targets, allowingNumbers: true) {
     return error
   }
+  guard beta >= 0 else {
+    return fail(OpError("smoothL1Loss", "beta must not be below 0, but is \(beta)"))
+  }
   if beta == 0 { return l1Loss(predictions, targets, reduction: reduction) }
   let code = FusedCode(.smoothL1, [beta, 0, 0, 0])
   return elementwiseFunction(
@@ -74,6 +82,7 @@ public func huberLoss(
   _ predictions: Tensor, _ targets: Tensor, delta: Double = 1, reduction: Reduction = .mean
 ) -> Tensor {
   if let error = mistake("huberLoss", predictions, targets, allowingNumbers: true) { return error }
+  guard delta > 0 else { return fail(OpError("huberLoss", "delta must be above 0, not \(delta)")) }
   let code = FusedCode(.huber, [delta, 0, 0, 0])
   return elementwiseFunction(
     "huberLoss", code, [predictions, targets], reducedBy: reduction.op

@@ -35,7 +35,10 @@ public struct Conv2d: UnaryLayer {
           "needs a kernel of one or two sizes and channels that divide into groups: \(inChannels) to "
             + "\(outChannels) channels, \(groups) groups, kernel \(kernelSize)"))
     }
-    let fanIn = kernel.reduce(inputs, *)
+    let fanIn = kernel.reduce(inputs) { fanIn, size in
+      let (product, isTooLarge) = fanIn.multipliedReportingOverflow(by: size)
+      return isTooLarge ? .max : product
+    }
     weight = .uniform([outChannels, inputs] + kernel, fanIn: fanIn, dtype, name: "weight")
     self.bias = bias ? .uniform([outChannels], fanIn: fanIn, dtype, name: "bias") : nil
     self.stride = stride

@@ -7,10 +7,13 @@ import DuetRuntime
 /// - Returns: The norm before, as a scalar tensor.
 @discardableResult
 public func clipGradNorm(_ parameters: some Sequence<Parameter>, maxNorm: Double) -> Tensor {
-  noGrad {
+  guard maxNorm >= 0 else {
+    return fail(OpError("clipGradNorm", "maxNorm must not be below 0, but is \(maxNorm)"))
+  }
+  return noGrad {
     // Nobody but the parameters has their gradients when they are scaled.
     let withNorms = parameters.compactMap { parameter in
-      parameter.grad.map { (parameter, $0.norm()) }
+      parameter.grad.map { (parameter, $0.widenedNorm()) }
     }
     guard let first = withNorms.first else { return Tensor(scalar: 0.0, for: .float32) }
     let norm = stacked(withNorms.map(\.1)).norm()
@@ -20,12 +23,15 @@ public func clipGradNorm(_ parameters: some Sequence<Parameter>, maxNorm: Double
         $0[0] * $0[1]
       }
     }
-    return norm.asType(first.1.dtype)
+    return norm.asType(first.0.dtype)
   }
 }
 
 /// Keeps every element of the gradients in -limit ... limit.
 public func clipGradValue(_ parameters: some Sequence<Parameter>, limit: Double) {
+  guard limit >= 0 else {
+    return note(OpError("clipGradValue", "the limit must not be below 0, but is \(limit)"))
+  }
   noGrad {
     for parameter in parameters {
       updateGradient(of: parameter, FusedCode(.clipGradient, [limit, 0, 0, 0])) {

@@ -21,6 +21,9 @@
   /// Whether the elements are floating-point numbers, and so can carry gradients.
   @inlinable public var isFloatingPoint: Bool { rawValue >= DType.float16.rawValue }
 
+  /// Whether the elements are floating-point numbers of 16 bits.
+  package var isHalf: Bool { self == .float16 || self == .bfloat16 }
+
   /// Whether the elements are integers; `bool` is not one.
   @inlinable public var isInteger: Bool { self != .bool && !isFloatingPoint }
 
