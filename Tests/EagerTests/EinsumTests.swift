@@ -101,7 +101,6 @@ import Testing
         == "einsum: a term of \"ijk\" names 3 axes, its operand has shape [2, 3]")
   }
 
-
   @Test func operandsComeInAnOrderThatKeepsToEightAxes() {
     let sizes: [Character: Int] = [
       "a": 1, "b": 2, "c": 3, "d": 2, "e": 2, "f": 3, "g": 2, "h": 2, "i": 1, "j": 2,

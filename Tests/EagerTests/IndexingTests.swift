@@ -131,7 +131,6 @@ import Testing
       message { _ = m[Tensor([true])] } == "subscript: a mask of shape [1] for axes of shape [3]")
   }
 
-
   @Test func rangesWithoutAnEnd() {
     let x = arange(4)
     expect(x[(Int.min...Int.max).by(-1)], [4], .int64, [3, 2, 1, 0])

@@ -179,7 +179,6 @@ import Testing
       gelu(x, approximate: .tanh), [4], .float32, [-0.0454023, 0, 1.9545977, 8], tolerance: 1e-5)
   }
 
-
   @Test func runningSumsOfIntegersAreWide() {
     expect(full([3], 100, dtype: .int8).cumsum(), [3], .int64, [100, 200, 300])
     expect(full([3], 100, dtype: .uint8).cumprod(), [3], .int64, [100, 10_000, 1_000_000])
@@ -205,7 +204,8 @@ import Testing
   @Test func activationsOfIntegers() {
     expect(relu6(Tensor([-3, 5, 9])), [3], .int64, [0, 5, 6])
     for (name, f) in [
-      ("softsign", softsign), ("hardswish", hardswish), ("hardsigmoid", hardsigmoid), ("mish", mish),
+      ("softsign", softsign), ("hardswish", hardswish), ("hardsigmoid", hardsigmoid),
+      ("mish", mish),
     ] as [(String, (Tensor) -> Tensor)] {
       #expect(
         message { _ = f(Tensor([1])) }

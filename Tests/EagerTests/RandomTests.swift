@@ -50,7 +50,6 @@ import Testing
     expect(Random.uniform([3]), equals: first)
   }
 
-
   @Test(arguments: [DType.float16, .bfloat16, .float32, .float64])
   func whatHasNoProbabilityIsNotDrawn(_ dtype: DType) {
     // Two hundred times a hundred thousand numbers: some of them are 0.
@@ -67,8 +66,9 @@ import Testing
     #expect((drawn .== 2).all().item(Bool.self))
   }
 
-  @Test(arguments: [DType.float16, .bfloat16]) func halvesAreDrawnWithTheirProbability(_ dtype: DType)
-  {
+  @Test(arguments: [DType.float16, .bfloat16]) func halvesAreDrawnWithTheirProbability(
+    _ dtype: DType
+  ) {
     let g = Generator(seed: 3)
     for p in [0.001, 0.01, 0.5] {
       let drawn = Random.bernoulli(full([1_000_000], p, dtype: dtype), generator: g)
