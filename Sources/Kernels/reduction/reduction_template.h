@@ -107,9 +107,12 @@
 
 #include "widen_template.h"
 
-#define REDUCER(name) {name##_rows, name##_rows_from_memory, name##_lanes, name##_columns, name##_join, name##_clear}
-#define HALF_REDUCER(op, type) \
-  {op##_##type##_rows, op##_##type##_rows_from_memory, op##_##type##_lanes, 0, op##_f32_join, op##_f32_clear}
+#define REDUCER(name)                                                                             \
+  {name##_rows,  name##_rows_from_memory, name##_lanes, name##_streams, name##_trees, \
+   name##_columns, name##_join,           name##_clear}
+#define HALF_REDUCER(op, type)                                                                    \
+  {op##_##type##_rows, op##_##type##_rows_from_memory, op##_##type##_lanes, op##_##type##_streams, \
+   op##_f32_trees,     0,                              op##_f32_join,       op##_f32_clear}
 #define HALF_REDUCERS(type) \
   {HALF_REDUCER(sum, type), HALF_REDUCER(product, type), HALF_REDUCER(max, type), \
    HALF_REDUCER(min, type)}
