@@ -173,6 +173,31 @@ static void copy_call(trial *t, int32_t v) {
   duet_copy(&call);
 }
 
+static int join_name(int32_t v, char *name, size_t size) {
+  (void)v;
+  snprintf(name, size, "join");
+  return 1;
+}
+static void join_call(trial *t, int32_t v) {
+  (void)v;
+  duet_join_call call = {.parts = (int32_t)trial_int(t, 1, DUET_MAX_PARTS)};
+  int is_large = trial_is_large(t);
+  call.rows = is_large ? PICK(t, 70, 5000) : PICK(t, 0, 1, 2, 3, 17, 70);
+  int64_t width = 0;
+  for (int32_t i = 0; i < call.parts; i++) {
+    call.bytes[i] = is_large && call.rows == 70
+                        ? PICK(t, 1, 3000, 8192, 10001)
+                        : PICK(t, 0, 1, 2, 3, 4, 7, 8, 12, 16, 31, 32, 33, 64, 100, 515);
+    call.operand[i + 1] = trial_input(t, DUET_UINT8, call.rows * call.bytes[i], ARBITRARY);
+    width += call.bytes[i];
+  }
+  call.result_row = width + PICK(t, 0, 0, 1, 40);
+  char *result = trial_result(t, DUET_UINT8, call.rows * call.result_row);
+  if (call.rows * call.result_row > 0) memset(result, 7, (size_t)(call.rows * call.result_row));
+  call.operand[0] = result;
+  duet_join(&call);
+}
+
 static int fill_name(int32_t v, char *name, size_t size) {
   snprintf(name, size, "fill %s", duet_dtype_names[v]);
   return 1;
@@ -207,6 +232,7 @@ const trial_family duet_elementwise_families[] = {
     {DUET_DTYPE_COUNT, select_name, select_call},
     {DUET_DTYPE_COUNT * DUET_DTYPE_COUNT, cast_name, cast_call},
     {DUET_DTYPE_COUNT, copy_name, copy_call},
+    {1, join_name, join_call},
     {DUET_DTYPE_COUNT, fill_name, fill_call},
     {DUET_DTYPE_COUNT, iota_name, iota_call},
     {0},

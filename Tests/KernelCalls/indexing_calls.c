@@ -17,11 +17,12 @@ static int index_name(int32_t v, char *name, size_t size) {
 
 static void draw_axes(trial *t, int64_t *outer, int64_t *axis, int64_t *inner) {
   if (trial_is_large(t)) {
-    static const int64_t large[][3] = {{1, 500, 200}, {300, 300, 1}, {17, 31, 190}, {1, 150000, 1}};
-    const int64_t *s = large[trial_int(t, 0, 3)];
+    static const int64_t large[][3] = {{1, 500, 200}, {300, 300, 1}, {17, 31, 190}, {1, 150000, 1},
+                                       {9000, 7, 1}};
+    const int64_t *s = large[trial_int(t, 0, 4)];
     *outer = s[0], *axis = s[1], *inner = s[2];
   } else {
-    *outer = PICK(t, 0, 1, 1, 2, 3, 9);
+    *outer = PICK(t, 0, 1, 1, 2, 3, 9, 70);
     *axis = PICK(t, 1, 2, 3, 7, 16, 17, 40);
     *inner = PICK(t, 0, 1, 1, 1, 2, 5, 16, 17, 33);
   }
@@ -39,6 +40,10 @@ static void index_call(trial *t, int32_t v) {
   trial_values values = trial_some_values(t);
   c.operand[1] = trial_input(t, c.dtype, whole, values);
   c.operand[2] = trial_indices(t, c.index_dtype, indices, c.axis);
+  if (c.index_dtype == DUET_INT64 && trial_chance(t, 40)) {
+    int64_t *index = c.operand[2];
+    for (int64_t i = 0; i < indices; i++) index[i] += index[i] < 0 ? c.axis : 0;
+  }
   // One index out of range now and then: the kernel says which, and writes nothing outside.
   int is_wrong = indices > 0 && trial_chance(t, 10);
   if (is_wrong) {

@@ -21,9 +21,27 @@ static duet_dtype result_dtype(duet_reduction op, duet_dtype dtype) {
   return dtype;
 }
 
+// Results of runs of some length with others between them, as images leave for each channel.
+static void reduce_runs_call(trial *t, int32_t v) {
+  duet_reduction op = OP(v);
+  duet_dtype dtype = DTYPE(v);
+  duet_reduce_call call = {.reduction = op, .dtype = dtype, .kept_rank = 1, .reduced_rank = 2};
+  int64_t shape[3] = {trial_int(t, 1, 4), PICK(t, 1, 2, 3, 4, 5, 8, 11), 0}, stride[3];
+  shape[2] = PICK(t, 63, 64, 65, 80, 100, 196, 784, 1023, 1030, 3000);
+  if (trial_is_large(t)) shape[1] = PICK(t, 67, 140);
+  call.operand[1] =
+      trial_view(t, dtype, 3, shape, trial_some_values(t), trial_chance(t, 70), stride);
+  call.kept_shape[0] = shape[1], call.kept_stride[0] = stride[1];
+  call.reduced_shape[0] = shape[0], call.reduced_stride[0] = stride[0];
+  call.reduced_shape[1] = shape[2], call.reduced_stride[1] = stride[2];
+  call.operand[0] = trial_result(t, result_dtype(op, dtype), shape[1]);
+  duet_reduce(&call);
+}
+
 static void reduce_call(trial *t, int32_t v) {
   duet_reduction op = OP(v);
   duet_dtype dtype = DTYPE(v);
+  if (trial_chance(t, 15)) return reduce_runs_call(t, v);
   duet_reduce_call call = {.reduction = op, .dtype = dtype};
   int64_t shape[DUET_MAX_RANK], stride[DUET_MAX_RANK];
   int32_t rank = trial_shape(t, 0, 4, 5000, shape);

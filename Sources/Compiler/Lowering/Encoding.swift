@@ -73,7 +73,7 @@ struct PlanEncoder {
     }
     let labels = labels
     let key = LoopKey(op, step.inputs.map(\.dtype))
-    for (kernel, block) in collector.calls where !Self.isInPlace(op, block) {
+    for (kernel, block) in collector.calls {
       var pointers: [(offset: Int, place: PlanPlace)] = []
       for i in 0..<Int(DUET_MAX_OPERANDS) {
         let bits = block.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: i * 8, as: UInt.self) }
@@ -87,15 +87,6 @@ struct PlanEncoder {
         PlanStep(
           kernel: Self.isCopy(op) ? duet_copy_unless_same : kernel, block: block,
           pointers: pointers, loops: loops, op: op, label: { labels.label(op, step) }))
-    }
-  }
-
-  /// Whether a kernel would copy a part of a concatenation to where it was computed.
-  private static func isInPlace(_ op: Op, _ block: [UInt8]) -> Bool {
-    guard case .concatenate = op else { return false }
-    return block.withUnsafeBytes {
-      $0.loadUnaligned(fromByteOffset: 0, as: UInt.self)
-        == $0.loadUnaligned(fromByteOffset: 8, as: UInt.self)
     }
   }
 

@@ -90,6 +90,24 @@ extension Tensor {
     guard Shape(checking: target, for: "tiled") != nil else {
       return DuetEager.fail(target, "tiled")
     }
+    let repeated = counts.count { $0 != 1 }
+    let last = counts.lastIndex { $0 != 1 } ?? 0
+    // Gradients of shorter rows are summed up faster axis by axis.
+    let hasRows = sizes[last...].reduce(1, *) >= 16
+    if repeated > 1, hasRows, !counts.contains(0), rank + repeated <= Shape.maximumRank {
+      // All copies along new axes before those that they repeat, which then join.
+      var (single, copied) = (Shape(), Shape())
+      for (size, count) in zip(sizes, counts) {
+        if count != 1 {
+          single.append(1)
+          copied.append(count)
+        }
+        single.append(size)
+        copied.append(size)
+      }
+      let copies = apply(.broadcast(copied), apply(.reshape(single), self))
+      return apply(.reshape(Shape(target)), copies)
+    }
     var result = reshaped(sizes)
     for (axis, count) in counts.enumerated() where count != 1 {
       result = result.repeatedBlock(count, axis)

@@ -32,13 +32,22 @@
     }                                                                                           \
   }
 
-// The bounds are exact in both floating-point types; small integers go through int32, which
-// vectorises.
-#define SATURATING(name, from, to, wide, least, greatest, above)   \
-  DUET_INLINE to name(from x) {                                    \
-    from bounded = x == x ? x : (from)0;                           \
-    bounded = bounded <= (from)least ? (from)least : bounded;      \
-    return bounded >= above ? (to)greatest : (to)(wide)bounded;    \
+// The bounds are exact in both floating-point types but for the greatest int64, and the greatest
+// int32 in float32: the numbers from `above` on become those after the conversion. Small integers go
+// through int32, which vectorises.
+#define BOUNDED(from, least)             \
+  from bounded = x == x ? x : (from)0;   \
+  bounded = bounded <= (from)least ? (from)least : bounded;
+#define SATURATING(name, from, to, least, greatest)                    \
+  DUET_INLINE to name(from x) {                                        \
+    BOUNDED(from, least)                                               \
+    bounded = bounded >= (from)greatest ? (from)greatest : bounded;    \
+    return (to)(int32_t)bounded;                                       \
+  }
+#define SATURATING_ABOVE(name, from, to, least, greatest, above)       \
+  DUET_INLINE to name(from x) {                                        \
+    BOUNDED(from, least)                                               \
+    return bounded >= above ? (to)greatest : (to)bounded;              \
   }
 
 // float64 to float32, rounded to odd: a later rounding to 16 bits is then correct.
@@ -91,19 +100,53 @@ CAST_LOOP(int64_to_int32, int64_t, int32_t, x)
 
 #define CASTS_OF_REAL(name, from)                                                               \
   CAST_LOOP(name##_to_bool, from, uint8_t, x != 0)                                              \
-  SATURATING(name##_uint8, from, uint8_t, int32_t, 0, 255, 255)                                 \
-  SATURATING(name##_int8, from, int8_t, int32_t, -128, 127, 127)                                \
-  SATURATING(name##_int16, from, int16_t, int32_t, -32768, 32767, 32767)                        \
-  SATURATING(name##_int32, from, int32_t, int32_t, INT32_MIN, INT32_MAX, 0x1p31f)               \
-  SATURATING(name##_int64, from, int64_t, int64_t, INT64_MIN, INT64_MAX, 0x1p63f)               \
+  SATURATING(name##_uint8, from, uint8_t, 0, 255)                                               \
+  SATURATING(name##_int8, from, int8_t, -128, 127)                                              \
+  SATURATING(name##_int16, from, int16_t, -32768, 32767)                                        \
+  SATURATING_ABOVE(name##_int64, from, int64_t, INT64_MIN, INT64_MAX, 0x1p63f)                  \
   CAST_LOOP(name##_to_uint8, from, uint8_t, name##_uint8(x))                                    \
   CAST_LOOP(name##_to_int8, from, int8_t, name##_int8(x))                                       \
   CAST_LOOP(name##_to_int16, from, int16_t, name##_int16(x))                                    \
-  CAST_LOOP(name##_to_int32, from, int32_t, name##_int32(x))                                    \
-  CAST_LOOP(name##_to_int64, from, int64_t, name##_int64(x))
+  CAST_LOOP(name##_to_int32, from, int32_t, name##_int32(x))
 
+SATURATING_ABOVE(float32_int32, float, int32_t, INT32_MIN, INT32_MAX, 0x1p31f)
+SATURATING(float64_int32, double, int32_t, INT32_MIN, INT32_MAX)
 CASTS_OF_REAL(float32, float)
 CASTS_OF_REAL(float64, double)
+
+#if defined(DUET_ISA_AVX2)
+// AVX2 converts to int64 one by one. Vectors of numbers under 2^51 are added to 1.5 * 2^52, which
+// leaves their integers in the low bits of the sum.
+#define CAST_TO_INT64(name, from)                                                               \
+  static void name##_to_int64(PARAMETERS) {                                                     \
+    typedef DUET_LANES(from, 16) numbers;                                                       \
+    typedef numbers numbers_any __attribute__((aligned(sizeof(from))));                         \
+    typedef DUET_LANES(double, 16) wide;                                                        \
+    typedef DUET_LANES(int64_t, 16) integers;                                                   \
+    typedef integers integers_any __attribute__((aligned(8)));                                  \
+    const int64_t s = stride[0], t = stride[1];                                                 \
+    char *r = operand[0];                                                                       \
+    const char *a = operand[1];                                                                 \
+    int64_t i = 0;                                                                              \
+    for (; s == 8 && t == sizeof(from) && i + 16 <= count; i += 16) {                           \
+      const numbers x = *(const numbers_any *)(a + i * t);                                      \
+      if (__builtin_reduce_and(__builtin_elementwise_abs(x) < (from)0x1p51)) {                  \
+        const wide sum =                                                                        \
+            __builtin_elementwise_trunc(__builtin_convertvector(x, wide)) + 0x1.8p52;           \
+        *(integers_any *)(r + i * s) = (integers)sum - (integers)(wide)0x1.8p52;                \
+      } else {                                                                                  \
+        for (int64_t k = i; k < i + 16; k++)                                                    \
+          ((int64_t *)r)[k] = name##_int64(((const from *)a)[k]);                               \
+      }                                                                                         \
+    }                                                                                           \
+    for (; i < count; i++) *(int64_t *)(r + i * s) = name##_int64(*(const from *)(a + i * t));  \
+  }
+#else
+#define CAST_TO_INT64(name, from) CAST_LOOP(name##_to_int64, from, int64_t, name##_int64(x))
+#endif
+
+CAST_TO_INT64(float32, float)
+CAST_TO_INT64(float64, double)
 CAST_LOOP(float32_to_float64, float, double, x)
 CAST_LOOP(float64_to_float32, double, float, x)
 

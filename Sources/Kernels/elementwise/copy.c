@@ -14,11 +14,13 @@ static void copy_64(char *const *p, const int64_t *s, int64_t n) {
   duet_copy_strided(p[0], s[0], p[1], s[1], n, 8);
 }
 
-static duet_loop copy_loop(int64_t size) {
+duet_loop duet_copy_loop_of(int64_t size) {
   return size == 1 ? copy_8 : size == 2 ? copy_16 : size == 4 ? copy_32 : copy_64;
 }
 
-duet_loop duet_copy_loop(duet_dtype dtype) { return copy_loop((int64_t)duet_dtype_size(dtype)); }
+duet_loop duet_copy_loop(duet_dtype dtype) {
+  return duet_copy_loop_of((int64_t)duet_dtype_size(dtype));
+}
 
 // Axes ordered so that the destination is written in the order of its addresses.
 static void sort_axes(duet_elementwise_call *call) {
@@ -110,7 +112,7 @@ duet_status duet_copy(const void *argument) {
   duet_elementwise_call *call = &t.call;
   call->operand[0] = copy->operand[0];
   call->operand[1] = copy->operand[1];
-  call->loop = copy_loop(size);
+  call->loop = duet_copy_loop_of(size);
   call->operand_count = 2;
   call->element_size = size;
   call->rank = copy->rank;

@@ -62,12 +62,21 @@ void duet_elementwise_coalesce(duet_elementwise_call *call) {
 // The two innermost axes of a call: `rows` runs of `count` elements.
 typedef struct {
   duet_loop loop;
-  int32_t operands, streams;
+  int32_t operands, streams, copies;  // copies: contiguous rows become such rows as they are
   int64_t rows, count;
   int64_t row_stride[4], stride[4];
 } plane;
 
+static int is_element_size(int64_t size) {
+  return size == 1 || size == 2 || size == 4 || size == 8;
+}
+
 static void run_rows(const plane *p, char *const *operand) {
+  if (p->copies && !p->streams) {
+    duet_copy_rows(operand[0], p->row_stride[0], operand[1], p->row_stride[1], p->rows,
+                   p->count * p->stride[0]);
+    return;
+  }
   char *at[4];
   for (int32_t k = 0; k < p->operands; k++) at[k] = operand[k];
   for (int64_t row = 0; row < p->rows; row++) {
@@ -77,10 +86,6 @@ static void run_rows(const plane *p, char *const *operand) {
       p->loop(at, p->stride, p->count);
     for (int32_t k = 0; k < p->operands; k++) at[k] += p->row_stride[k];
   }
-}
-
-static int is_element_size(int64_t size) {
-  return size == 1 || size == 2 || size == 4 || size == 8;
 }
 
 // The size of an element is not known here. A stride of 1, 2, 4 or 8 bytes is as good where the
@@ -173,13 +178,15 @@ static void run(const duet_elementwise_call *call, const int64_t *shape, char *c
     if (streams) return duet_stream_loop(call->loop, operand, stride, shape[0], operands);
     return call->loop(operand, stride, shape[0]);
   }
-  plane p = {call->loop, operands, streams, shape[outer], shape[outer + 1], {0}, {0}};
+  plane p = {call->loop, operands, streams, 0, shape[outer], shape[outer + 1], {0}, {0}};
   char *at[4];
   for (int32_t k = 0; k < operands; k++) {
     p.row_stride[k] = call->stride[k][outer];
     p.stride[k] = call->stride[k][outer + 1];
     at[k] = operand[k];
   }
+  p.copies = operands == 2 && p.stride[0] == p.stride[1] && is_element_size(p.stride[0]) &&
+             call->loop == duet_copy_loop_of(p.stride[0]);
   int64_t index[DUET_MAX_RANK] = {0};
   for (;;) {
     run_plane(&p, at);

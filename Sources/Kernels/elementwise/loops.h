@@ -44,6 +44,15 @@ void duet_strided_loop(char *const *operand, const int64_t *stride, int64_t coun
 void duet_copy_strided(char *to, int64_t to_stride, const char *from, int64_t from_stride,
                        int64_t count, int64_t size);
 
+// Copies rows of `bytes` bytes, of which each operand's lie so many bytes apart. By vectors from the
+// front: the C library's copy takes a call for each row, and where source and destination lie at like
+// places of their pages it goes from the back, which may take more than twice as long.
+void duet_copy_rows(char *to, int64_t to_row, const char *from, int64_t from_row, int64_t rows,
+                    int64_t bytes);
+
+// The loop that copies elements of 1, 2, 4 or 8 bytes.
+duet_loop duet_copy_loop_of(int64_t size);
+
 // Writes rows x columns elements of 1, 2, 4 or 8 bytes, dense along a row, from a source dense
 // along a column; past the caches if `streams`, for which every sixteenth element of a destination's
 // row, from the first, begins a line.

@@ -20,6 +20,7 @@ typedef union {
   duet_operands operands;
   duet_elementwise_call elementwise;
   duet_copy_call copy;
+  duet_join_call join;
   duet_fill_call fill;
   duet_iota_call iota;
   duet_reduce_call reduce;

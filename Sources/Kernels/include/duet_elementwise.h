@@ -77,6 +77,18 @@ typedef struct {
 } duet_copy_call;
 duet_status duet_copy(const void *call);
 
+// Contiguous arrays [rows, bytes[i]] side by side: row r of the result begins with row r of the first
+// part, behind which lie those of the others. operand[0] result, then the parts; results' rows are
+// result_row bytes apart.
+enum { DUET_MAX_PARTS = DUET_MAX_OPERANDS - 1 };
+typedef struct {
+  void *operand[DUET_MAX_OPERANDS];
+  int32_t parts;
+  int64_t rows, result_row;
+  int64_t bytes[DUET_MAX_PARTS];
+} duet_join_call;
+duet_status duet_join(const void *call);
+
 // Fills a contiguous array with one element's bits.
 typedef struct {
   void *operand[DUET_MAX_OPERANDS];

@@ -9,7 +9,7 @@ enum { STREAMED_ROW = 512 };
 typedef struct {
   const duet_index_call *call;
   int64_t units, batch, blocks, row;  // bytes of a row
-  int streams;                        // rows are written past the caches
+  int streams, are_places;            // rows are written past the caches; what the check says
 } gather;
 
 #define COPY_ROWS(type)                                                      \
@@ -17,8 +17,8 @@ typedef struct {
     ((type *)to)[i] = ((const type *)from)[place[i]];                        \
   break;
 
-static void copy_rows(char *to, const char *from, const int64_t *place, int64_t count,
-                      int64_t row) {
+static void copy_rows(char *restrict to, const char *restrict from, const int64_t *restrict place,
+                      int64_t count, int64_t row) {
   switch (row) {
     case 1: COPY_ROWS(uint8_t)
     case 2: COPY_ROWS(uint16_t)
@@ -33,11 +33,11 @@ static void copy_rows(char *to, const char *from, const int64_t *place, int64_t 
 static void take_task(void *context, int64_t task) {
   const gather *g = context;
   const duet_index_call *c = g->call;
-  int64_t place[DUET_INDEX_BLOCK], last = duet_min((task + 1) * g->batch, g->units);
+  int64_t buffer[DUET_INDEX_BLOCK], last = duet_min((task + 1) * g->batch, g->units);
   for (int64_t unit = task * g->batch; unit < last; unit++) {
     int64_t outer = unit / g->blocks, first = unit % g->blocks * DUET_INDEX_BLOCK;
     int64_t count = duet_min(DUET_INDEX_BLOCK, c->count - first);
-    duet_places(place, c, c->operand[2], first, count);
+    const int64_t *place = duet_places(buffer, c, c->operand[2], first, count, g->are_places);
     char *to = (char *)c->operand[0] + (outer * c->count + first) * g->row;
     const char *from = (const char *)c->operand[1] + outer * c->axis * g->row;
     for (int64_t i = 0; i < count && g->streams; i++)
@@ -49,9 +49,11 @@ static void take_task(void *context, int64_t task) {
 
 duet_status duet_take(const void *block) {
   const duet_index_call *call = block;
-  duet_status status = duet_check_indices(call, call->operand[2], call->count);
+  int are_places;
+  duet_status status = duet_check_indices(call, call->operand[2], call->count, &are_places);
   if (status != DUET_OK) return status;
-  gather g = {.call = call, .row = call->inner * (int64_t)duet_dtype_size(call->dtype)};
+  gather g = {.call = call, .are_places = are_places,
+              .row = call->inner * (int64_t)duet_dtype_size(call->dtype)};
   g.blocks = (call->count + DUET_INDEX_BLOCK - 1) / DUET_INDEX_BLOCK;
   g.units = call->outer * g.blocks;
   if (g.units == 0 || g.row == 0) return DUET_OK;
@@ -75,7 +77,7 @@ duet_status duet_take(const void *block) {
 static void take_along_task(void *context, int64_t task) {
   const gather *g = context;
   const duet_index_call *c = g->call;
-  int64_t place[DUET_INDEX_BLOCK], last = duet_min((task + 1) * g->batch, g->units);
+  int64_t buffer[DUET_INDEX_BLOCK], last = duet_min((task + 1) * g->batch, g->units);
   int64_t size = (int64_t)duet_dtype_size(c->dtype);
   for (int64_t unit = task * g->batch; unit < last; unit++) {
     // With one element behind the axis, blocks run along the axis instead.
@@ -83,7 +85,8 @@ static void take_along_task(void *context, int64_t task) {
     int64_t line = unit / g->blocks, first = unit % g->blocks * DUET_INDEX_BLOCK;
     int64_t count = duet_min(DUET_INDEX_BLOCK, length - first);
     int64_t outer = c->inner == 1 ? line : line / c->count, position = first;
-    duet_places(place, c, c->operand[2], line * length + first, count);
+    const int64_t *place =
+        duet_places(buffer, c, c->operand[2], line * length + first, count, g->are_places);
     char *to = (char *)c->operand[0] + (line * length + first) * size;
     const char *from = (const char *)c->operand[1] + outer * c->axis * c->inner * size;
     if (c->inner == 1) {
@@ -102,9 +105,10 @@ static void take_along_task(void *context, int64_t task) {
 duet_status duet_take_along(const void *block) {
   const duet_index_call *call = block;
   int64_t total = call->outer * call->count * call->inner;
-  duet_status status = duet_check_indices(call, call->operand[2], total);
+  int are_places;
+  duet_status status = duet_check_indices(call, call->operand[2], total, &are_places);
   if (status != DUET_OK || total == 0) return status;
-  gather g = {.call = call};
+  gather g = {.call = call, .are_places = are_places};
   int64_t length = call->inner == 1 ? call->count : call->inner;
   g.blocks = (length + DUET_INDEX_BLOCK - 1) / DUET_INDEX_BLOCK;
   g.units = total / length * g.blocks;

@@ -12,12 +12,14 @@ enum { DUET_INDEX_BLOCK = 256, DUET_INDEX_TASK = 32768 };
 static inline int64_t duet_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t duet_max(int64_t a, int64_t b) { return a > b ? a : b; }
 
-// The first index outside -axis ..< axis fails, before anything is written.
-duet_status duet_check_indices(const duet_index_call *call, const void *indices, int64_t count);
+// The first index outside -axis ..< axis fails, before anything is written. Otherwise tells whether
+// the indices are places as they are: int64, and none is negative.
+duet_status duet_check_indices(const duet_index_call *call, const void *indices, int64_t count,
+                               int *are_places);
 
-// Indices first ..< first + count as places 0 ..< axis.
-void duet_places(int64_t *restrict place, const duet_index_call *call, const void *restrict indices,
-                 int64_t first, int64_t count);
+// Indices first ..< first + count as places 0 ..< axis: where they lie, or in `place`.
+const int64_t *duet_places(int64_t *place, const duet_index_call *call, const void *indices,
+                           int64_t first, int64_t count, int are_places);
 
 // Float32 from and to float16 or bfloat16, n contiguous elements.
 void duet_widen_halves(duet_dtype dtype, float *to, const void *from, int64_t count);

@@ -12,8 +12,9 @@ enum { LONG_ROW = 256, RANGES = 8 };
 
 typedef struct {
   const duet_index_call *call;
-  int is_along, is_set;
+  int is_along, are_places;     // are_places: what duet_check_indices says
   int64_t size, width, blocks;  // width: elements of `inner` in one block
+  int64_t batch;                // outer positions of a task, where `inner` is 1
   // Where tasks share out the places: the updates in the order of the tasks, ascending for each.
   const int64_t *update, *place;
   int64_t end[RANGES];  // of a task's updates
@@ -42,25 +43,37 @@ static void add_rows(duet_dtype dtype, void *to, const void *from, const int64_t
   }
 }
 
-#define ADD_SINGLE(type)                                                                    \
-  for (int64_t i = 0; i < count; i++)                                                       \
-    ((type *)to)[place[i]] = (type)(((type *)to)[place[i]] + ((const type *)from)[i]);      \
+// Rows of `count` single elements, each added at its place in a row of `axis` elements. Rows of
+// places are `place_row` apart, so that one may serve all.
+typedef struct {
+  char *to;
+  const char *from;
+  const int64_t *place;
+  int64_t rows, axis, count, from_row, place_row;
+} singles;
+
+#define ADD_SINGLES(type, sum)                                     \
+  for (int64_t row = 0; row < s->rows; row++) {                    \
+    type *to = (type *)s->to + row * s->axis;                      \
+    const type *from = (const type *)s->from + row * s->from_row;  \
+    const int64_t *place = s->place + row * s->place_row;          \
+    for (int64_t i = 0, count = s->count; i < count; i++) {        \
+      type *t = to + place[i];                                     \
+      *t = (type)(sum);                                            \
+    }                                                              \
+  }                                                                \
   return;
 
-// One element per index.
-static void add_singles(duet_dtype dtype, void *to, const void *from, const int64_t *place,
-                        int64_t count) {
+static void add_singles(duet_dtype dtype, const singles *s) {
   switch (dtype) {
-    case DUET_BOOL:
-      for (int64_t i = 0; i < count; i++) ((uint8_t *)to)[place[i]] |= ((const uint8_t *)from)[i];
-      return;
+    case DUET_BOOL: ADD_SINGLES(uint8_t, *t | from[i])
     case DUET_UINT8:
-    case DUET_INT8: ADD_SINGLE(uint8_t)
-    case DUET_INT16: ADD_SINGLE(uint16_t)
-    case DUET_INT32: ADD_SINGLE(uint32_t)
-    case DUET_INT64: ADD_SINGLE(uint64_t)
-    case DUET_FLOAT64: ADD_SINGLE(double)
-    default: ADD_SINGLE(float)
+    case DUET_INT8: ADD_SINGLES(uint8_t, *t + from[i])
+    case DUET_INT16: ADD_SINGLES(uint16_t, *t + from[i])
+    case DUET_INT32: ADD_SINGLES(uint32_t, *t + from[i])
+    case DUET_INT64: ADD_SINGLES(uint64_t, *t + from[i])
+    case DUET_FLOAT64: ADD_SINGLES(double, *t + from[i])
+    default: ADD_SINGLES(float, *t + from[i])
   }
 }
 
@@ -90,41 +103,29 @@ static void add_spread(duet_dtype dtype, void *to, const void *from, const int64
 }
 
 // Adds the updates of one outer position and block to the slice at `to`, whose rows are `stride`
-// elements of the type added in apart.
+// elements of the type added in apart; there are several elements behind the axis.
 static void add_updates(const scatter *s, int64_t outer, int64_t first, int64_t width, char *to,
                         int64_t stride) {
   const duet_index_call *c = s->call;
   int is_half = duet_is_half(c->dtype);
   duet_dtype dtype = is_half ? DUET_FLOAT32 : c->dtype;
-  int64_t size = is_half ? 4 : s->size, place[DUET_INDEX_BLOCK];
+  int64_t size = is_half ? 4 : s->size, buffer[DUET_INDEX_BLOCK];
+  const int64_t *place = 0;
   const char *updates = c->operand[3];
   updates += (outer * c->count * c->inner + first) * s->size;
   float wide[DUET_INDEX_BLOCK];
-  if (c->inner == 1) {
-    int64_t offset = s->is_along ? outer * c->count : 0;
-    for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
-      int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
-      const void *from = updates + i * s->size;
-      duet_places(place, c, c->operand[2], offset + i, n);
-      if (is_half) {
-        duet_widen_halves(c->dtype, wide, from, n);
-        from = wide;
-      }
-      add_singles(dtype, to, from, place, n);
-    }
-    return;
-  }
   if (!s->is_along && !is_half) {
     for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
       int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
-      duet_places(place, c, c->operand[2], i, n);
+      place = duet_places(buffer, c, c->operand[2], i, n, s->are_places);
       add_rows(dtype, to, updates + i * c->inner * size, place, n, stride, c->inner, width);
     }
     return;
   }
   for (int64_t i = 0; i < c->count; i++) {
     if (!s->is_along && i % DUET_INDEX_BLOCK == 0)
-      duet_places(place, c, c->operand[2], i, duet_min(DUET_INDEX_BLOCK, c->count - i));
+      place = duet_places(buffer, c, c->operand[2], i, duet_min(DUET_INDEX_BLOCK, c->count - i),
+                          s->are_places);
     for (int64_t n = 0; n < width; n += DUET_INDEX_BLOCK) {
       int64_t count = duet_min(DUET_INDEX_BLOCK, width - n);
       const void *from = updates + (i * c->inner + n) * s->size;
@@ -133,7 +134,9 @@ static void add_updates(const scatter *s, int64_t outer, int64_t first, int64_t 
         from = wide;
       }
       if (s->is_along) {
-        duet_places(place, c, c->operand[2], (outer * c->count + i) * c->inner + first + n, count);
+        int64_t at = (outer * c->count + i) * c->inner + first + n;
+        // In the buffer even if the indices are places: they would be read between scattered stores.
+        place = duet_places(buffer, c, c->operand[2], at, count, 0);
         add_spread(dtype, to + n * size, from, place, stride, count);
       } else {
         add_rows(dtype, to + n * size, from, place + i % DUET_INDEX_BLOCK, 1, stride, 0, count);
@@ -165,14 +168,14 @@ static void add_range(void *context, int64_t task) {
 // Shares the updates of whole rows out by ranges of their places.
 static void add_ranges(scatter *s) {
   const duet_index_call *c = s->call;
-  int64_t range = (c->axis + RANGES - 1) / RANGES, next[RANGES], place[DUET_INDEX_BLOCK];
+  int64_t range = (c->axis + RANGES - 1) / RANGES, next[RANGES], buffer[DUET_INDEX_BLOCK];
   int64_t *update = malloc(2 * (size_t)c->count * sizeof *update), *places = update + c->count;
   if (!update) abort();
   memset(s->end, 0, sizeof s->end);
   for (int pass = 0; pass < 2; pass++) {
     for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
       int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
-      duet_places(place, c, c->operand[2], i, n);
+      const int64_t *place = duet_places(buffer, c, c->operand[2], i, n, s->are_places);
       for (int64_t k = 0; k < n; k++) {
         int64_t owner = place[k] / range;
         if (pass == 0) {
@@ -220,16 +223,69 @@ static void copy_base(const duet_index_call *c) {
   memcpy(c->operand[0], c->operand[1], bytes);
 }
 
+// As many rows at a time as buffers hold: of places, unless the indices are places, and of the 16-bit
+// floats in float32. A row by itself may have more updates than that.
+static void add_singles_task(void *context, int64_t task) {
+  enum { BLOCK = 512 };
+  const scatter *s = context;
+  const duet_index_call *c = s->call;
+  int is_half = duet_is_half(c->dtype);
+  int64_t place[BLOCK], first = task * s->batch, last = duet_min(first + s->batch, c->outer);
+  int64_t most = BLOCK / duet_max(c->count, is_half ? c->axis : 1);
+  if (s->are_places && !is_half) most = last - first;
+  int64_t group = duet_min(last - first, duet_max(1, most));
+  float *wide = is_half ? malloc((size_t)(group * c->axis + BLOCK) * sizeof *wide) : 0;
+  if (is_half && !wide) abort();
+  for (int64_t row = first; row < last; row += group) {
+    int64_t rows = duet_min(group, last - row);
+    char *to = (char *)c->operand[0] + row * c->axis * s->size;
+    singles some = {.to = to, .rows = rows, .axis = c->axis};
+    if (is_half) {
+      some.to = (char *)wide;
+      duet_widen_halves(c->dtype, wide, to, rows * c->axis);
+    }
+    int64_t part = most > 0 ? c->count : BLOCK;
+    for (int64_t i = 0; i < c->count; i += part) {
+      some.count = duet_min(part, c->count - i);
+      some.from = (const char *)c->operand[3] + (row * c->count + i) * s->size;
+      some.from_row = c->count;
+      some.place_row = s->is_along ? c->count : 0;
+      int64_t at = row * some.place_row + i;
+      int64_t places = s->is_along ? rows * some.count : some.count;
+      some.place = duet_places(place, c, c->operand[2], at, places, s->are_places);
+      if (is_half) {
+        float *updates = wide + group * c->axis;
+        duet_widen_halves(c->dtype, updates, some.from, rows * some.count);
+        some.from = (const char *)updates;
+      }
+      add_singles(is_half ? DUET_FLOAT32 : c->dtype, &some);
+    }
+    if (is_half) duet_narrow_halves(c->dtype, to, wide, rows * c->axis);
+  }
+  free(wide);
+}
+
 static duet_status scatter_add(const duet_index_call *call, int is_along) {
   int64_t indices = is_along ? call->outer * call->count * call->inner : call->count;
-  duet_status status = duet_check_indices(call, call->operand[2], indices);
+  int are_places;
+  duet_status status = duet_check_indices(call, call->operand[2], indices, &are_places);
   if (status != DUET_OK) return status;
   copy_base(call);
   if (call->outer == 0 || call->count == 0 || call->inner == 0) return DUET_OK;
-  scatter s = {.call = call, .is_along = is_along, .size = (int64_t)duet_dtype_size(call->dtype)};
+  scatter s = {.call = call, .is_along = is_along, .are_places = are_places,
+               .size = (int64_t)duet_dtype_size(call->dtype)};
   s.width = call->inner;
   // Sixteen blocks of whole cache lines where there are not enough slices.
   int64_t line = 64 / s.size, work = call->outer * call->count * call->inner;
+  if (call->inner == 1) {
+    s.batch = work < DUET_INDEX_TASK ? call->outer : duet_max(1, DUET_INDEX_TASK / call->count);
+    int64_t tasks = (call->outer + s.batch - 1) / s.batch;
+    if (tasks == 1)
+      add_singles_task(&s, 0);
+    else
+      duet_parallel_for(tasks, add_singles_task, &s);
+    return DUET_OK;
+  }
   if (work >= DUET_INDEX_TASK && call->outer < 16)
     s.width = duet_max(line, (call->inner / 16 + line - 1) / line * line);
   if (work >= DUET_INDEX_TASK && call->outer < 16 && !is_along && !duet_is_half(call->dtype) &&
@@ -253,12 +309,12 @@ duet_status duet_scatter_add_along(const void *call) { return scatter_add(call, 
 static void set_task(void *context, int64_t outer) {
   const scatter *s = context;
   const duet_index_call *c = s->call;
-  int64_t row = c->inner * s->size, place[DUET_INDEX_BLOCK];
+  int64_t row = c->inner * s->size, buffer[DUET_INDEX_BLOCK];
   char *to = (char *)c->operand[0] + outer * c->axis * row;
   const char *from = (const char *)c->operand[3] + outer * c->count * row;
   for (int64_t i = 0; i < c->count; i += DUET_INDEX_BLOCK) {
     int64_t n = duet_min(DUET_INDEX_BLOCK, c->count - i);
-    duet_places(place, c, c->operand[2], i, n);
+    const int64_t *place = duet_places(buffer, c, c->operand[2], i, n, s->are_places);
     for (int64_t k = 0; k < n; k++)
       memcpy(to + place[k] * row, from + (i + k) * row, (size_t)row);
   }
@@ -266,10 +322,12 @@ static void set_task(void *context, int64_t outer) {
 
 duet_status duet_scatter_set(const void *block) {
   const duet_index_call *call = block;
-  duet_status status = duet_check_indices(call, call->operand[2], call->count);
+  int are_places;
+  duet_status status = duet_check_indices(call, call->operand[2], call->count, &are_places);
   if (status != DUET_OK) return status;
   copy_base(call);
-  scatter s = {.call = call, .size = (int64_t)duet_dtype_size(call->dtype)};
+  scatter s = {.call = call, .are_places = are_places,
+               .size = (int64_t)duet_dtype_size(call->dtype)};
   if (call->outer * call->count * call->inner < DUET_INDEX_TASK) {
     for (int64_t outer = 0; outer < call->outer; outer++) set_task(&s, outer);
     return DUET_OK;

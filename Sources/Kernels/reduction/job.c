@@ -56,6 +56,14 @@ const void *duet_fetch_rows(const duet_reduction_job *job, const char *start, in
 // from which on chunks of one result are shared out.
 enum { TASK = 32768, PART = 65536, ENOUGH_TASKS = 64 };
 
+// Putting together what reaches over the end of a run costs as much as some vectors; less of it is
+// better copied. In whole vectors there is no such thing but at a chunk's end.
+static int64_t least_long_run(const duet_reduction_job *job) {
+  if (job->run % 16 == 0) return 64;
+  int is_quick = job->reduction == DUET_MAX || job->reduction == DUET_MIN;
+  return is_quick && job->type != DUET_IN_INT64 ? 512 : 192;
+}
+
 static void plan_grid(duet_reduction_job *job) {
   int64_t slot = job->is_direct ? DUET_SLOT_BYTES : DUET_BUFFERED_SLOT_BYTES;
   job->is_grouped = job->columns < DUET_LANE_COUNT ||
@@ -133,5 +141,7 @@ void duet_plan_job(duet_reduction_job *job, const duet_reduce_call *call) {
   job->is_direct =
       columns_adjoin && (job->dtype == DUET_INT64 || duet_reduced_type_of(job->dtype) != DUET_IN_INT64);
   job->is_dense = columns_adjoin && job->run_stride == job->columns * job->element;
+  job->has_long_runs = job->columns == 1 && job->is_direct && job->is_dense &&
+                       job->run >= least_long_run(job);
   plan_grid(job);
 }

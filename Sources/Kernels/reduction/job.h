@@ -25,6 +25,7 @@ typedef struct {
   // memory.
   int64_t run, run_stride;
   int is_dense, is_direct;  // is_direct: columns lie side by side and need no buffer
+  int has_long_runs;  // one column whose runs are read where they lie, though a chunk takes several
   // How the columns of one position are worked on: all of them, sixteen rows as sixteen slots as
   // they lie in memory; or vectors of columns in blocks, where the last one ends with the last
   // column. With one column, `together` positions: where the reduced axes do not lie in one piece,

@@ -245,7 +245,56 @@ static void OPERATION(lanes)(void *slots, const char *const *row, int64_t n, int
   }
 }
 
+// Streams that have registers for all of their lanes.
+static void OPERATION(streams)(void *lanes, const char *x, int64_t stride, int64_t vectors, int fresh) {
+  enum { BESIDE = 16 / sizeof(TYPE) };
+  TYPE *to = lanes;
+  for (int s = 0; s < DUET_STREAMS; s += BESIDE, to += 16 * BESIDE, x += BESIDE * stride) {
+    VECTOR a[BESIDE];
+#ifdef QUICK
+    // NaN has larger bits than infinity, but for the sign. Masks of comparisons would be narrowed.
+    BITS(*a) largest = 0;
+    const BITS(*a) magnitude = ~(BITS(*a))(VECTOR)(TYPE)-0.0;
+#pragma clang loop unroll(full)
+    for (int w = 0; w < BESIDE; w++)
+      a[w] = fresh ? (VECTOR)(TYPE)IDENTITY : JOIN(load_, VECTOR)(to + w * 16);
+    for (int64_t v = 0; v < vectors; v++) {
+#pragma clang loop unroll(full)
+      for (int w = 0; w < BESIDE; w++) {
+        VECTOR y = OPERATION(load)((const SOURCE *)(x + w * stride) + v * 16);
+        a[w] = QUICK(y, a[w]);
+        BITS(y) bits = (BITS(y))y & magnitude;
+        largest = bits > largest ? bits : largest;
+      }
+    }
+    BITS(*a) doubtful = largest > (BITS(*a))(VECTOR)(TYPE)INFINITE;
+#pragma clang loop unroll(full)
+    for (int w = 0; w < BESIDE; w++) doubtful |= a[w] == 0;
+    if (__builtin_expect(__builtin_reduce_or(doubtful) == 0, 1)) {
+#pragma clang loop unroll(full)
+      for (int w = 0; w < BESIDE; w++) JOIN(store_, VECTOR)(to + w * 16, a[w]);
+      continue;
+    }
+#endif
+#pragma clang loop unroll(full)
+    for (int w = 0; w < BESIDE; w++)
+      a[w] = fresh ? (VECTOR)(TYPE)IDENTITY : JOIN(load_, VECTOR)(to + w * 16);
+    for (int64_t v = 0; v < vectors; v++) {
+#pragma clang loop unroll(full)
+      for (int w = 0; w < BESIDE; w++)
+        a[w] = COMBINE(a[w], OPERATION(load)((const SOURCE *)(x + w * stride) + v * 16));
+    }
+#pragma clang loop unroll(full)
+    for (int w = 0; w < BESIDE; w++) JOIN(store_, VECTOR)(to + w * 16, a[w]);
+  }
+}
+
 #ifdef OWN_TYPE
+static void OPERATION(trees)(void *out, const void *lanes) {
+  for (int s = 0; s < DUET_STREAMS; s++)
+    ((TYPE *)out)[s] = TREE(JOIN(load_, VECTOR)((const TYPE *)lanes + s * 16), COMBINE);
+}
+
 // Columns of at most sixteen rows, for many neighbouring positions before them.
 static void OPERATION(columns)(void *out, const char *x, int64_t outer, int64_t outer_stride,
                                int64_t rows, int64_t row_stride, int64_t columns) {

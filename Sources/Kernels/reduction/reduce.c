@@ -171,13 +171,65 @@ static void (*rows_of(const duet_reduction_job *job))(void *, const char *, int6
   return is_far ? job->source->rows_from_memory : job->source->rows;
 }
 
+// One chunk for positions `stride` bytes apart: vectors are taken where they lie, and what reaches
+// over the end of a run is put together first.
+static void reduce_runs(const duet_reduction_job *job, const char *start, int64_t stride,
+                        int64_t at, int64_t n, void *out) {
+  _Alignas(64) char lanes[DUET_STREAMS * 16 * 8], mixed[sizeof lanes];
+  const int64_t wide = 16 * job->wide;
+  for (int64_t done = 0; done < n;) {
+    int64_t left = duet_least(job->run - (at + done) % job->run, n - done);
+    if (left >= 16) {
+      const char *x = start + duet_reduced_offset(job, at + done);
+      job->source->streams(lanes, x, stride, left / 16, done == 0);
+      done += left / 16 * 16;
+      continue;
+    }
+    int64_t size = duet_least(16, n - done);
+    if (size < 16) job->reducer->clear(mixed, DUET_STREAMS * 16);
+    for (int64_t i = 0; i < size; i += left) {
+      left = duet_least(job->run - (at + done + i) % job->run, size - i);
+      const char *x = start + duet_reduced_offset(job, at + done + i);
+      for (int64_t s = 0; s < DUET_STREAMS; s++)
+        job->widen(mixed + s * wide + i * job->wide, x + s * stride, job->element, left);
+    }
+    job->reducer->streams(lanes, mixed, wide, 1, done == 0);
+    done += size;
+  }
+  job->reducer->trees(out, lanes);
+}
+
+// The elements `at` ..< at + n, up to four chunks, of `count` positions `stride` bytes apart.
+static void reduce_positions(const duet_reduction_job *job, const char *start, int64_t stride,
+                             int64_t count, int64_t at, int64_t n, workspace *space, char *out) {
+  _Alignas(64) char values[CHUNKS * DUET_STREAMS * 8];
+  const int64_t row = DUET_STREAMS * job->wide;
+  for (; count >= DUET_STREAMS && job->has_long_runs; count -= DUET_STREAMS) {
+    int64_t chunks = 0;
+    for (int64_t i = 0; i < n; i += DUET_CHUNK, chunks++)
+      reduce_runs(job, start, stride, at + i, duet_least(DUET_CHUNK, n - i), values + chunks * row);
+    for (int64_t step = 1; step < chunks; step *= 2)
+      for (int64_t i = 0; i + step < chunks; i += 2 * step)
+        job->reducer->join(values + i * row, values + (i + step) * row, DUET_STREAMS);
+    memcpy(out, values, (size_t)row);
+    start += DUET_STREAMS * stride;
+    out += row;
+  }
+  for (; count > 0; count--, start += stride, out += job->wide) {
+    fetched f = fetch(job, start, at, n, space);
+    f.reducer->rows(out, f.rows, 0, 1, n);
+  }
+}
+
 // The elements `at` ..< at + n of each of a unit's positions.
 static void reduce_pieces(const duet_reduction_job *job, int64_t unit, int64_t at, int64_t n,
                           workspace *space) {
   int64_t first = unit * job->together, count = block_width(job, unit, 0);
-  for (int64_t p = 0; p < count; p++) {
-    fetched f = fetch(job, duet_outer_start(job, first + p), at, n, space);
-    f.reducer->rows(space->slots + p * job->wide, f.rows, 0, 1, n);
+  for (int64_t p = 0; p < count;) {
+    int64_t stride, some = duet_neighbours(job, first + p, first + count, &stride);
+    reduce_positions(job, duet_outer_start(job, first + p), stride, some, at, n, space,
+                     space->slots + p * job->wide);
+    p += some;
   }
 }
 
@@ -201,8 +253,7 @@ static char *reduce_chunks(const duet_reduction_job *job, int64_t unit, int64_t 
     if (job->together > 1) {
       reduce_pieces(job, unit, at, n, space);
     } else if (job->columns == 1) {
-      fetched f = fetch(job, start, at, n, space);
-      f.reducer->rows(space->slots, f.rows, 0, 1, n);
+      reduce_positions(job, start, 0, 1, at, n, space, space->slots);
     } else if (job->is_grouped) {
       grouped_chunk(job, start, at, n, space);
     } else {

@@ -10,7 +10,7 @@
 
 #include "../include/duet_reduction.h"
 
-enum { DUET_CHUNK = 1024, DUET_LANE_COUNT = 16 };
+enum { DUET_CHUNK = 1024, DUET_LANE_COUNT = 16, DUET_STREAMS = 4 };
 // Sizes of blocks of columns, of which there are sixteen slots, and positions taken together.
 enum { DUET_SLOT_BYTES = 32 << 10, DUET_BUFFERED_SLOT_BYTES = 4 << 10, DUET_TOGETHER = 64 };
 
@@ -32,6 +32,11 @@ typedef struct {
   // `fresh`.
   void (*lanes)(void *slots, const char *const *row, int64_t n, int64_t vectors, int64_t last,
                 int fresh);
+  // Vectors one behind the other at x + s * stride bytes for streams s < DUET_STREAMS, each into its
+  // own sixteen lanes, which start at the identity if `fresh`.
+  void (*streams)(void *lanes, const char *x, int64_t stride, int64_t vectors, int fresh);
+  // out[s] = the tree over the lanes of stream s.
+  void (*trees)(void *out, const void *lanes);
   // out[o][c] = the reduction of at most sixteen rows of column c at position o; may be missing.
   void (*columns)(void *out, const char *x, int64_t outer, int64_t outer_stride, int64_t rows,
                   int64_t row_stride, int64_t columns);

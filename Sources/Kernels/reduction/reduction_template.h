@@ -138,12 +138,15 @@
 
 #include "widen_template.h"
 
-#define REDUCER(name) {name##_rows, name##_rows_from_memory, name##_lanes, name##_columns, name##_join, name##_clear}
-#define HALF_REDUCER(op, type) \
-  {op##_##type##_rows, op##_##type##_rows_from_memory, op##_##type##_lanes, 0, op##_f32_join, op##_f32_clear}
-#define SQUARES(type)                                                                       \
-  {sum_squares_##type##_rows, sum_squares_##type##_rows_from_memory, sum_squares_##type##_lanes, 0, \
-   sum_##type##_join, sum_##type##_clear}
+#define REDUCER(name)                                                                             \
+  {name##_rows,  name##_rows_from_memory, name##_lanes, name##_streams, name##_trees, \
+   name##_columns, name##_join,           name##_clear}
+#define HALF_REDUCER(op, type)                                                                    \
+  {op##_##type##_rows, op##_##type##_rows_from_memory, op##_##type##_lanes, op##_##type##_streams, \
+   op##_f32_trees,     0,                              op##_f32_join,       op##_f32_clear}
+#define SQUARES(type)                                                                             \
+  {sum_squares_##type##_rows,    sum_squares_##type##_rows_from_memory, sum_squares_##type##_lanes, \
+   sum_squares_##type##_streams, sum_##type##_trees, 0, sum_##type##_join, sum_##type##_clear}
 #define HALF_REDUCERS(type) \
   {HALF_REDUCER(sum, type), HALF_REDUCER(product, type), HALF_REDUCER(max, type), \
    HALF_REDUCER(min, type)}

@@ -143,12 +143,7 @@ struct KernelEncoder {
     case .copy, .barrier:
       copy(output, inputs[0])
     case .concatenate(let axis):
-      var slice = Slice(all: output.shape)
-      for input in inputs {
-        slice.sizes[axis] = input.shape[axis]
-        copy(output.sliced(slice), input)
-        slice.starts[axis] += input.shape[axis]
-      }
+      concatenate(axis, output, inputs)
     case .updateSlice(let slice):
       // In place when the result takes over the base's memory.
       if output.pointer != inputs[0].pointer { copy(output, inputs[0]) }
@@ -224,6 +219,60 @@ struct KernelEncoder {
       $0.store(input.layout, row: 0, input.dtype.size)
     }
     emit(duet_copy, block, output, input.pointer)
+  }
+
+  /// Contiguous parts that follow one another are written side by side, in one pass over the result; others one
+  /// by one. What was computed in its place is left there.
+  private func concatenate(
+    _ axis: Int, _ output: TensorView, _ inputs: UnsafeBufferPointer<TensorView>
+  ) {
+    let rows = output.shape[..<axis].reduce(1, *)
+    let rowBytes = rows == 0 ? 0 : output.shape.elementCount / rows * output.dtype.size
+    // Shorter rows are copied faster element by element.
+    let joins = rows > 1 && rowBytes >= 32
+    var slice = Slice(all: output.shape)
+    var first = 0  // of the parts that wait to be joined
+    var start = output
+    func write(until end: Int) {
+      if end == first + 1 {
+        copy(start, inputs[first])
+      } else if end > first {
+        let parts = UnsafeBufferPointer(rebasing: inputs[first..<end])
+        join(parts, rows: rows, rowBytes: rowBytes, at: start)
+      }
+      first = end
+    }
+    for (i, input) in inputs.enumerated() {
+      slice.sizes[axis] = input.shape[axis]
+      let place = output.sliced(slice)
+      slice.starts[axis] += input.shape[axis]
+      let isInPlace = input.pointer == place.pointer
+      let waits = joins && input.layout.isContiguous && !isInPlace
+      if !waits || i - first == Int(DUET_MAX_PARTS) { write(until: i) }
+      if waits {
+        if i == first { start = place }
+        continue
+      }
+      if !isInPlace { copy(place, input) }
+      first = i + 1
+    }
+    write(until: inputs.count)
+  }
+
+  private func join(
+    _ parts: UnsafeBufferPointer<TensorView>, rows: Int, rowBytes: Int, at start: TensorView
+  ) {
+    var block = duet_join_call()
+    block.parts = Int32(parts.count)
+    block.rows = Int64(rows)
+    block.result_row = Int64(rowBytes)
+    withUnsafeMutableBytes(of: &block.bytes) { raw in
+      let bytes = raw.bindMemory(to: Int64.self)
+      for (i, part) in parts.enumerated() {
+        bytes[i] = Int64(part.shape.elementCount / rows * part.dtype.size)
+      }
+    }
+    emit(duet_join, block, start, parts)
   }
 
   private func fill(_ output: TensorView, count: Int, _ element: Element) {
