@@ -144,6 +144,17 @@ import Testing
       message { _ = accuracy(ones([3, 2]), zeros([3, 1], dtype: .int64)) }
         == "accuracy: scores [3, 2] need a label for each row, not labels [3, 1]")
     #expect(p.grad!.asArray(Float.self) == [1, 1])
+    let layers: [(String, () -> Void)] = [
+      ("Linear: inFeatures", { _ = Linear(-4, 2) }),
+      ("Embedding: count", { _ = Embedding(-1, 2) }),
+      ("Conv2d: outChannels", { _ = Conv2d(3, -1, kernelSize: 3) }),
+      ("LayerNorm: a size", { _ = LayerNorm([2, -1]) }), ("RMSNorm: a size", { _ = RMSNorm(-1) }),
+      ("BatchNorm: channels", { _ = BatchNorm2d(-1) }),
+    ]
+    for (start, make) in layers {
+      #expect(message(make)?.hasPrefix(start + " must not be below 0") == true, "\(start)")
+    }
+    #expect(message { _ = Conv2d(.max, 1, kernelSize: 3) } != nil)
   }
 
   @Test func halvesAreReducedWithoutOverflow() {

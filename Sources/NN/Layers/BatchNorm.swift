@@ -79,6 +79,7 @@ struct BatchNorm {
     _ channels: Int, _ eps: Double, _ momentum: Double, _ affine: Bool, _ tracks: Bool,
     _ dtype: DType
   ) {
+    noteNegative(["channels": channels], in: "BatchNorm")
     weight = affine ? Parameter(ones([channels], dtype: dtype), name: "weight") : nil
     bias = affine ? Parameter(zeros([channels], dtype: dtype), name: "bias") : nil
     runningMean =

@@ -26,6 +26,7 @@ public struct Conv2d: UnaryLayer {
     padding: any IntOrPair = 0, dilation: any IntOrPair = 1, groups: Int = 1, bias: Bool = true,
     dtype: DType = .float32
   ) {
+    noteNegative(["inChannels": inChannels, "outChannels": outChannels], in: "Conv2d")
     let kernel = kernelSize.extent.map { [$0.height, $0.width] } ?? []
     let inputs = groups > 0 ? inChannels / groups : 0
     if kernel.count != 2 || groups < 1 || inChannels % groups != 0 || outChannels % groups != 0 {

@@ -10,6 +10,7 @@ public struct Embedding: UnaryLayer {
 
   /// Draws `[count, dimension]` numbers of mean 0 and deviation 1 from the global generator, as PyTorch does.
   public init(_ count: Int, _ dimension: Int, dtype: DType = .float32) {
+    noteNegative(["count": count, "dimension": dimension], in: "Embedding")
     weight = Parameter(Random.normal([count, dimension], dtype: dtype), name: "weight")
   }
 

@@ -15,6 +15,7 @@ public struct Linear: UnaryLayer {
   public init(
     _ inFeatures: Int, _ outFeatures: Int, bias: Bool = true, dtype: DType = .float32
   ) {
+    noteNegative(["inFeatures": inFeatures, "outFeatures": outFeatures], in: "Linear")
     weight = .uniform([outFeatures, inFeatures], fanIn: inFeatures, dtype, name: "weight")
     self.bias = bias ? .uniform([outFeatures], fanIn: inFeatures, dtype, name: "bias") : nil
   }

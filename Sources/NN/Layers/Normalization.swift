@@ -19,6 +19,7 @@ public struct LayerNorm: UnaryLayer {
     _ shape: [Int], eps: Double = 1e-5, affine: Bool = true, bias: Bool = true,
     dtype: DType = .float32
   ) {
+    noteNegative(["a size": shape.min() ?? 0], in: "LayerNorm")
     weight = affine ? Parameter(ones(shape, dtype: dtype), name: "weight") : nil
     self.bias = affine && bias ? Parameter(zeros(shape, dtype: dtype), name: "bias") : nil
     self.eps = eps
@@ -59,6 +60,7 @@ public struct RMSNorm: UnaryLayer {
   ///   - shape: The sizes of the axes that are normalised, the last ones of what comes in.
   ///   - eps: Is added to the mean square; the distance from 1 to the next number of the dtype if nil.
   public init(_ shape: [Int], eps: Double? = nil, affine: Bool = true, dtype: DType = .float32) {
+    noteNegative(["a size": shape.min() ?? 0], in: "RMSNorm")
     weight = affine ? Parameter(ones(shape, dtype: dtype), name: "weight") : nil
     self.eps = eps
     self.shape = shape

@@ -85,9 +85,9 @@ private final class AdamCore {
     _ parameters: [Parameter], _ learningRate: Double, _ betas: (Double, Double), _ eps: Double,
     _ weightDecay: Double, isDecoupled: Bool, _ amsgrad: Bool
   ) {
-    let numbers = ["learningRate": learningRate, "eps": eps, "weightDecay": weightDecay]
     let name = isDecoupled ? "AdamW" : "Adam"
-    noteNegative(numbers, name)
+    noteNegative(
+      ["learningRate": learningRate, "eps": eps, "weightDecay": weightDecay], in: name)
     for beta in [betas.0, betas.1] where !(0..<1).contains(beta) {
       note(OpError(name, "betas must be at least 0 and below 1, not \(beta)"))
     }

@@ -57,13 +57,6 @@ struct CastScalar {
   }
 }
 
-/// Notes numbers below 0, and NaN, that an optimizer has been given.
-func noteNegative(_ numbers: [String: Double], _ optimizer: String) {
-  for (name, value) in numbers.sorted(by: { $0.key < $1.key }) where !(value >= 0) {
-    note(OpError(optimizer, "\(name) must not be below 0, but is \(value)"))
-  }
-}
-
 extension Sequence<Parameter> {
   /// A variable of zeros for each parameter, named after it.
   func slots(_ suffix: String) -> [Variable] {

@@ -28,8 +28,8 @@ public final class SGD: Optimizer {
     _ parameters: some Sequence<Parameter>, learningRate: Double, momentum: Double = 0,
     dampening: Double = 0, nesterov: Bool = false, weightDecay: Double = 0
   ) {
-    let numbers = ["learningRate": learningRate, "momentum": momentum, "weightDecay": weightDecay]
-    noteNegative(numbers, "SGD")
+    noteNegative(
+      ["learningRate": learningRate, "momentum": momentum, "weightDecay": weightDecay], in: "SGD")
     if nesterov && (momentum <= 0 || dampening != 0) {
       note(OpError("SGD", "nesterov needs a momentum and no dampening"))
     }
