@@ -53,4 +53,14 @@ import Testing
     }
     for (a, b) in zip(curvature(.float16), curvature(.float64)) { #expect(abs(a - b) < 1e-4) }
   }
+
+  @Test(arguments: [DType.float16, .bfloat16]) func boundsAreRoundedLikeElements(_ dtype: DType) {
+    for bound in [0.1, 0.7, 1.3] {
+      let x = Tensor([bound, -bound], dtype: dtype, requiresGrad: true)
+      let clipped = clip(x, min: -bound, max: bound)
+      expect(clipped.detached(), equals: x.detached())
+      clipped.sum().backward()
+      expect(x.grad!, [2], dtype, [1, 1])
+    }
+  }
 }

@@ -212,4 +212,15 @@ import Testing
           == "\(name): needs a floating-point tensor, not int64; cast it first")
     }
   }
+
+  @Test func sumsOfSeveralRunsOfRows() {
+    for shape in [[6, 10, 4, 466], [3, 3, 40, 200], [2, 3, 70, 17], [5, 1, 33, 1030]] {
+      let count = shape.reduce(1, *)
+      let x = (arange(count) % 11 - 5).asType(.float32).reshaped(shape)
+      let expected = x.sum(axis: 2).sum(axis: 0)
+      expect(x.sum(axes: [0, 2]), equals: expected)
+      expect(x.asType(.bfloat16).sum(axes: [0, 2]).asType(.float32), equals: expected)
+      expect(x.max(axes: [0, 2]), equals: x.max(axis: 2).max(axis: 0))
+    }
+  }
 }

@@ -85,4 +85,25 @@ import Testing
       }
     }
   }
+
+  @Test func concatenationsWithEmptyParts() {
+    for widths in [[1, 2, 3, 4, 5, 0, 7, 8], [9, 0, 3, 4], [0, 9, 9], [9, 9, 0], [0, 0, 40], [0, 0]] {
+      var count = 0
+      let parts = widths.map { width in
+        defer { count += width }
+        return (arange(3 * width) % 7 + count).reshaped(3, width)
+      }
+      let views = parts.enumerated().map { i, x in i == 0 ? x.T.contiguous().T : x }
+      for parts in [parts, views] {
+        let whole = concatenated(parts, axis: 1)
+        var start = 0
+        for (width, part) in zip(widths, parts) {
+          expectSame(whole[.all, start..<(start + width)], part)
+          start += width
+        }
+        let traced = traced { (parts: [Tensor]) in concatenated(parts, axis: 1) }
+        for _ in 0..<2 { expectSame(traced(parts), whole) }
+      }
+    }
+  }
 }

@@ -168,4 +168,29 @@ import Testing
     }
     expectSame(parameter.value.detached(), full([Self.count], Float(150)))
   }
+
+  /// The clipped gradient is a constant, whatever the one before was made of.
+  @Test(arguments: [1000, 40_000]) func clippedGradientsHaveNoHistory(_ count: Int) {
+    let w = Parameter(full([count], Float(3)))
+    (w.value * w.value * w.value).sum().backward(createGraph: true)
+    #expect(w.grad!.requiresGrad)
+    clipGradValue([w], limit: 2)
+    #expect(!w.grad!.requiresGrad)
+    expectSame(w.grad!, full([count], Float(2)))
+  }
+
+  @Test func aParameterListedTwiceIsClippedOnce() {
+    let p = Parameter(zeros([1000]))
+    p.grad = ones([1000])
+    clipGradNorm([p, p], maxNorm: 1)
+    #expect(abs(p.grad!.norm().item(Double.self) - 1) < 1e-5)
+  }
+
+  @Test func factorsOfHalvesDoNotVanish() {
+    let p = Parameter(zeros([10_000], dtype: .float16))
+    p.grad = full([10_000], 60_000, dtype: .float16)
+    let norm = clipGradNorm([p], maxNorm: 1)
+    #expect(norm.dtype == .float32 && abs(norm.item(Double.self) - 6e6) < 6e3)
+    #expect(abs(p.grad!.asType(.float32).norm().item(Double.self) - 1) < 1e-3)
+  }
 }

@@ -38,10 +38,28 @@ static void reduce_runs_call(trial *t, int32_t v) {
   duet_reduce(&call);
 }
 
+// Results side by side of several runs of rows.
+static void reduce_row_runs_call(trial *t, int32_t v) {
+  duet_reduction op = OP(v);
+  duet_dtype dtype = DTYPE(v);
+  duet_reduce_call call = {.reduction = op, .dtype = dtype, .kept_rank = 2, .reduced_rank = 2};
+  int64_t shape[4] = {trial_int(t, 1, 6), trial_int(t, 1, 10), trial_int(t, 1, 40), 0}, stride[4];
+  shape[3] = PICK(t, 2, 15, 16, 17, 65, 100, 200, 466, 1030, 5000);
+  call.operand[1] =
+      trial_view(t, dtype, 4, shape, trial_some_values(t), trial_chance(t, 70), stride);
+  for (int i = 0; i < 2; i++) {
+    call.reduced_shape[i] = shape[2 * i], call.reduced_stride[i] = stride[2 * i];
+    call.kept_shape[i] = shape[2 * i + 1], call.kept_stride[i] = stride[2 * i + 1];
+  }
+  call.operand[0] = trial_result(t, result_dtype(op, dtype), shape[1] * shape[3]);
+  duet_reduce(&call);
+}
+
 static void reduce_call(trial *t, int32_t v) {
   duet_reduction op = OP(v);
   duet_dtype dtype = DTYPE(v);
   if (trial_chance(t, 15)) return reduce_runs_call(t, v);
+  if (trial_chance(t, 15)) return reduce_row_runs_call(t, v);
   duet_reduce_call call = {.reduction = op, .dtype = dtype};
   int64_t shape[DUET_MAX_RANK], stride[DUET_MAX_RANK];
   int32_t rank = trial_shape(t, 0, 4, 5000, shape);

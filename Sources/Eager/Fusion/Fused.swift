@@ -8,7 +8,7 @@ import DuetRuntime
 ///   - code: Names the closure: two that do not do the same have different ones.
 ///   - inputs: Up to eight.
 ///   - isShort: Whether there are two operations at most.
-///   - body: Depends on its arguments and on what is in the code alone.
+///   - body: Depends on what is in the code and on its arguments' dtypes alone, not on how many elements they have.
 package func fused(
   _ code: FusedCode, _ inputs: [Tensor], isShort: Bool = false, _ body: ([Tensor]) -> [Tensor?]
 ) -> [Tensor?] {

@@ -15,7 +15,7 @@ package func update(
   _ variables: [Variable], _ code: FusedCode, _ inputs: [Tensor], isShort: Bool = false,
   _ body: ([Tensor]) -> [Tensor]
 ) {
-  let cells = variables.map { (cell: $0.cell, type: $0.type) }
+  let cells = variables.map { UpdatedCell(cell: $0.cell, type: $0.type, autograd: $0.autograd) }
   if updateInPlace(cells, code, inputs, isShort: isShort, body) { return }
   let results = fused(code, variables.map(\.value) + inputs, isShort: isShort, body)
   for (variable, result) in zip(variables, results) { variable.value = result! }
@@ -27,14 +27,22 @@ package func updateGradient(
   _ body: ([Tensor]) -> Tensor
 ) {
   guard let cell = variable.autograd?.gradientCell else { return }
-  if updateInPlace([(cell, variable.type)], code, inputs, isShort: true, { [body($0)] }) { return }
+  let updated = UpdatedCell(cell: cell, type: variable.type, autograd: nil)
+  if updateInPlace([updated], code, inputs, isShort: true, { [body($0)] }) { return }
   guard let gradient = variable.grad else { return }
   variable.grad = fused(code, [gradient] + inputs, isShort: true) { [body($0)] }[0]
 }
 
+/// What a content has to be to be overwritten: of that type, and at that place of the autograd graph, which it keeps.
+private struct UpdatedCell {
+  let cell: StateCell
+  let type: TensorType
+  let autograd: AutogradMeta?
+}
+
 /// - Returns: Whether it is done; else nothing has changed.
 private func updateInPlace(
-  _ cells: [(cell: StateCell, type: TensorType)], _ code: FusedCode, _ inputs: [Tensor],
+  _ cells: [UpdatedCell], _ code: FusedCode, _ inputs: [Tensor],
   isShort: Bool, _ body: ([Tensor]) -> [Tensor]
 ) -> Bool {
   guard
@@ -45,11 +53,12 @@ private func updateInPlace(
   else { return false }
   let ordered = cells.sorted { $0.cell.sequence < $1.cell.sequence }
   if zip(ordered, ordered.dropFirst()).contains(where: { $0.cell === $1.cell }) { return false }
-  for (cell, _) in ordered { cell.lock() }
-  defer { for (cell, _) in ordered { cell.unlock() } }
-  for (cell, type) in ordered
-  where !(cell.ownsContentAlone() && cell.lockedContentHasType(type)) {
-    return false
+  for updated in ordered { updated.cell.lock() }
+  defer { for updated in ordered { updated.cell.unlock() } }
+  for updated in ordered {
+    guard updated.cell.ownsContentAlone(),
+      updated.cell.lockedContent(is: updated.type, at: updated.autograd)
+    else { return false }
   }
   let places = cells.map { $0.cell.unretainedContent!._withUnsafeGuaranteedRef { $0.pointer } }
   onePass.run(places + places, inputs)

@@ -101,6 +101,7 @@ public func hardtanh(_ x: consuming Tensor, min: Double = -1, max: Double = 1) -
   guard x.dtype.isFloatingPoint,
     x.body.autograd != nil || x.body.count >= FusedPass.fewestForTwo
   else { return clip(x, min: min, max: max) }
+  let (min, max) = (x.dtype.rounded(min), x.dtype.rounded(max))
   return elementwiseFunction("hardtanh", FusedCode(.hardtanh, [min, max, 0, 0]), x) { x in
     promoting(.atMost, promoting(.atLeast, x, min), max)
   } gradient: { x, dy in

@@ -100,9 +100,14 @@ public func clip(
   case (let min?, nil): return binary(.atLeast, x, min)
   case (nil, let max?): return binary(.atMost, x, max)
   case (let min?, let max?):
-    guard x.dtype.isFloatingPoint, let low = min.exactNumber, let high = max.exactNumber else {
+    guard x.dtype.isFloatingPoint, let exactLow = min.exactNumber,
+      let exactHigh = max.exactNumber
+    else {
       return binary(.atMost, binary(.atLeast, x, min), max)
     }
+    // As the elements have them: what is on a bound is not beyond it.
+    let low = x.dtype.rounded(exactLow)
+    let high = x.dtype.rounded(exactHigh)
     // Of few elements a result that nobody else has may be written where x is.
     if x.body.autograd == nil, x.body.count < FusedPass.fewestForTwo {
       return promoting(.atMost, promoting(.atLeast, x, low), high)
@@ -113,6 +118,11 @@ public func clip(
       which(x .>= low, which(x .<= high, dy, 0), 0)
     }
   }
+}
+
+extension DType {
+  /// The number as an element of this dtype.
+  func rounded(_ value: Double) -> Double { Element(value, self).value(self) }
 }
 
 extension TensorOperand {

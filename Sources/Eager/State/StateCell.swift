@@ -330,9 +330,10 @@ public final class StateCell: @unchecked Sendable {
     return isAlone
   }
 
-  func lockedContentHasType(_ type: TensorType) -> Bool {
+  /// Whether the content is of that type and at that place of the autograd graph.
+  func lockedContent(is type: TensorType, at autograd: AutogradMeta?) -> Bool {
     guard let content = unretainedContent else { return false }
-    return content._withUnsafeGuaranteedRef { $0.type == type }
+    return content._withUnsafeGuaranteedRef { $0.type == type && $0.autograd === autograd }
   }
 
   /// The content, uncounted, as long as the lock is held.

@@ -359,6 +359,8 @@ static const void *squares_of(const duet_tile_call *call) {
   const duet_tile_instruction *i = (const duet_tile_instruction *)(base + call->instructions);
   int is_sum = call->reduction == DUET_SUM || call->reduction == DUET_MEAN;
   if (!call->is_reduced || !is_sum || call->instruction_count != 1 || i->slot[0] < 0) return NULL;
+  // Rows of one element are no rows to a reduction.
+  if (call->reduced_count < DUET_LANE_COUNT) return NULL;
   duet_dtype dtype = call->reduced_dtype;
   if (dtype != DUET_FLOAT32 && dtype != DUET_FLOAT64) return NULL;
   int is_square = i->loop == duet_unary_loop(DUET_SQUARE, dtype) ||

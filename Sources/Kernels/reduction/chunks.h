@@ -23,7 +23,7 @@ static inline void duet_reduce_chunk(const duet_reduction_job *job, char *partia
 // The same from what the elements have come to in each of the sixteen lanes, which are used up.
 void duet_reduce_lanes(const duet_reduction_job *job, char *partials, int64_t chunk, char *lanes);
 
-// The sums of squares of `rows` times `count` > 0 float32 or float64, or their means.
+// The sums of squares of `rows` times `count` > 1 float32 or float64, or their means.
 void duet_reduce_squares(duet_reduction reduction, duet_dtype dtype, int64_t rows, int64_t count,
                          const void *x, void *result);
 

@@ -40,9 +40,8 @@ static void open_workspace(const duet_reduction_job *job, workspace *space) {
   space->streams = has_few ? FEW_STREAMS : DEEP;
   int64_t buffer = rounded(CHUNKS * DUET_CHUNK * job->wide);
   if (job->columns > 1) buffer = rounded(DEEP * (DUET_BUFFERED_SLOT_BYTES + 128));
-  if (job->columns > 1 && job->is_grouped && !job->is_direct)
-    buffer = rounded(PIECE * job->columns * job->wide);
-  if (job->is_grouped && job->columns < 16)
+  // Rows that do not lie in one piece are fetched so many at a time, from several runs among them.
+  if (job->columns > 1 && job->is_grouped)
     buffer = duet_most(buffer, rounded(PIECE * job->columns * job->wide));
   int64_t rest = 16 * 16 * 8;
   int64_t levels = (64 - __builtin_clzll((uint64_t)job->chunks)) * space->level_bytes;

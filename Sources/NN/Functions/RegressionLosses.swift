@@ -69,10 +69,10 @@ public func smoothL1Loss(
     "smoothL1Loss", code, [predictions, targets], reducedBy: reduction.op
   ) { inputs in
     let distance = abs(inputs[0] - inputs[1])
-    return which(distance .< beta, distance.square() * (0.5 / beta), distance - 0.5 * beta)
+    let bounded = clip(distance, max: beta)
+    return (distance - bounded * 0.5) * (bounded * (1 / beta))
   } gradient: { inputs, wanted, dy in
-    let d = inputs[0] - inputs[1]
-    return both(wanted, which(d .<= -beta, -dy, which(d .>= beta, dy, dy * (d / beta))))
+    both(wanted, dy * clip((inputs[0] - inputs[1]) / beta, min: -1, max: 1))
   }
 }
 
@@ -88,10 +88,10 @@ public func huberLoss(
     "huberLoss", code, [predictions, targets], reducedBy: reduction.op
   ) { inputs in
     let distance = abs(inputs[0] - inputs[1])
-    return which(distance .<= delta, distance.square() * 0.5, (distance - 0.5 * delta) * delta)
+    let bounded = clip(distance, max: delta)
+    return (distance - bounded * 0.5) * bounded
   } gradient: { inputs, wanted, dy in
-    let d = inputs[0] - inputs[1]
-    return both(wanted, which(d .< -delta, dy * -delta, which(d .> delta, dy * delta, dy * d)))
+    both(wanted, dy * clip(inputs[0] - inputs[1], min: -delta, max: delta))
   }
 }
 

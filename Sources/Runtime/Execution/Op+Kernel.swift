@@ -243,6 +243,12 @@ struct KernelEncoder {
       first = end
     }
     for (i, input) in inputs.enumerated() {
+      if input.shape.elementCount == 0 {
+        // It has no place.
+        write(until: i)
+        first = i + 1
+        continue
+      }
       slice.sizes[axis] = input.shape[axis]
       let place = output.sliced(slice)
       slice.starts[axis] += input.shape[axis]

@@ -84,7 +84,7 @@ extension Op {
   func indexingType(_ inputs: UnsafeBufferPointer<TensorType>) throws(OpError) -> TensorType {
     let (source, indices) = (inputs[0], inputs[1])
     guard indices.dtype == .int32 || indices.dtype == .int64 else {
-      throw fail("indices must be integers, not \(indices.dtype)")
+      throw fail("indices must be integers of 32 or 64 bits, not \(indices.dtype)")
     }
     switch self {
     case .take(let axis):
