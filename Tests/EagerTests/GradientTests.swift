@@ -170,4 +170,12 @@ import Testing
       gradients([50, -50, .infinity]) { mish($0) }, [3], .float32, [1, -9.450875e-21, 1],
       tolerance: 1e-6)
   }
+
+  @Test func powersWithTheExponentZeroHaveNoSlopeOfAnyOrder() {
+    let x = Tensor([0.0, 2.0], requiresGrad: true)
+    let y = (x ** 0 + x ** 2 + x ** Tensor(0.0)).sum()
+    let slope = gradients(of: [y], by: [x], createGraph: true)[0]
+    expect(slope.detached(), [2], .float32, [0, 4])
+    expect(gradients(of: [slope.sum()], by: [x])[0], [2], .float32, [2, 2])
+  }
 }

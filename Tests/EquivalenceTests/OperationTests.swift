@@ -87,7 +87,10 @@ import Testing
   }
 
   @Test func concatenationsWithEmptyParts() {
-    for widths in [[1, 2, 3, 4, 5, 0, 7, 8], [9, 0, 3, 4], [0, 9, 9], [9, 9, 0], [0, 0, 40], [0, 0]] {
+    let cases = [
+      [1, 2, 3, 4, 5, 0, 7, 8], [9, 0, 3, 4], [0, 9, 9], [9, 9, 0], [0, 0, 40], [0, 0],
+    ]
+    for widths in cases {
       var count = 0
       let parts = widths.map { width in
         defer { count += width }

@@ -316,4 +316,22 @@ import Testing
     }
     expectSame(run(true), run(false))
   }
+
+  /// What cannot be differentiated in turn says so in every mode, instead of giving zeros.
+  @Test func productsWithTangentsAreRefusedWithoutGradientsToo() throws {
+    let x = Tensor([1.0, 2.0])
+    let f = { (x: Tensor) in cond(x.sum() .> 0, then: { x * x }, else: { x }) }
+    for isEnabled in [true, false] {
+      let error = #expect(throws: TensorError.self) {
+        try checked {
+          if isEnabled {
+            _ = jvp(f, primals: x, tangents: ones([2]))
+          } else {
+            _ = noGrad { jvp(f, primals: x, tangents: ones([2])) }
+          }
+        }
+      }
+      #expect(error?.reason.contains("cannot be differentiated in turn") == true)
+    }
+  }
 }

@@ -69,8 +69,12 @@ public func gradients(
       isWanted: { ids.contains(ObjectIdentifier($0)) },
       visit: { found.add($1, to: $0, mayBeMissing: $2) })
   }
-  createGraph ? enableGrad(run) : noGrad(run)
-  return inputs.map { found[$0.body.autograd!] ?? zeros(like: $0) }
+  // Fetched in the same mode: what a gradient gets last keeps its place in the graph.
+  func gradients() -> [Tensor] {
+    run()
+    return inputs.map { found[$0.body.autograd!] ?? zeros(like: $0) }
+  }
+  return createGraph ? enableGrad(gradients) : noGrad(gradients)
 }
 
 enum Backward {

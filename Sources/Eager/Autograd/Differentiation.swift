@@ -45,11 +45,15 @@ package struct Differentiation {
         isWanted: { asked.contains(ObjectIdentifier($0)) },
         visit: { found.add($1, to: $0, mayBeMissing: $2) })
     }
-    creates ? enableGrad(run) : noGrad(run)
-    return inputs.map { input in
-      let gradient = input.body.autograd.flatMap { found[$0] }
-      return gradient ?? zeros(like: input.detached())
+    // Fetched in the same mode: what a gradient gets last keeps its place in the graph.
+    func gradients() -> [Tensor] {
+      run()
+      return inputs.map { input in
+        let gradient = input.body.autograd.flatMap { found[$0] }
+        return gradient ?? zeros(like: input.detached())
+      }
     }
+    return creates ? enableGrad(gradients) : noGrad(gradients)
   }
 
   /// Ends the function's run: what still leads to the own inputs leads to nothing that counts.

@@ -201,9 +201,11 @@ struct GradientRule {
     case .power:
       return both(
         {
-          // b a^(b - 1), and 0 where b is 0, whatever a is.
-          let slope = x(1) * apply(.power, x(0), x(1) - 1)
-          return dy * apply(.select, [x(1) .== 0, zero(dy.dtype), slope])
+          // b a^(b - 1), and 0 where b is 0, whatever a is: a^-1, which has no slope at 0, is kept out of it.
+          let isZero = x(1) .== 0
+          let exponent = which(isZero, 1, x(1) - 1)
+          let slope = x(1) * apply(.power, x(0), exponent)
+          return dy * apply(.select, [isZero, zero(dy.dtype), slope])
         },
         {
           // a^b log a, and 0 for a = 0 with b >= 0, where a^b does not change.
