@@ -32,7 +32,8 @@ public func vjp<Input: TensorTree, Output: TensorTree>(
 ///
 /// The vector-Jacobian product is linear in its cotangents, and the gradient of it by them is this product
 /// (Townsend, "A new trick for calculating Jacobian vector products", 2017): two backward passes, and no rules
-/// beside those of `backward`. The product can be differentiated in turn, as that of ``grad(_:)``.
+/// beside those of `backward`. The product can be differentiated in turn, as that of ``grad(_:)``. For the same reason
+/// it does not go through `cond`, `whileLoop` and `scan`, whose gradients cannot be: that is an error.
 ///
 /// - Parameters:
 ///   - primals: What `f` is called with: a tree of floating-point tensors.
