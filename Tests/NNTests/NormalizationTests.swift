@@ -253,4 +253,10 @@ import Testing
     }
     #expect(images.buffers.last?.variable.value.item(Int.self) == run.steps.count)
   }
+
+  @Test func runningVariancesOfHalvesDoNotOverflow() {
+    let norm = BatchNorm1d(1, dtype: .float16)
+    _ = norm(Tensor([[300.0], [600], [900], [1200]], dtype: .float16))
+    #expect(norm.runningVariance!.value.item(Double.self) == 15_000)
+  }
 }

@@ -219,4 +219,14 @@ import Testing
       rates(5) { LinearWarmup($0, steps: 2, then: StepLR($0, stepSize: 2, gamma: 0.1)) }
         == [0.5, 1, 1, 1, 0.1])
   }
+
+  @Test func halvesAreClippedByTheirNorm() {
+    let p = Parameter(zeros([2], dtype: .float16))
+    for (gradient, maxNorm, expected) in [(400.0, 1.0, 0.7070), (1e-4, 1e-5, 7.033e-6)] {
+      p.grad = full([2], gradient, dtype: .float16)
+      clipGradNorm([p], maxNorm: maxNorm)
+      let clipped = p.grad!.asArray(Double.self)
+      #expect(clipped.allSatisfy { abs($0 / expected - 1) < 0.01 }, "\(clipped)")
+    }
+  }
 }

@@ -34,6 +34,19 @@
 #define EXTREME JOIN(IN(min), _chunk)
 #include "find_template.h"
 
+// Of squares, which elements become on the way from memory.
+#ifdef OWN_TYPE
+#undef OWN_TYPE
+#undef LOAD_SOURCE
+#undef PART_SOURCE
+#define LOAD_SOURCE JOIN(load_square_, VECTOR)
+#define PART_SOURCE JOIN(part_square_, VECTOR)
+#define OPERATION(name) JOIN(IN(sum_squares), _##name)
+#define COMBINE ADD
+#define IDENTITY -0.0
+#include "operation_template.h"
+#endif
+
 #undef TYPE
 #undef SIGNED
 #undef VECTOR

@@ -57,37 +57,6 @@
 #define INFINITE __builtin_inff()
 #include "real_template.h"
 
-// Sums of squares.
-#define TYPE float
-#define VECTOR f32x16
-#define SOURCE float
-#define LOAD_SOURCE load_square_f32x16
-#define PART_SOURCE part_square_f32x16
-#define OPERATION(name) JOIN(sum_squares_f32, _##name)
-#define COMBINE ADD
-#define IDENTITY -0.0
-#include "operation_template.h"
-#undef TYPE
-#undef VECTOR
-#undef SOURCE
-#undef LOAD_SOURCE
-#undef PART_SOURCE
-
-#define TYPE double
-#define VECTOR f64x16
-#define SOURCE double
-#define LOAD_SOURCE load_square_f64x16
-#define PART_SOURCE part_square_f64x16
-#define OPERATION(name) JOIN(sum_squares_f64, _##name)
-#define COMBINE ADD
-#define IDENTITY -0.0
-#include "operation_template.h"
-#undef TYPE
-#undef VECTOR
-#undef SOURCE
-#undef LOAD_SOURCE
-#undef PART_SOURCE
-
 #define TYPE uint64_t
 #define SIGNED int64_t
 #define VECTOR u64x16
