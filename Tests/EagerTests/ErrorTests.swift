@@ -123,6 +123,30 @@ struct Mistake: CustomTestStringConvertible, Sendable {
     Mistake(
       "conv2d: the bias has shape [2], expected [1]"
     ) { _ = conv2d(zeros([1, 1, 3, 3]), zeros([1, 1, 2, 2]), bias: zeros([2])) },
+    Mistake("conv1d: needs an input [N, C, L], not [3, 8]") {
+      _ = conv1d(zeros([3, 8]), zeros([4, 3, 2]))
+    },
+    Mistake("convTransposed1d: needs a weight of three axes, not [3, 4]") {
+      _ = convTransposed1d(zeros([1, 3, 8]), zeros([3, 4]))
+    },
+    Mistake(
+      "convTransposed2d: input [1, 3, 8, 8] has 3 channels, weight [4, 3, 2, 2] with 1 groups takes 4"
+    ) { _ = convTransposed2d(zeros([1, 3, 8, 8]), zeros([4, 3, 2, 2])) },
+    Mistake(
+      "convTransposed2d: outputPadding 2×0 must be less than the stride 2×2 or the dilation 1×1"
+    ) {
+      _ = convTransposed2d(
+        zeros([1, 3, 8, 8]), zeros([3, 4, 2, 2]), stride: 2, outputPadding: [2, 0])
+    },
+    Mistake(
+      "convTransposed2d: nothing is left of the result of an input 1×8 and a kernel 2×2 with padding 1×1"
+    ) { _ = convTransposed2d(zeros([1, 3, 1, 8]), zeros([3, 4, 2, 2]), padding: 1) },
+    Mistake(
+      "convTransposed2d: stride 16777217×1, dilation 1×1, padding 0×0 and groups 1 must be at most 16777216"
+    ) {
+      _ = convTransposed2d(
+        zeros([1, 3, 8, 8]), zeros([3, 4, 2, 2]), stride: [16_777_217, 1])
+    },
     Mistake(
       "maxPool2d: kernelSize must be one number or two, not [1, 2, 3]"
     ) { _ = maxPool2d(zeros([1, 1, 4, 4]), kernelSize: [1, 2, 3]) },
@@ -182,7 +206,8 @@ struct Mistake: CustomTestStringConvertible, Sendable {
         bad.repeated(count: 2), bad.flipped(), bad.rolled(1, axis: 3), bad.squeezed(axis: 1),
         bad.expandedDimensions(axis: 5), bad.flattened(start: 2), bad.movedAxis(from: 1, to: 2),
         take(good, bad, axis: 0), takeAlong(bad, good, axis: 4), scatterAdd(good, bad, bad),
-        oneHot(bad, 3), conv2d(bad, good), maxPool2d(bad, kernelSize: 2), bad.diagonal(),
+        oneHot(bad, 3), conv2d(bad, good), conv1d(bad, good), convTransposed2d(bad, good),
+        convTransposed1d(good, bad), maxPool2d(bad, kernelSize: 2), bad.diagonal(),
         tril(bad), diag(bad), outer(bad, good), meshgrid(bad)[0], bad.broadcast(to: [3]),
       ]
       var target = bad

@@ -2,9 +2,10 @@
 // several placements, and prints one hash per group; exits with 1 where two of them differ.
 // emulated.sh builds it for two processor families and compares their lists.
 //
-// usage: check [--calls N] [--threads A,B...] [--only TEXT] [--each]
+// usage: check [--calls N] [--threads A,B...] [--isa NAME] [--only TEXT] [--each]
 //   --calls N         calls per group (10)
 //   --threads A,B...  numbers of threads, at most 8 of them (1,2,3,7)
+//   --isa NAME        only this instruction set (all that the processor has)
 //   --only TEXT       only groups whose name holds the text
 //   --each            a hash per call, to find the one that differs
 
@@ -76,7 +77,7 @@ static int check(int32_t group, int32_t first, int32_t calls, const setting *set
 
 int main(int argc, char **argv) {
   int calls = 10, each = 0, bad = 0, count = 0;
-  const char *only = "", *threads = "1,2,3,7";
+  const char *only = "", *threads = "1,2,3,7", *only_isa = "";
   for (int i = 1; i < argc; i++) {
     if (!strcmp(argv[i], "--each")) {
       each = 1;
@@ -84,10 +85,13 @@ int main(int argc, char **argv) {
       calls = atoi(argv[++i]);
     } else if (i + 1 < argc && !strcmp(argv[i], "--threads")) {
       threads = argv[++i];
+    } else if (i + 1 < argc && !strcmp(argv[i], "--isa")) {
+      only_isa = argv[++i];
     } else if (i + 1 < argc && !strcmp(argv[i], "--only")) {
       only = argv[++i];
     } else {
-      fprintf(stderr, "usage: check [--calls N] [--threads A,B...] [--only TEXT] [--each]\n");
+      fprintf(stderr,
+              "usage: check [--calls N] [--threads A,B...] [--isa NAME] [--only TEXT] [--each]\n");
       return 2;
     }
   }
@@ -97,6 +101,7 @@ int main(int argc, char **argv) {
   fprintf(stderr, "instruction sets:");
   for (int isa = 0; isa < DUET_ISA_COUNT; isa++) {
     if (!duet_isa_available((duet_isa)isa)) continue;
+    if (*only_isa && strcmp(only_isa, duet_isa_name((duet_isa)isa))) continue;
     fprintf(stderr, " %s", duet_isa_name((duet_isa)isa));
     const char *rest = threads;
     for (int t = 0; t < 8 && *rest; t++) {
@@ -107,6 +112,7 @@ int main(int argc, char **argv) {
       rest = *end == ',' ? end + 1 : end;
     }
   }
+  if (!count) return fprintf(stderr, " none of --isa %s\n", only_isa), 2;
   int32_t groups = duet_calls_group_count();
   fprintf(stderr, "; %d groups of %d calls\n", groups, calls);
   for (int32_t g = 0; g < groups; g++) {

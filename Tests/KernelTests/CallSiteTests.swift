@@ -9,7 +9,9 @@ import Testing
     let line = #line + 2
     withUnsafeMutablePointer(to: &found) { found in
       duet_call_without_frame_pointer(
-        { $0!.assumingMemoryBound(to: DuetEager.SourceLocation?.self).pointee = .ofCaller() }, found
+        {
+          $0!.assumingMemoryBound(to: DuetEager.SourceLocation?.self).pointee = CallSite().location
+        }, found
       )
     }
     #if canImport(Runtime)

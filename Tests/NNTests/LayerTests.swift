@@ -20,6 +20,19 @@ import Testing
     },
     "conv2d_dilation": { Conv2d(2, 3, kernelSize: 3, dilation: 2, bias: false) },
     "conv2d_groups": { Conv2d(4, 6, kernelSize: 3, padding: 1, groups: 2) },
+    "conv1d": { Conv1d(2, 4, kernelSize: 3) },
+    "conv1d_groups": {
+      Conv1d(4, 6, kernelSize: 3, stride: 2, padding: 1, dilation: 2, groups: 2, bias: false)
+    },
+    "conv_transposed1d": {
+      ConvTransposed1d(3, 4, kernelSize: 4, stride: 2, padding: 1, outputPadding: 1)
+    },
+    "conv_transposed2d": { ConvTransposed2d(3, 4, kernelSize: 3) },
+    "conv_transposed2d_groups": {
+      ConvTransposed2d(
+        4, 6, kernelSize: [3, 2], stride: [2, 3], padding: [1, 0], outputPadding: [1, 2],
+        dilation: [2, 1], groups: 2, bias: false)
+    },
     "max_pool2d": { MaxPool2d(2) },
     "max_pool2d_stride_padding": { MaxPool2d(3, stride: 2, padding: 1) },
     "avg_pool2d": { AvgPool2d(2) },
@@ -134,8 +147,10 @@ import Testing
     Random.seed(5)
     let linear = Linear(64, 300)
     let convolution = Conv2d(8, 32, kernelSize: [3, 5], groups: 2)
+    let transposed = ConvTransposed2d(32, 8, kernelSize: [3, 5], groups: 2)
     for (parameter, fanIn) in [
       (linear.weight, 64.0), (linear.bias!, 64), (convolution.weight, 60), (convolution.bias!, 60),
+      (transposed.weight, 60), (transposed.bias!, 60),
     ] {
       let bound = 1 / fanIn.squareRoot()
       let largest = parameter.value.abs().max().item(Double.self)

@@ -84,6 +84,14 @@ def layers():
         "sequential": (
             nn.Sequential(nn.Linear(5, 8), nn.Tanh(), nn.Sequential(nn.Linear(8, 3), nn.LayerNorm(3))),
             r(4, 5)),
+        "conv1d": (nn.Conv1d(2, 4, 3), r(2, 2, 9)),
+        "conv1d_groups": (nn.Conv1d(4, 6, 3, stride=2, padding=1, dilation=2, groups=2, bias=False), r(2, 4, 11)),
+        "conv_transposed1d": (nn.ConvTranspose1d(3, 4, 4, stride=2, padding=1, output_padding=1), r(2, 3, 5)),
+        "conv_transposed2d": (nn.ConvTranspose2d(3, 4, 3), r(2, 3, 4, 5)),
+        "conv_transposed2d_groups": (
+            nn.ConvTranspose2d(4, 6, (3, 2), stride=(2, 3), padding=(1, 0), output_padding=(1, 2), groups=2,
+                               bias=False, dilation=(2, 1)),
+            r(2, 4, 4, 3)),
     }
     result = {}
     for name, (module, x) in cases.items():

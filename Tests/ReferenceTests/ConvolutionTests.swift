@@ -11,11 +11,14 @@ import Testing
   struct Item: Decodable, Sendable, CustomTestStringConvertible {
     let stride, padding, dilation: [Int]
     let groups: Int
+    /// Of transposed ones.
+    let outputPadding: [Int]?
     let inputShape, weightShape, outputShape: [Int]
     let input, weight, cotangent, output, inputGradient, weightGradient: Data
 
     var testDescription: String {
-      "\(inputShape) by \(weightShape), stride \(stride), padding \(padding), dilation \(dilation), groups \(groups)"
+      (outputPadding.map { "transposed (\($0)) " } ?? "")
+        + "\(inputShape) by \(weightShape), stride \(stride), padding \(padding), dilation \(dilation), groups \(groups)"
     }
   }
 
@@ -48,14 +51,50 @@ import Testing
   func equalsPyTorch(_ item: Item, _ dtype: DType) {
     let x = small(item.input, item.inputShape, dtype).requiringGrad()
     let w = small(item.weight, item.weightShape, dtype).requiringGrad()
-    let y = conv2d(
-      x, w, stride: item.stride, padding: item.padding, dilation: item.dilation,
-      groups: item.groups)
+    let y = convolved(item, x, w)
     expect(y.detached(), item.output, item.outputShape, "output")
     let cotangent = small(item.cotangent, item.outputShape, dtype)
     let gradient = gradients(of: [y], by: [x, w], cotangents: [cotangent])
     expect(gradient[0], item.inputGradient, item.inputShape, "gradient of the input")
     expect(gradient[1], item.weightGradient, item.weightShape, "gradient of the weight")
+  }
+
+  private func convolved(_ item: Item, _ x: Tensor, _ w: Tensor) -> Tensor {
+    let (stride, padding, dilation) = (item.stride, item.padding, item.dilation)
+    switch (item.outputPadding, item.stride.count) {
+    case (nil, 1):
+      return conv1d(
+        x, w, stride: stride[0], padding: padding[0], dilation: dilation[0], groups: item.groups)
+    case (let outputPadding?, 1):
+      return convTransposed1d(
+        x, w, stride: stride[0], padding: padding[0], outputPadding: outputPadding[0],
+        dilation: dilation[0], groups: item.groups)
+    case (nil, _):
+      return conv2d(
+        x, w, stride: stride, padding: padding, dilation: dilation, groups: item.groups)
+    case (let outputPadding?, _):
+      return convTransposed2d(
+        x, w, stride: stride, padding: padding, outputPadding: outputPadding, dilation: dilation,
+        groups: item.groups)
+    }
+  }
+
+  @Test("of 16 bits they are those in float32, rounded once", arguments: items)
+  func halves(_ item: Item) {
+    for dtype in [DType.float16, .bfloat16] {
+      func all(_ dtype: DType) -> [Tensor] {
+        let x = small(item.input, item.inputShape, dtype).requiringGrad()
+        let w = small(item.weight, item.weightShape, dtype).requiringGrad()
+        let y = convolved(item, x, w)
+        let cotangent = small(item.cotangent, item.outputShape, dtype)
+        return [y] + gradients(of: [y], by: [x, w], cotangents: [cotangent])
+      }
+      for (narrow, wide) in zip(all(dtype), all(.float32)) {
+        #expect(narrow.dtype == dtype)
+        #expect(
+          (narrow .== wide.asType(dtype)).all().item(Bool.self), "\(dtype), \(narrow.shape)")
+      }
+    }
   }
 
   /// With a kernel of one tap that is 1 for every channel, and strides, the gradient is dy on the grid of the strides.

@@ -51,6 +51,20 @@ import Testing
     #expect(f.traceCount == 2)
   }
 
+  @Test func staticNumbersAreEqualIfTheirBitsAre() {
+    let f = traced { (x: Tensor, scale: Static<Double>) in x * (1 / scale.value) }
+    let g = traced { (x: Tensor, scale: Static<Float>) in x * (1 / scale.value) }
+    let x = Tensor([2.0])
+    for number in [0.0, -0.0, .nan, 4] {
+      for _ in 0..<2 {
+        expectSame(f(x, Static(number)), x * (1 / number))
+        expectSame(g(x, Static(Float(number))), x * (1 / number))
+      }
+    }
+    #expect(f.traceCount == 4)
+    #expect(g.traceCount == 4)
+  }
+
   @Test func theStructureOfTreesIsPartOfTheSignature() {
     let f = traced { (parts: [Tensor], extra: Tensor?) in
       parts.reduce(extra ?? zeros([])) { $0 + $1 }

@@ -16,9 +16,6 @@ public struct SourceLocation: Sendable, Hashable, CustomStringConvertible {
 
   public var description: String { "\(file):\(line)" }
 
-  /// The innermost line on the call stack that is not the framework's own. Slow: for messages only.
-  package static func ofCaller() -> SourceLocation? { CallSite().location }
-
   #if canImport(Runtime)
     /// The source line of a frame, if it is known and not the framework's own.
     init?(ofUser frame: SymbolicatedBacktrace.Frame) {

@@ -8,15 +8,30 @@ public struct TensorError: Error, Sendable, CustomStringConvertible {
   public var operation: String
   /// What is wrong, with the shapes and dtypes in question.
   public var reason: String
-  /// The place in the user's program, if the program carries line tables.
-  public var location: SourceLocation?
+  /// The place in the user's program, if the program carries line tables. The first look at it is slow: it reads them.
+  public var location: SourceLocation? {
+    get {
+      switch place {
+      case .line(let line): line
+      case .calls(let site): site.location
+      }
+    }
+    set { place = .line(newValue) }
+  }
   /// The name scope around the operation: `encoder/attention`; empty outside of any.
   public var scope: String
 
-  package init(_ error: OpError, location: SourceLocation?, scope: String? = nil) {
+  private enum Place {
+    case line(SourceLocation?)
+    case calls(CallSite)
+  }
+  private var place: Place
+
+  /// - Parameter scope: Nil for this thread's.
+  package init(_ error: OpError, at site: CallSite?, scope: String? = nil) {
     operation = error.operation
     reason = error.reason
-    self.location = location
+    place = site.map { .calls($0) } ?? .line(nil)
     self.scope = scope ?? DeferredThread.existing?.scope ?? ""
   }
 
@@ -65,7 +80,7 @@ package func fail(_ error: OpError) -> Tensor {
 /// Reports a mistake whose result is not a tensor.
 @inline(never)
 package func note(_ error: OpError) {
-  report(TensorError(error, location: .ofCaller()))
+  report(TensorError(error, at: CallSite()))
 }
 
 /// As `note`, for a mistake whose place is known: made on another thread, for example.

@@ -61,7 +61,10 @@ public func logSoftmax(_ x: Tensor, axis: Int = -1) -> Tensor { x.logSoftmax(axi
 /// x above 0, `negativeSlope` x below.
 public func leakyRelu(_ x: Tensor, negativeSlope: Double = 0.01) -> Tensor {
   elementwiseFunction("leakyRelu", FusedCode(.leakyRelu, [negativeSlope, 0, 0, 0]), x) { x in
-    which(x .> 0, x, x * negativeSlope)
+    // The greater of two numbers needs no mask. A slope of 0, if only as a float, times infinity would be NaN.
+    Float(negativeSlope) > 0 && negativeSlope <= 1
+      ? promoting(.maximum, x, x * negativeSlope)
+      : which(x .> 0, x, x * negativeSlope)
   } gradient: { x, dy in
     which(x .> 0, dy, dy * negativeSlope)
   }

@@ -18,37 +18,6 @@ extension Extent: IntOrPair {
   public var extent: Extent? { self }
 }
 
-/// The correlation of images with a kernel, as in PyTorch.
-///
-/// - Parameters:
-///   - x: Images `[N, C, H, W]`.
-///   - weight: The kernel `[out, C / groups, kh, kw]`.
-///   - bias: One number per output channel, `[out]`.
-///   - padding: Rows and columns of zeros on each side.
-///   - groups: The number of groups of channels that do not see each other.
-/// - Returns: `[N, out, (H + 2 padding - dilation (kh - 1) - 1) / stride + 1, ...]`.
-public func conv2d(
-  _ x: Tensor, _ weight: Tensor, bias: Tensor? = nil, stride: any IntOrPair = 1,
-  padding: any IntOrPair = 0, dilation: any IntOrPair = 1, groups: Int = 1
-) -> Tensor {
-  guard let stride = extent(stride, "conv2d", "stride"),
-    let padding = extent(padding, "conv2d", "padding"),
-    let dilation = extent(dilation, "conv2d", "dilation")
-  else { return .failed }
-  let (x, weight) = promotedPair(x, weight)
-  let convolution = Convolution(
-    stride: stride, padding: padding, dilation: dilation, groups: groups)
-  let result = apply(.conv2d(convolution), x, weight)
-  guard let bias, !result.isFailed, !bias.isFailed else {
-    return bias.map { $0.isFailed ? $0 : result } ?? result
-  }
-  let channels = result.dim(1)
-  guard bias.shape == [channels] else {
-    return fail(OpError("conv2d", "the bias has shape \(bias.shape), expected [\(channels)]"))
-  }
-  return result + bias.reshaped(1, channels, 1, 1)
-}
-
 /// The largest element of each window of images `[N, C, H, W]`.
 ///
 /// - Parameters:
@@ -95,7 +64,7 @@ private func pooling(
     countsPadding: countsPadding)
 }
 
-private func extent(_ value: any IntOrPair, _ operation: String, _ argument: String) -> Extent? {
+func extent(_ value: any IntOrPair, _ operation: String, _ argument: String) -> Extent? {
   if let extent = value.extent { return extent }
   note(OpError(operation, "\(argument) must be one number or two, not \(value)"))
   return nil

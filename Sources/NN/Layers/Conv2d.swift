@@ -18,7 +18,7 @@ public struct Conv2d: UnaryLayer {
   /// The number of groups of channels that do not see each other.
   public let groups: Int
 
-  /// A layer that calls `conv2d`, in `float32` or `float64`. Sizes are one number, or two for height and width.
+  /// A layer that calls `conv2d`, in floating point. Sizes are one number, or two for height and width.
   /// Defaults are PyTorch's; weights are drawn from the global generator. Channels that do not divide into groups are
   /// an error.
   public init(
@@ -26,22 +26,10 @@ public struct Conv2d: UnaryLayer {
     padding: any IntOrPair = 0, dilation: any IntOrPair = 1, groups: Int = 1, bias: Bool = true,
     dtype: DType = .float32
   ) {
-    noteNegative(["inChannels": inChannels, "outChannels": outChannels], in: "Conv2d")
-    let kernel = kernelSize.extent.map { [$0.height, $0.width] } ?? []
-    let inputs = groups > 0 ? inChannels / groups : 0
-    if kernel.count != 2 || groups < 1 || inChannels % groups != 0 || outChannels % groups != 0 {
-      note(
-        OpError(
-          "Conv2d",
-          "needs a kernel of one or two sizes and channels that divide into groups: \(inChannels) to "
-            + "\(outChannels) channels, \(groups) groups, kernel \(kernelSize)"))
-    }
-    let fanIn = kernel.reduce(inputs) { fanIn, size in
-      let (product, isTooLarge) = fanIn.multipliedReportingOverflow(by: size)
-      return isTooLarge ? .max : product
-    }
-    weight = .uniform([outChannels, inputs] + kernel, fanIn: fanIn, dtype, name: "weight")
-    self.bias = bias ? .uniform([outChannels], fanIn: fanIn, dtype, name: "bias") : nil
+    let kernel = ConvolutionParameters(
+      "Conv2d", inChannels, outChannels, kernelSize.extent.map { [$0.height, $0.width] },
+      groups: groups, bias: bias, dtype)
+    (weight, self.bias) = (kernel.weight, kernel.bias)
     self.stride = stride
     self.padding = padding
     self.dilation = dilation

@@ -72,6 +72,55 @@ extension Convolution {
     return TensorType(input.dtype, [input.shape[0], weight.shape[0], height, width])
   }
 
+  /// The rows and columns of the transposed convolution of an input `[N, C, H, W]` with a weight
+  /// `[C, O / groups, kh, kw]`.
+  package func transposedSize(
+    input: TensorType, weight: TensorType, outputPadding: Extent, _ name: String
+  ) throws(OpError) -> Extent {
+    try check(name)
+    guard input.dtype == .float32 || input.dtype == .float64 else {
+      throw OpError(name, "needs floating-point tensors, not \(input.dtype)")
+    }
+    guard input.shape.rank == 4 else {
+      throw OpError(name, "needs an input [N, C, H, W], not \(input.shape)")
+    }
+    guard weight.shape.rank == 4 else {
+      throw OpError(name, "needs a weight [in, out / groups, kh, kw], not \(weight.shape)")
+    }
+    guard input.shape[1] == weight.shape[0], weight.shape[0] % groups == 0 else {
+      throw OpError(
+        name,
+        "input \(input.shape) has \(input.shape[1]) channels, weight \(weight.shape) with "
+          + "\(groups) groups takes \(weight.shape[0])")
+    }
+    func size(
+      _ count: Int, _ kernel: Int, _ stride: Int, _ padding: Int, _ dilation: Int, _ more: Int
+    ) throws(OpError) -> Int {
+      guard more >= 0, more < max(stride, dilation) else {
+        throw OpError(
+          name,
+          "outputPadding \(outputPadding) must be less than the stride \(self.stride) or the "
+            + "dilation \(self.dilation)")
+      }
+      let fits = count <= 1 << 36 && kernel <= Self.largestAttribute
+      let size = fits ? (count - 1) * stride - 2 * padding + dilation * (kernel - 1) + more + 1 : 0
+      guard count > 0, kernel > 0, size > max(0, more - stride + 1) else {
+        throw OpError(
+          name,
+          "nothing is left of the result of an input \(Extent(input.shape[2], input.shape[3])) and a "
+            + "kernel \(Extent(weight.shape[2], weight.shape[3])) with padding \(padding)")
+      }
+      return size
+    }
+    return Extent(
+      try size(
+        input.shape[2], weight.shape[2], stride.height, padding.height, dilation.height,
+        outputPadding.height),
+      try size(
+        input.shape[3], weight.shape[3], stride.width, padding.width, dilation.width,
+        outputPadding.width))
+  }
+
   func inputGradientType(cotangent: TensorType, weight: TensorType, size: Extent) throws(OpError)
     -> TensorType
   {

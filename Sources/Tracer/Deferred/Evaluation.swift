@@ -49,7 +49,7 @@ enum Evaluation {
       targets = try addOutputs(roots, to: &graph)
       program = targets.isEmpty ? nil : try PendingPrograms.shared.program(for: graph)
     } catch {
-      throw TensorError(error, location: .ofCaller())
+      throw TensorError(error, at: CallSite())
     }
     guard let program else { return }
     let inputs = graph.arguments.map { argument -> TensorBody in

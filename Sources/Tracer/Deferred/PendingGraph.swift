@@ -236,7 +236,7 @@ struct PendingGraph {
                   do throws(OpError) {
                     regionResults[i] = try computed(region, operands.map { values[$0] })
                   } catch {
-                    throw TensorError(error, location: nil)
+                    throw TensorError(error, at: nil)
                   }
                   return Tensor(TensorBody(withoutElements: Region.type))
                 case .regionResult(let index, _): return regionResults[operands[0]]![index]
@@ -253,10 +253,10 @@ struct PendingGraph {
           let node = nodes[i]
           return TensorError(
             OpError(cause?.operation ?? op.name, cause?.reason ?? error.reason),
-            location: node?.callSite?.location ?? .ofCaller(), scope: node?.scope ?? "")
+            at: node?.callSite ?? CallSite(), scope: node?.scope ?? "")
         }
       }
     }
-    return TensorError(error, location: .ofCaller())
+    return TensorError(error, at: CallSite())
   }
 }

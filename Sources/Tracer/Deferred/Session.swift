@@ -97,7 +97,7 @@ public final class Session: Sendable {
       try Self.check(fetches, updates)
       return try SessionGraph(fetches, updates)
     } catch {
-      throw TensorError(error, location: .ofCaller())
+      throw TensorError(error, at: CallSite())
     }
   }
 
@@ -112,7 +112,7 @@ public final class Session: Sendable {
       nodes = try feeds.nodes()
       values = try feeds.values(nodes)
     } catch {
-      throw TensorError(error, location: .ofCaller())
+      throw TensorError(error, at: CallSite())
     }
     let key = Key(
       fetches: fetches.map(\.identity), feeds: nodes.map { ObjectIdentifier($0) },
@@ -122,21 +122,21 @@ public final class Session: Sendable {
         try SessionProgram(fetches, updates, nodes)
       }
     } catch {
-      throw TensorError(error, location: .ofCaller())
+      throw TensorError(error, at: CallSite())
     }
     if let results = try program.run(values) { return results }
     // A cell's content has another form than before: another program.
     do throws(OpError) {
       program = try SessionProgram(fetches, updates, nodes)
     } catch {
-      throw TensorError(error, location: .ofCaller())
+      throw TensorError(error, at: CallSite())
     }
     if let results = try program.run(values) {
       keep(program, key)
       return results
     }
     throw TensorError(
-      OpError("Session.run", program.whatChanged(updates)), location: .ofCaller())
+      OpError("Session.run", program.whatChanged(updates)), at: CallSite())
   }
 
   private static func check(_ fetches: [Tensor], _ updates: Updates?) throws(OpError) {

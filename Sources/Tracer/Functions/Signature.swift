@@ -83,6 +83,8 @@ struct Signature: Hashable {
         case .count(let count): "\(count) elements"
         case .isPresent(let present): present ? "present" : "nil"
         case .key(let key), .value(let key): "\(key.base)"
+        case .double(let bits): "\(Double(bitPattern: bits))"
+        case .float(let bits): "\(Float(bitPattern: bits))"
         }
       }.joined(separator: ", ") + ")"
   }

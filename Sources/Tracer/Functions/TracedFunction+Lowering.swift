@@ -31,7 +31,7 @@ extension TracedFunction {
       guard takesTensors, count == specs.count else {
         throw TensorError(
           OpError("lower", "takes one TensorSpec per argument, and tensors as arguments"),
-          location: .ofCaller())
+          at: CallSite())
       }
       let types = specs.compactMap(\.type)
       if types.count < specs.count {
@@ -81,7 +81,7 @@ extension TracedFunction {
             "lower",
             "\(symbols.count) independent sizes are unknown; at most \(SizedFunction.mostUnknownSizes) can be"
           ),
-          location: .ofCaller())
+          at: CallSite())
       }
       _ = try probe(symbols, SizedFunction.firstSizes(symbols.count), notesCallSites: false)
       return symbols
@@ -124,17 +124,17 @@ extension TracedFunction {
       var run = Run()
       let results = ThreadContext.withRecorder(recorder) { tensors(of: &run, from: arguments) }
       guard var results else { throw run.error! }
-      if let failure = recorder.failure { throw TensorError(failure, location: .ofCaller()) }
+      if let failure = recorder.failure { throw TensorError(failure, at: CallSite()) }
       guard !recorder.sawFailure, !results.contains(where: \.isFailed) else {
         // The mistake itself has been noted, and is what `checked` throws.
-        throw TensorError(OpError("lower", "the closure made a mistake"), location: nil)
+        throw TensorError(OpError("lower", "the closure made a mistake"), at: nil)
       }
       do throws(OpError) {
         try recorder.checkOwnCells(&results) {
           run.result = self.form.rebuilt(run.result!, $0[...])
         }
       } catch {
-        throw TensorError(error, location: .ofCaller())
+        throw TensorError(error, at: CallSite())
       }
       return SizeProbe(
         sizes, recorder, arguments: arguments, results: results, form: emptied(run.result!))

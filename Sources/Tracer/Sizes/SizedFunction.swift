@@ -82,19 +82,19 @@ final class SizedFunction: @unchecked Sendable {
   private static func error(
     _ dependence: SizeDependence, _ probes: [SizeProbe], _ probe: Probing
   ) throws -> TensorError {
-    var location: SourceLocation?
+    var site: CallSite?
     if let node = dependence.node {
       // Call sites take time, so they are only noted now.
       let longest = probes.max { $0.nodes.count < $1.nodes.count }!
       let shown = node < probes[0].nodes.count ? probes[0] : longest
-      location = try probe(shown.sizes, true).recorder.callSites[ValueID(node)]?.location
+      site = try probe(shown.sizes, true).recorder.callSites[ValueID(node)]
     }
     return TensorError(
       OpError(
         "lower",
         "the closure used the number of an unknown size: \(dependence.what); give that size in the TensorSpec, or "
           + "use shapes without the number (reshaped with -1, mean, operations on whole axes)"),
-      location: location)
+      at: site)
   }
 
   /// The unknown sizes of a call with these arguments, if the program is theirs.

@@ -37,7 +37,7 @@ extension TensorStruct {
     if let tree = type as? any TensorTree.Type {
       visit(part, as: tree, index, &visitor)
     } else if let value = self[keyPath: part] as? any Hashable {
-      visitor.token(.value(AnyHashable(value)))
+      visitor.token(.standing(for: value))
     } else {
       note(
         OpError(

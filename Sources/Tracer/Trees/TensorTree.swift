@@ -103,6 +103,15 @@ package enum StructureToken: Hashable {
   case isPresent(Bool)
   case key(AnyHashable)
   case value(AnyHashable)
+  case double(bits: UInt64)
+  case float(bits: UInt32)
+
+  /// What stands for a value. Numbers go by their bits: 0 equals -0, which 1 / x tells apart, and NaN equals nothing.
+  static func standing<Value: Hashable>(for value: Value) -> StructureToken {
+    if Value.self == Double.self { return .double(bits: (value as! Double).bitPattern) }
+    if Value.self == Float.self { return .float(bits: (value as! Float).bitPattern) }
+    return .value(AnyHashable(value))
+  }
 }
 
 extension Tensor: TensorTree {
@@ -141,7 +150,7 @@ extension Dictionary: TensorTree where Value: TensorTree {
 
 /// An argument that is part of a traced function's signature: another value, another trace.
 public struct Static<Value: Hashable>: TensorTree, Hashable {
-  /// What the closure sees; calls with equal values can share a trace.
+  /// What the closure sees; calls with equal values can share a trace. Floating-point numbers are equal if their bits are.
   public var value: Value
 
   /// An argument of that value; a call with another one makes another trace.
@@ -149,6 +158,6 @@ public struct Static<Value: Hashable>: TensorTree, Hashable {
 
   /// Shows no tensor: the value is a part of the signature.
   public mutating func visit(_ visitor: inout TensorVisitor) {
-    visitor.token(.value(AnyHashable(value)))
+    visitor.token(.standing(for: value))
   }
 }

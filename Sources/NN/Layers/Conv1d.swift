@@ -1,0 +1,43 @@
+import DuetEager
+import DuetRuntime
+
+/// The correlation of sequences `[N, in, L]` with a kernel, plus a bias per channel: `[N, out, L']`.
+///
+/// Weights and biases begin uniformly distributed in ±1/√(in / groups · k), as in PyTorch.
+public struct Conv1d: UnaryLayer {
+  /// `[out, in / groups, k]`.
+  public let weight: Parameter
+  /// `[out]`.
+  public let bias: Parameter?
+  /// Elements from one place of the kernel to the next.
+  public let stride: Int
+  /// Zeros on each side.
+  public let padding: Int
+  /// Elements from one element of the kernel to the next; 1: they lie side by side.
+  public let dilation: Int
+  /// The number of groups of channels that do not see each other.
+  public let groups: Int
+
+  /// A layer that calls `conv1d`, in floating point. Defaults are PyTorch's; weights are drawn from the
+  /// global generator. Channels that do not divide into groups are an error.
+  public init(
+    _ inChannels: Int, _ outChannels: Int, kernelSize: Int, stride: Int = 1,
+    padding: Int = 0, dilation: Int = 1, groups: Int = 1, bias: Bool = true,
+    dtype: DType = .float32
+  ) {
+    let kernel = ConvolutionParameters(
+      "Conv1d", inChannels, outChannels, [kernelSize],
+      groups: groups, bias: bias, dtype)
+    (weight, self.bias) = (kernel.weight, kernel.bias)
+    self.stride = stride
+    self.padding = padding
+    self.dilation = dilation
+    self.groups = groups
+  }
+
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    conv1d(
+      x, weight.value, bias: bias?.value, stride: stride, padding: padding, dilation: dilation,
+      groups: groups)
+  }
+}
