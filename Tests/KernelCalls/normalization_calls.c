@@ -147,14 +147,15 @@ static void cross_entropy_call(trial *t, int32_t v) {
   call.ignored = PICK(t, -100, 0);
   if (!call.are_log_probabilities) call.smoothing = (double)PICK(t, 0, 0, 1) * 0.1;
   if (trial_is_large(t)) {
-    static const int64_t large[][3] = {{40, 4100, 1}, {20000, 10, 1}, {3, 17, 3660}, {2, 1100, 77}};
-    const int64_t *shape = large[trial_int(t, 0, 3)];
+    static const int64_t large[][3] = {{40, 4100, 1}, {20000, 10, 1}, {3, 17, 3660},
+                                       {2, 1100, 77}, {30003, 3, 1},  {3, 5, 6000}};
+    const int64_t *shape = large[trial_int(t, 0, 5)];
     call.outer = shape[0];
     call.classes = shape[1];
     call.inner = shape[2];
   } else {
-    call.outer = PICK(t, 0, 1, 2, 3, 5, 15, 16, 17, 33);
-    call.classes = PICK(t, 1, 1, 2, 3, 10, 15, 16, 17, 33, 100, 1023, 1024, 1025, 2050);
+    call.outer = PICK(t, 0, 1, 2, 3, 5, 15, 16, 17, 33, 50);
+    call.classes = PICK(t, 1, 1, 2, 3, 5, 10, 15, 16, 17, 33, 63, 64, 100, 1023, 1024, 1025, 2050);
     call.inner = PICK(t, 0, 1, 1, 1, 1, 2, 15, 16, 17, 33);
     if (call.outer * call.inner == 0 && trial_chance(t, 20)) call.classes = 0;
     if (call.outer * call.classes * call.inner > 100000) call.outer = 1;

@@ -83,33 +83,36 @@ static void reduce_call(trial *t, int32_t v) {
 }
 
 static int softmax_name(int32_t v, char *name, size_t size) {
-  snprintf(name, size, "%s %s", v < DUET_DTYPE_COUNT ? "softmax" : "log_softmax",
-           duet_dtype_names[DTYPE(v)]);
+  static const char *const names[] = {"softmax", "log_softmax", "softmax_gradient",
+                                      "log_softmax_gradient"};
+  snprintf(name, size, "%s %s", names[v / DUET_DTYPE_COUNT], duet_dtype_names[DTYPE(v)]);
   return DTYPE(v) >= DUET_FLOAT16;
 }
 static void softmax_call(trial *t, int32_t v) {
   duet_softmax_call call = {.dtype = DTYPE(v), .inner = 1};
   if (trial_is_large(t)) {
-    int wide = trial_chance(t, 50);
-    call.rows = wide ? 40 : 300;
-    call.columns = wide ? 2500 : 301;
+    static const int64_t large[][2] = {{40, 2500}, {300, 301}, {5003, 3}, {2001, 10}};
+    const int64_t *shape = large[trial_int(t, 0, 3)];
+    call.rows = shape[0];
+    call.columns = shape[1];
     if (trial_chance(t, 30)) call.inner = 3;
   } else {
-    call.rows = PICK(t, 0, 1, 2, 3, 5, 17);
-    call.columns = PICK(t, 0, 1, 2, 7, 15, 16, 17, 33, 100, 1023, 1025, 2050);
+    call.rows = PICK(t, 0, 1, 2, 3, 5, 16, 17, 35, 70);
+    call.columns = PICK(t, 0, 1, 2, 3, 4, 5, 7, 15, 16, 17, 33, 62, 63, 64, 100, 1023, 1025, 2050);
     if (trial_chance(t, 40)) call.inner = PICK(t, 0, 2, 3, 16, 17);
   }
   int64_t count = call.rows * call.columns * call.inner;
   call.operand[1] = trial_input(t, call.dtype, count, trial_some_values(t));
+  if (v / DUET_DTYPE_COUNT >= 2)
+    call.operand[2] = trial_input(t, call.dtype, count, trial_some_values(t));
   call.operand[0] = trial_result(t, call.dtype, count);
-  if (v < DUET_DTYPE_COUNT)
-    duet_softmax(&call);
-  else
-    duet_log_softmax(&call);
+  static const duet_kernel kernels[] = {duet_softmax, duet_log_softmax, duet_softmax_gradient,
+                                        duet_log_softmax_gradient};
+  kernels[v / DUET_DTYPE_COUNT](&call);
 }
 
 const trial_family duet_reduction_families[] = {
     {DUET_REDUCTION_COUNT * DUET_DTYPE_COUNT, reduce_name, reduce_call},
-    {2 * DUET_DTYPE_COUNT, softmax_name, softmax_call},
+    {4 * DUET_DTYPE_COUNT, softmax_name, softmax_call},
     {0},
 };

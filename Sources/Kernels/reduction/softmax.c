@@ -7,7 +7,8 @@
 
 // Neighbouring positions of one group, in bytes: sixteen lanes of sums stay in the second-level cache.
 // Groups of 16-bit floats are narrower, since all of their columns are widened at once.
-enum { GROUP_BYTES = 4 << 10, HALF_GROUP = 64, TASK = 16384 };
+// Short rows of them are widened together, up to that many elements.
+enum { GROUP_BYTES = 4 << 10, HALF_GROUP = 64, HALF_ELEMENTS = 2048, TASK = 16384 };
 
 typedef struct {
   const duet_softmax_call *call;
@@ -19,10 +20,13 @@ typedef struct {
   int64_t width, groups;  // positions behind the axis in one group, groups
   int64_t units, batch;   // rows, or groups
   int64_t levels;
+  int64_t half_rows;      // rows of 16-bit floats that are widened together
 } softmax_job;
 
-// Elements of a row or group widened.
-static int64_t widened(const softmax_job *job) { return job->call->columns * job->width; }
+// Elements of some rows or a group widened.
+static int64_t widened(const softmax_job *job) {
+  return job->call->columns * (job->call->inner == 1 ? job->half_rows : job->width);
+}
 
 // Scratch in elements.
 static int64_t scratch_size(const softmax_job *job) {
@@ -31,13 +35,13 @@ static int64_t scratch_size(const softmax_job *job) {
   return wide + (18 + job->levels) * ((job->width + 15) / 16 * 16);
 }
 
-static void run_half_row(const softmax_job *job, int64_t row, float *buffer) {
+static void run_half_rows(const softmax_job *job, int64_t row, int64_t rows, float *buffer) {
   const duet_softmax_call *c = job->call;
-  int64_t at = row * c->columns * 2;
+  int64_t at = row * c->columns * 2, count = rows * c->columns;
   for (int k = 0; k < job->inputs; k++)
-    job->widen(buffer + k * c->columns, (const char *)c->operand[1 + k] + at, 2, c->columns);
-  job->table->rows[0][job->operation](buffer, buffer, buffer + c->columns, 1, c->columns);
-  job->narrow((char *)c->operand[0] + at, buffer, c->columns);
+    job->widen(buffer + k * count, (const char *)c->operand[1 + k] + at, 2, count);
+  job->table->rows[0][job->operation](buffer, buffer, buffer + count, rows, c->columns);
+  job->narrow((char *)c->operand[0] + at, buffer, count);
 }
 
 static void run_group(const softmax_job *job, int64_t unit, void *scratch) {
@@ -80,12 +84,11 @@ static void run(void *context, int64_t task) {
     return;
   }
   void *scratch = duet_scratch(0, (size_t)(scratch_size(job) * size + 64));
-  for (int64_t unit = first; unit < last; unit++) {
-    if (c->inner == 1)
-      run_half_row(job, unit, scratch);
-    else
-      run_group(job, unit, scratch);
-  }
+  if (c->inner == 1)
+    for (int64_t row = first; row < last; row += job->half_rows)
+      run_half_rows(job, row, duet_least(job->half_rows, last - row), scratch);
+  else
+    for (int64_t unit = first; unit < last; unit++) run_group(job, unit, scratch);
 }
 
 static duet_status softmax(const duet_softmax_call *call, duet_softmax_operation operation) {
@@ -102,6 +105,7 @@ static duet_status softmax(const duet_softmax_call *call, duet_softmax_operation
     job.width = HALF_GROUP;
   }
   if (call->inner == 1) job.width = 1;
+  job.half_rows = duet_most(1, HALF_ELEMENTS / call->columns);
   job.groups = (call->inner + job.width - 1) / job.width;
   job.units = call->rows * job.groups;
   int64_t chunks = (call->columns + DUET_CHUNK - 1) / DUET_CHUNK;

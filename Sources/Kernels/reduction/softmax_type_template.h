@@ -11,6 +11,8 @@
 #define LOG(v) JOIN(log_, VECTOR)(v)
 #define LARGER(x, y) ((x) > (y) ? (x) : (y))
 
+#include "rows_as_lanes_template.h"
+
 // The sums of a row's chunks combined as a tree: level[k] holds the sum of 2^k neighbouring chunks
 // where bit k of `done` is set.
 typedef struct {
@@ -120,6 +122,53 @@ DUET_INLINE void IN(gradient_row)(TYPE *dx, const TYPE *y, const TYPE *dy, int64
     int64_t n = columns - i;
     STORE_PART(dx + i, IN(gradient)(PART(y + i, n, 0), PART(dy + i, n, 0), total, is_log), n);
   }
+}
+
+// Gradients need little else than their sums, which rows of whole vectors add quickly; so do parts of
+// vectors where there are masks for all accesses.
+#if defined(DUET_ISA_AVX512)
+#define HAS_SHORT_GRADIENT(columns) ((columns) < 16)
+#else
+#define HAS_SHORT_GRADIENT(columns) ((columns) < IN(LONG_ROW) && (columns) % 16 != 0)
+#endif
+
+// Sixteen rows of less than LONG_ROW columns.
+DUET_INLINE void IN(softmax_of_lanes)(TYPE *y, const TYPE *x, int64_t columns, int is_log) {
+  VECTOR block[IN(LONG_ROW)], lane[16];
+  TYPE *t = (TYPE *)block, *sums = (TYPE *)lane;
+  IN(rows_to_lanes)(t, x, columns);
+  VECTOR m = IN(largest_of_lanes)(t, columns);
+  for (int64_t c = 0; c < columns; c++) {
+    VECTOR e = EXP(LOAD(t + c * 16) - m);
+    if (!is_log) STORE(t + c * 16, e);
+    TYPE *sum = sums + c % 16 * 16;
+    STORE(sum, c < 16 ? e : LOAD(sum) + e);
+  }
+  VECTOR total = IN(folded)(sums, columns);
+  total = is_log ? LOG(total) : 1 / total;
+  for (int64_t c = 0; c < columns; c++) {
+    VECTOR v = LOAD(t + c * 16);
+    STORE(t + c * 16, is_log ? v - m - total : v * total);
+  }
+  IN(lanes_to_rows)(y, t, columns);
+}
+
+// Sums begin at -0: lanes behind the end of a row hold that, which adds nothing.
+DUET_INLINE void IN(gradient_of_lanes)(TYPE *dx, const TYPE *y, const TYPE *dy, int64_t columns,
+                                       int is_log) {
+  VECTOR block[IN(LONG_ROW)], other[IN(LONG_ROW)], lane[16];
+  TYPE *t = (TYPE *)block, *u = (TYPE *)other, *sums = (TYPE *)lane;
+  IN(rows_to_lanes)(t, y, columns);
+  IN(rows_to_lanes)(u, dy, columns);
+  for (int64_t c = 0; c < columns; c++) {
+    VECTOR term = IN(gradient_term)(LOAD(t + c * 16), LOAD(u + c * 16), is_log);
+    TYPE *sum = sums + c % 16 * 16;
+    STORE(sum, c < 16 ? term : LOAD(sum) + term);
+  }
+  VECTOR total = IN(folded)(sums, columns);
+  for (int64_t c = 0; c < columns; c++)
+    STORE(t + c * 16, IN(gradient)(LOAD(t + c * 16), LOAD(u + c * 16), total, is_log));
+  IN(lanes_to_rows)(dx, t, columns);
 }
 
 #define LOAD_SOME(p, n) ((n) >= 16 ? LOAD(p) : PART(p, n, 0))
@@ -233,7 +282,11 @@ DUET_INLINE void IN(gradient_across)(TYPE *dx, const TYPE *y, const TYPE *dy, TY
   static void IN(prefix##_rows)(void *y, const void *x, const void *unused, int64_t rows,        \
                                 int64_t columns) {                                               \
     (void)unused;                                                                                \
-    for (int64_t r = 0; r < rows; r++)                                                           \
+    int64_t r = 0;                                                                               \
+    for (; columns < IN(LONG_ROW) && r + 16 <= rows; r += 16)                                    \
+      IN(softmax_of_lanes)((TYPE *)y + r * columns, (const TYPE *)x + r * columns, columns,      \
+                           is_log);                                                              \
+    for (; r < rows; r++)                                                                        \
       IN(softmax_row)((TYPE *)y + r * columns, (const TYPE *)x + r * columns, columns,           \
                       r + 1 < rows && columns >= 256 ? columns : 0, is_log);                     \
   }                                                                                              \
@@ -244,7 +297,12 @@ DUET_INLINE void IN(gradient_across)(TYPE *dx, const TYPE *y, const TYPE *dy, TY
   }                                                                                              \
   static void IN(prefix##_gradient_rows)(void *dx, const void *y, const void *dy, int64_t rows,  \
                                          int64_t columns) {                                      \
-    for (int64_t at = 0; at < rows * columns; at += columns)                                     \
+    int64_t at = 0;                                                                              \
+    for (; HAS_SHORT_GRADIENT(columns) && at + 16 * columns <= rows * columns;                   \
+         at += 16 * columns)                                                                     \
+      IN(gradient_of_lanes)((TYPE *)dx + at, (const TYPE *)y + at, (const TYPE *)dy + at,        \
+                            columns, is_log);                                                    \
+    for (; at < rows * columns; at += columns)                                                   \
       IN(gradient_row)((TYPE *)dx + at, (const TYPE *)y + at, (const TYPE *)dy + at, columns,    \
                        is_log);                                                                  \
   }                                                                                              \
@@ -257,6 +315,7 @@ ENTRIES(plain, 0)
 ENTRIES(log, 1)
 
 #undef ENTRIES
+#undef HAS_SHORT_GRADIENT
 #undef LOAD_SOME
 #undef STORE_SOME
 #undef LOAD
