@@ -3,7 +3,7 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-enum { TASK = 32768, WIDTH = 16 };
+enum { TASK = 32768, WIDTH = 16, SHORT = 64 };
 
 typedef struct {
   const duet_cross_entropy_call *call;
@@ -12,7 +12,7 @@ typedef struct {
   const void *weights;      // of 16-bit floats the float32 copies; or NULL
   double all_weights;       // their sum
   int64_t rows;             // outer × inner
-  int64_t width, groups;    // positions of a unit, units of an outer index
+  int64_t width, groups;    // rows or positions side by side; groups of an outer index
   int64_t units, batch;
   int is_gradient;
   char *losses, *shares;    // [rows]; shares: what each counts for in a mean, where there are weights
@@ -31,15 +31,27 @@ static int is_ignored(const duet_cross_entropy_call *c, int64_t label) {
 
 // Counts the labels that are not ignored; the first that is no class fails.
 static duet_status check_labels(const duet_cross_entropy_call *c, int64_t rows, int64_t *counted) {
-  int64_t count = 0;
-  for (int64_t row = 0; row < rows; row++) {
-    int64_t label = label_at(c, row);
-    if (is_ignored(c, label)) continue;
-    if (label < 0 || label >= c->classes)
-      return duet_fail(DUET_INDEX_OUT_OF_RANGE, label, c->classes);
-    count++;
+  int64_t count = 0, wrong = 0;
+#define COUNT(type)                                                              \
+  {                                                                              \
+    const type *labels = c->operand[2];                                          \
+    for (int64_t row = 0; row < rows; row++) {                                   \
+      int64_t label = labels[row], counts = !is_ignored(c, label);               \
+      count += counts;                                                           \
+      wrong += counts & ((uint64_t)label >= (uint64_t)c->classes);               \
+    }                                                                            \
   }
+  if (c->label_dtype == DUET_INT32)
+    COUNT(int32_t)
+  else
+    COUNT(int64_t)
+#undef COUNT
   *counted = count;
+  for (int64_t row = 0; wrong && row < rows; row++) {
+    int64_t label = label_at(c, row);
+    if (!is_ignored(c, label) && (label < 0 || label >= c->classes))
+      return duet_fail(DUET_INDEX_OUT_OF_RANGE, label, c->classes);
+  }
   return DUET_OK;
 }
 
@@ -53,18 +65,44 @@ static int64_t score_at(const loss_job *job, int64_t row, int64_t label) {
   return (row / c->inner * c->classes + label) * c->inner + row % c->inner;
 }
 
-static void put_loss(const loss_job *job, int64_t row, double maximum, double log_sum,
-                     double even) {
+// Scratch of a task, in numbers of the type computed in.
+typedef struct {
+  _Alignas(64) double a[WIDTH], b[WIDTH], c[WIDTH];
+  char *wide;  // of 16-bit floats: [16, classes] where rows lie behind one another, or [classes, 16]
+} loss_space;
+
+// The losses of up to sixteen rows from the maxima, logarithms and even sums in `space`. The score of the
+// k-th row for a label lies at k row_step + label class_step of `scores`.
+static void put_losses(const loss_job *job, int64_t row, int64_t count, const void *scores,
+                       int64_t row_step, int64_t class_step, const loss_space *space) {
+  const duet_cross_entropy_call *c = job->call;
+  const duet_number_format *f = &job->format;
+  double smoothing = c->smoothing, rest = 1 - smoothing, each = smoothing / (double)c->classes;
+  for (int64_t k = 0; k < count; k++) {
+    int64_t label = label_at(c, row + k);
+    double loss = 0, share = 0;
+    if (!is_ignored(c, label)) {
+      double score = duet_number(f, scores, k * row_step + label * class_step);
+      double log_sum = duet_number(f, space->b, k);
+      share = weight(job, label);
+      loss = share * (log_sum - (score - duet_number(f, space->a, k)));
+      if (smoothing != 0)
+        loss = rest * loss + each * (job->all_weights * log_sum - duet_number(f, space->c, k));
+    }
+    duet_put(f, job->losses, row + k, loss);
+    if (job->shares) duet_put(f, job->shares, row + k, share);
+  }
+}
+
+// Of log-probabilities.
+static void put_picked_loss(const loss_job *job, int64_t row) {
   const duet_cross_entropy_call *c = job->call;
   int64_t label = label_at(c, row);
   double loss = 0, share = 0;
   if (!is_ignored(c, label)) {
     double score = duet_element(&job->format, c->operand[1], score_at(job, row, label));
     share = weight(job, label);
-    loss = c->are_log_probabilities ? -(share * score) : share * (log_sum - (score - maximum));
-    if (c->smoothing != 0)
-      loss = (1 - c->smoothing) * loss +
-             c->smoothing / (double)c->classes * (job->all_weights * log_sum - even);
+    loss = -(share * score);
   }
   duet_put(&job->format, job->losses, row, loss);
   if (job->shares) duet_put(&job->format, job->shares, row, share);
@@ -109,57 +147,36 @@ static void run_picks(const loss_job *job, int64_t outer) {
   }
 }
 
-// Scratch of a task, in numbers of the type computed in.
-typedef struct {
-  _Alignas(64) double a[WIDTH], b[WIDTH], c[WIDTH];
-  char *wide;  // [classes, 16] for the 16-bit floats
-} loss_space;
-
-// One row.
-static void run_row(const loss_job *job, int64_t row, loss_space *space) {
+// Up to sixteen rows that lie one behind the other.
+static void run_rows(const loss_job *job, int64_t row, int64_t count, loss_space *space) {
   const duet_cross_entropy_call *c = job->call;
   const duet_number_format *f = &job->format;
   int64_t at = row * c->classes * f->element;
   const char *x = (const char *)c->operand[1] + at;
+  char *to = (char *)c->operand[0] + at, *dx = to;
   int smooth = c->smoothing != 0;
   if (f->is_half) {
-    f->widen(space->wide, x, 2, c->classes);
-    x = space->wide;
+    f->widen(space->wide, x, 2, count * c->classes);
+    x = dx = space->wide;
   }
   if (!job->is_gradient) {
-    job->loops->sums(space->a, space->b, smooth ? space->c : NULL, x, job->weights, 1, c->classes);
-    put_loss(job, row, duet_number(f, space->a, 0), duet_number(f, space->b, 0),
-             smooth ? duet_number(f, space->c, 0) : 0);
-    return;
-  }
-  char *dx = f->is_half ? space->wide : (char *)c->operand[0] + at;
-  double factor, even, own;
-  row_factors(job, row, &factor, &even, &own);
-  duet_put(f, space->a, 0, factor);
-  duet_put(f, space->b, 0, even);
-  job->loops->gradient(dx, x, space->a, smooth ? space->b : NULL, job->weights, 1, c->classes);
-  if (!is_ignored(c, label_at(c, row))) subtract_at_label(job, dx, label_at(c, row), own);
-  if (f->is_half) f->narrow((char *)c->operand[0] + at, dx, c->classes);
-}
-
-// Sixteen rows at most that lie one behind the other, so that their logarithms are taken together.
-static void run_rows(const loss_job *job, int64_t first, int64_t last, loss_space *space) {
-  const duet_cross_entropy_call *c = job->call;
-  const duet_number_format *f = &job->format;
-  if (job->is_gradient || f->is_half) {
-    for (int64_t row = first; row < last; row++) run_row(job, row, space);
-    return;
-  }
-  int smooth = c->smoothing != 0;
-  for (int64_t row = first; row < last; row += WIDTH) {
-    int64_t n = duet_least(WIDTH, last - row);
-    job->loops->sums(space->a, space->b, smooth ? space->c : NULL,
-                     (const char *)c->operand[1] + row * c->classes * f->element, job->weights, n,
+    job->loops->sums(space->a, space->b, smooth ? space->c : NULL, x, job->weights, count,
                      c->classes);
-    for (int64_t k = 0; k < n; k++)
-      put_loss(job, row + k, duet_number(f, space->a, k), duet_number(f, space->b, k),
-               smooth ? duet_number(f, space->c, k) : 0);
+    put_losses(job, row, count, x, c->classes, 1, space);
+    return;
   }
+  double own[WIDTH];
+  for (int64_t k = 0; k < count; k++) {
+    double factor, even;
+    row_factors(job, row + k, &factor, &even, own + k);
+    duet_put(f, space->a, k, factor);
+    duet_put(f, space->b, k, even);
+  }
+  job->loops->gradient(dx, x, space->a, smooth ? space->b : NULL, job->weights, count, c->classes);
+  for (int64_t k = 0; k < count; k++)
+    if (!is_ignored(c, label_at(c, row + k)))
+      subtract_at_label(job, dx, k * c->classes + label_at(c, row + k), own[k]);
+  if (f->is_half) f->narrow(to, dx, count * c->classes);
 }
 
 // Up to sixteen neighbouring positions.
@@ -181,9 +198,7 @@ static void run_positions(const loss_job *job, int64_t unit, loss_space *space) 
   if (!job->is_gradient) {
     job->loops->column_sums(space->a, space->b, smooth ? space->c : NULL, x, job->weights, stride,
                             width, c->classes);
-    for (int64_t k = 0; k < width; k++)
-      put_loss(job, row + k, duet_number(f, space->a, k), duet_number(f, space->b, k),
-               smooth ? duet_number(f, space->c, k) : 0);
+    put_losses(job, row, width, x, 1, stride, space);
     return;
   }
   double own[WIDTH];
@@ -214,14 +229,15 @@ static void run(void *context, int64_t task) {
       if (job->is_gradient)
         run_picks(job, unit);
       else
-        put_loss(job, unit, 0, 0, 0);
+        put_picked_loss(job, unit);
     }
     return;
   }
   loss_space space;
   space.wide = job->format.is_half ? duet_scratch(c->classes * job->width * 4) : NULL;
   if (c->inner == 1) {
-    run_rows(job, first, last, &space);
+    for (int64_t row = first; row < last; row += job->width)
+      run_rows(job, row, duet_least(job->width, last - row), &space);
   } else {
     for (int64_t unit = first; unit < last; unit++) run_positions(job, unit, &space);
   }
@@ -236,7 +252,9 @@ static void start(loss_job *job) {
     work = job->is_gradient ? c->classes * c->inner : 1;
   } else if (c->inner == 1) {
     job->units = job->rows;
-    job->width = 1;
+    // Of many classes a row is dealt with while it is in the nearest cache; but the logarithms of all.
+    int is_long = c->classes >= SHORT && (job->is_gradient || job->format.is_half);
+    job->width = is_long ? 1 : WIDTH;
   } else {
     job->width = WIDTH;
     job->groups = (c->inner + WIDTH - 1) / WIDTH;

@@ -6,6 +6,8 @@
 #define LARGER(x, y) ((x) > (y) ? (x) : (y))
 #define LEAST (-(TYPE)__builtin_inff())
 
+#include "../reduction/rows_as_lanes_template.h"
+
 DUET_INLINE TYPE IN(largest_class)(const TYPE *x, int64_t classes) {
   VECTOR m0 = LEAST, m1 = m0, m2 = m0, m3 = m0;
   int64_t i = 0;
@@ -72,9 +74,59 @@ DUET_INLINE TYPE IN(even_sum)(const TYPE *x, const TYPE *weights, TYPE largest, 
   return value[0];
 }
 
+// Of sixteen rows or positions as lanes (rows_as_lanes_template.h), the classes `step` elements apart.
+// Lanes behind the end of a row add 0 to an even sum, and those of positions -0.
+DUET_INLINE void IN(class_sums_of_lanes)(TYPE *maximum, TYPE *log_sum, TYPE *even, const TYPE *x,
+                                         int64_t step, const TYPE *w, int64_t classes,
+                                         int are_rows) {
+  VECTOR lane[16];
+  TYPE *lanes = (TYPE *)lane;
+  VECTOR m = IN(largest_of_lanes)(x, step, classes);
+  for (int64_t c = 0; c < classes; c++)
+    IN(add_to_lane)(lanes, EXP(LOAD(x + c * step) - m), c);
+  STORE(maximum, m);
+  STORE(log_sum, LOG(IN(folded)(lanes, classes)));
+  if (!even) return;
+  for (int64_t c = 0; c < classes; c++) {
+    VECTOR d = LOAD(x + c * step) - m;
+    IN(add_to_lane)(lanes, w ? d * (VECTOR)w[c] : d, c);
+  }
+  VECTOR sum = IN(folded)(lanes, classes);
+  STORE(even, are_rows && classes % 16 != 0 ? sum + (TYPE)0 : sum);
+}
+
+DUET_INLINE void IN(class_gradient_of_lanes)(TYPE *dx, const TYPE *x, int64_t step,
+                                             const TYPE *factor, const TYPE *even, const TYPE *w,
+                                             int64_t classes) {
+  VECTOR lane[16];
+  TYPE *lanes = (TYPE *)lane;
+  VECTOR f = LOAD(factor), own = even ? -LOAD(even) : (VECTOR)(TYPE)0;
+  VECTOR m = IN(largest_of_lanes)(x, step, classes);
+  for (int64_t c = 0; c < classes; c++) {
+    VECTOR e = EXP(LOAD(x + c * step) - m);
+    STORE(dx + c * step, e);
+    IN(add_to_lane)(lanes, e, c);
+  }
+  VECTOR q = f / IN(folded)(lanes, classes);
+  for (int64_t c = 0; c < classes; c++) {
+    VECTOR v = LOAD(dx + c * step) * q;
+    if (even) v += w ? own * (VECTOR)w[c] : own;
+    STORE(dx + c * step, f == 0 ? (VECTOR)(TYPE)0 : v);
+  }
+}
+
 static void IN(class_sums)(void *maximum, void *log_sum, void *even, const void *x,
                            const void *weights, int64_t rows, int64_t classes) {
   TYPE *m = maximum, *sum = log_sum;
+  for (; classes < IN(LONG_ROW) && rows >= 16; rows -= 16) {
+    VECTOR block[IN(LONG_ROW)];
+    IN(rows_to_lanes)((TYPE *)block, x, classes);
+    IN(class_sums_of_lanes)(m, sum, even, (TYPE *)block, 16, weights, classes, 1);
+    x = (const TYPE *)x + 16 * classes;
+    m += 16;
+    sum += 16;
+    if (even) even = (TYPE *)even + 16;
+  }
   for (int64_t r = 0; r < rows; r++) {
     const TYPE *row = (const TYPE *)x + r * classes;
     m[r] = IN(largest_class)(row, classes);
@@ -88,7 +140,15 @@ static void IN(class_sums)(void *maximum, void *log_sum, void *even, const void 
 
 static void IN(class_gradient)(void *dx, const void *x, const void *factor, const void *even,
                                const void *weights, int64_t rows, int64_t classes) {
-  for (int64_t r = 0; r < rows; r++) {
+  int64_t r = 0;
+  for (; classes < IN(LONG_ROW) && r + 16 <= rows; r += 16) {
+    VECTOR block[IN(LONG_ROW)];
+    IN(rows_to_lanes)((TYPE *)block, (const TYPE *)x + r * classes, classes);
+    IN(class_gradient_of_lanes)((TYPE *)block, (TYPE *)block, 16, (const TYPE *)factor + r,
+                                even ? (const TYPE *)even + r : NULL, weights, classes);
+    IN(lanes_to_rows)((TYPE *)dx + r * classes, (TYPE *)block, classes);
+  }
+  for (; r < rows; r++) {
     const TYPE *row = (const TYPE *)x + r * classes, *w = weights;
     TYPE *to = (TYPE *)dx + r * classes, f = ((const TYPE *)factor)[r];
     if (f == 0) {
@@ -162,6 +222,10 @@ static void IN(class_column_sums)(void *maximum, void *log_sum, void *even, cons
                                   const void *weights, int64_t stride, int64_t width,
                                   int64_t classes) {
   const TYPE *from = x, *w = weights;
+  if (width == 16 && classes < IN(LONG_ROW)) {
+    IN(class_sums_of_lanes)(maximum, log_sum, even, from, stride, w, classes, 0);
+    return;
+  }
   VECTOR m = IN(largest_of_columns)(from, stride, width, classes);
   IN(column_sums_of_chunks) sums;
   IN(begin_columns)(&sums);
@@ -183,6 +247,10 @@ static void IN(class_column_gradient)(void *dx, const void *x, const void *facto
                                       int64_t width, int64_t classes) {
   const TYPE *from = x, *w = weights;
   TYPE *to = dx;
+  if (width == 16 && classes < IN(LONG_ROW)) {
+    IN(class_gradient_of_lanes)(to, from, stride, factor, even, w, classes);
+    return;
+  }
   VECTOR f = LOAD(factor), own = even ? -LOAD(even) : (VECTOR)(TYPE)0;
   VECTOR m = IN(largest_of_columns)(from, stride, width, classes);
   IN(column_sums_of_chunks) sums;

@@ -54,27 +54,33 @@ DUET_INLINE void IN(lanes_to_rows)(TYPE *to, const TYPE *from, int64_t columns) 
     }
 }
 
-// The maxima of columns; NaN is none. Which zero it is where a row has both
-// is left open.
-DUET_INLINE VECTOR IN(largest_of_lanes)(const TYPE *from, int64_t columns) {
+// The maxima of columns that lie `step` elements apart; NaN is none. Which zero it is where a row has
+// both is left open.
+DUET_INLINE VECTOR IN(largest_of_lanes)(const TYPE *from, int64_t step, int64_t columns) {
   VECTOR m0 = -(TYPE)__builtin_inff(), m1 = m0;
   int64_t c = 0;
   for (; c + 2 <= columns; c += 2) {
-    VECTOR x0 = LOAD(from + c * 16), x1 = LOAD(from + c * 16 + 16);
+    VECTOR x0 = LOAD(from + c * step), x1 = LOAD(from + (c + 1) * step);
     m0 = x0 > m0 ? x0 : m0;
     m1 = x1 > m1 ? x1 : m1;
   }
   if (c < columns) {
-    VECTOR x = LOAD(from + c * 16);
+    VECTOR x = LOAD(from + c * step);
     m0 = x > m0 ? x : m0;
   }
   return m0 > m1 ? m0 : m1;
 }
 
-// The sum of the first `count` lanes of sums, at most sixteen, as a tree.
-DUET_INLINE VECTOR IN(folded)(TYPE *lane, int64_t count) {
+// Column c goes to its lane of the sixteen sums.
+DUET_INLINE void IN(add_to_lane)(TYPE *lanes, VECTOR v, int64_t c) {
+  TYPE *sum = lanes + c % 16 * 16;
+  STORE(sum, c < 16 ? v : LOAD(sum) + v);
+}
+
+// The sum of the lanes of so many columns, as a tree.
+DUET_INLINE VECTOR IN(folded)(TYPE *lanes, int64_t columns) {
   for (int64_t half = 8; half > 0; half /= 2)
-    for (int64_t l = 0; l < half && l + half < count; l++)
-      STORE(lane + l * 16, LOAD(lane + l * 16) + LOAD(lane + (l + half) * 16));
-  return LOAD(lane);
+    for (int64_t l = 0; l < half && l + half < columns; l++)
+      STORE(lanes + l * 16, LOAD(lanes + l * 16) + LOAD(lanes + (l + half) * 16));
+  return LOAD(lanes);
 }

@@ -124,8 +124,8 @@ DUET_INLINE void IN(gradient_row)(TYPE *dx, const TYPE *y, const TYPE *dy, int64
   }
 }
 
-// Gradients need little else than their sums, which rows of whole vectors add quickly; so do parts of
-// vectors where there are masks for all accesses.
+// Gradients need little else than their sums, which rows of whole vectors add quickly, and parts of
+// vectors, too, where there are masks for all accesses.
 #if defined(DUET_ISA_AVX512)
 #define HAS_SHORT_GRADIENT(columns) ((columns) < 16)
 #else
@@ -137,12 +137,11 @@ DUET_INLINE void IN(softmax_of_lanes)(TYPE *y, const TYPE *x, int64_t columns, i
   VECTOR block[IN(LONG_ROW)], lane[16];
   TYPE *t = (TYPE *)block, *sums = (TYPE *)lane;
   IN(rows_to_lanes)(t, x, columns);
-  VECTOR m = IN(largest_of_lanes)(t, columns);
+  VECTOR m = IN(largest_of_lanes)(t, 16, columns);
   for (int64_t c = 0; c < columns; c++) {
     VECTOR e = EXP(LOAD(t + c * 16) - m);
     if (!is_log) STORE(t + c * 16, e);
-    TYPE *sum = sums + c % 16 * 16;
-    STORE(sum, c < 16 ? e : LOAD(sum) + e);
+    IN(add_to_lane)(sums, e, c);
   }
   VECTOR total = IN(folded)(sums, columns);
   total = is_log ? LOG(total) : 1 / total;
@@ -162,8 +161,7 @@ DUET_INLINE void IN(gradient_of_lanes)(TYPE *dx, const TYPE *y, const TYPE *dy, 
   IN(rows_to_lanes)(u, dy, columns);
   for (int64_t c = 0; c < columns; c++) {
     VECTOR term = IN(gradient_term)(LOAD(t + c * 16), LOAD(u + c * 16), is_log);
-    TYPE *sum = sums + c % 16 * 16;
-    STORE(sum, c < 16 ? term : LOAD(sum) + term);
+    IN(add_to_lane)(sums, term, c);
   }
   VECTOR total = IN(folded)(sums, columns);
   for (int64_t c = 0; c < columns; c++)
