@@ -61,14 +61,24 @@ static void matmul_call(trial *t, int32_t v) {
                                        {143, 529, 517, 1, 1}, {131, 135, 2003, 1, 1},
                                        {45, 1030, 523, 1, 1}, {21, 1024, 70, 1, 1},
                                        {131, 1024, 270, 1, 1}, {7, 40, 4100, 1, 1},
-                                       {16, 4115, 41, 1, 1},  {1, 1050, 391, 1, 1}};
-    const int64_t *s = large[trial_int(t, 0, 19)];
+                                       {16, 4115, 41, 1, 1},  {1, 1050, 391, 1, 1},
+                                       {2, 2, 2, 61, 400},    {3, 4, 1, 30, 301},
+                                       {1, 3, 5, 20011, 1}};
+    const int64_t *s = large[trial_int(t, 0, 22)];
     call.m = s[0], call.n = s[1], call.k = s[2];
     if (s[3] > 1) {
       call.batch_rank = 2;
       call.batch_shape[0] = s[3];
       call.batch_shape[1] = s[4];
     }
+  } else if (trial_chance(t, 40)) {
+    // Many tiny ones.
+    int64_t *sizes[3] = {&call.m, &call.n, &call.k};
+    for (int i = 0; i < 3; i++) *sizes[i] = PICK(t, 0, 1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 9, 15, 16, 21, 64);
+    call.batch_rank = (int32_t)PICK(t, 1, 1, 2, 3);
+    for (int32_t i = 0; i < call.batch_rank; i++)
+      call.batch_shape[i] = call.batch_rank == 1 ? PICK(t, 7, 8, 9, 15, 16, 17, 33, 50)
+                                                 : PICK(t, 1, 2, 3, 5, 8);
   } else {
     int64_t *sizes[3] = {&call.m, &call.n, &call.k};
     for (int i = 0; i < 3; i++)

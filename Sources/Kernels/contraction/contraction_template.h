@@ -86,10 +86,12 @@ DUET_INLINE int64_t duet_distance(const duet_distances *d, const int rows) {
 #define SPREAD DUET_SUFFIX(spread_u32)
 #define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u32)
 #define MATVEC NAME(matvec)
+#define MATVEC_ORDER 1
 #define K_BLOCK 512
 #define ROW_BLOCK 224
 #include "registers_template.h"
 #include "matvec_template.h"
+#include "batch_template.h"
 #include "tile_template.h"
 
 #define ELEMENT double
@@ -104,10 +106,12 @@ DUET_INLINE int64_t duet_distance(const duet_distances *d, const int rows) {
 #define SPREAD DUET_SUFFIX(spread_u64)
 #define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u64)
 #define MATVEC NAME(matvec)
+#define MATVEC_ORDER 1
 #define K_BLOCK 256
 #define ROW_BLOCK 224
 #include "registers_template.h"
 #include "matvec_template.h"
+#include "batch_template.h"
 #include "tile_template.h"
 
 #define ELEMENT uint32_t
@@ -122,9 +126,11 @@ DUET_INLINE int64_t duet_distance(const duet_distances *d, const int rows) {
 #define SPREAD DUET_SUFFIX(spread_u32)
 #define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u32)
 #define MATVEC NULL
+#define MATVEC_ORDER 0
 #define K_BLOCK 256
 #define ROW_BLOCK 240
 #include "registers_template.h"
+#include "batch_template.h"
 #include "tile_template.h"
 
 #define ELEMENT uint64_t
@@ -139,9 +145,11 @@ DUET_INLINE int64_t duet_distance(const duet_distances *d, const int rows) {
 #define SPREAD DUET_SUFFIX(spread_u64)
 #define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u64)
 #define MATVEC NULL
+#define MATVEC_ORDER 0
 #define K_BLOCK 256
 #define ROW_BLOCK 120
 #include "registers_template.h"
+#include "batch_template.h"
 #include "tile_template.h"
 
 const duet_contraction_table DUET_SUFFIX(duet_contractions) = {

@@ -114,6 +114,13 @@ enum {
 };
 typedef void (*duet_sweep_fn)(const void *a, int64_t k, const void *b, int64_t b_step, void *c, int64_t tiles);
 
+// Products of tiny matrices, one in each lane of lines of 64 bytes: c[i, j] = sum over p of a[i, p]
+// b[p, j], strides in lines, c [m, n] contiguous.
+typedef struct {
+  int64_t m, n, k, a_row, a_k, b_k, b_column;
+} duet_batch;
+typedef void (*duet_batch_fn)(void *c, const void *a, const void *b, const duet_batch *shape);
+
 typedef struct {
   int32_t rows;        // of a tile, at most DUET_TILE_ROWS
   int32_t narrow_rows; // of one that has up to one vector of columns and is in in_place_mode
@@ -131,6 +138,7 @@ typedef struct {
   duet_spread_fn spread;
   duet_spread_fn spread_past_caches;  // to whole lines; for other threads after duet_stream_end
   duet_matvec_fn matvec;  // NULL for integers, whose order does not matter
+  duet_batch_fn batch, batch_with_vector;  // the latter NULL for integers
 } duet_engine;
 
 // Storage types narrower than what is computed in are widened while packing and narrowed once at
@@ -235,6 +243,12 @@ void duet_multiply_streamed(const duet_product *product);
 // The same for a large product, with all threads and scratch slot 0: outside of tasks, not for
 // types that are widened, rows of c contiguous.
 void duet_multiply_large(const duet_product *product);
+
+// All products of a call whose matrices are tiny and many, with all threads: outside of tasks. `p` is
+// the first of them, with a contiguous result; `with_vector` in the lane order of matvec. Answers whether
+// it did the work.
+int duet_multiply_batch(const duet_product *p, const duet_matmul_call *call, int32_t batch_rank,
+                        int64_t batches, int with_vector);
 
 // Adds the bias to rows m0 ..< m0 + m and columns n0 ..< n0 + n of a product whose rows are
 // contiguous.

@@ -118,6 +118,10 @@ static duet_status multiply_matrices(matmul_work *w) {
   for (int axis = 0; axis < w->batch_rank; axis++) w->batches *= call->batch_shape[axis];
   if (w->batches == 0 || w->m == 0 || call->n == 0) return DUET_OK;
 
+  duet_product first = product_of(w);
+  first.a = call->operand[1], first.b = call->operand[2], first.c = call->operand[0];
+  if (duet_multiply_batch(&first, call, w->batch_rank, w->batches, 0)) return DUET_OK;
+
   double each = (double)w->m * call->n * call->k;
   int is_in_place = each < IN_PLACE_WORK && call->right_stride[1] == 1 &&
                     call->k * call->n * w->es <= w->engine->in_place;
@@ -241,6 +245,10 @@ static duet_status multiply_vector(matmul_work *w) {
   w->batches = 1;
   for (int axis = 0; axis < w->batch_rank; axis++) w->batches *= call->batch_shape[axis];
   if (w->batches == 0 || v.rows == 0) return DUET_OK;
+
+  duet_product first = product_of(w);
+  first.a = call->operand[1], first.b = call->operand[2], first.c = call->operand[0];
+  if (duet_multiply_batch(&first, call, w->batch_rank, w->batches, 1)) return DUET_OK;
 
   int64_t wanted = v.rows * call->k / VECTOR_WORK + 1;
   if (wanted > 64) wanted = 64;

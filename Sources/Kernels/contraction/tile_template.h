@@ -319,6 +319,10 @@ static const duet_engine NAME(engine) = {
   .spread = SPREAD,
   .spread_past_caches = SPREAD_PAST_CACHES,
   .matvec = MATVEC,
+  .batch = NAME(batch),
+#if MATVEC_ORDER
+  .batch_with_vector = NAME(batch_with_vector),
+#endif
 };
 
 #undef EACH_ROW
@@ -362,5 +366,6 @@ static const duet_engine NAME(engine) = {
 #undef SPREAD
 #undef SPREAD_PAST_CACHES
 #undef MATVEC
+#undef MATVEC_ORDER
 #undef K_BLOCK
 #undef ROW_BLOCK
