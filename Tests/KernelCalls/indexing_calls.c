@@ -18,12 +18,12 @@ static int index_name(int32_t v, char *name, size_t size) {
 static void draw_axes(trial *t, int64_t *outer, int64_t *axis, int64_t *inner) {
   if (trial_is_large(t)) {
     static const int64_t large[][3] = {{1, 500, 200}, {300, 300, 1}, {17, 31, 190}, {1, 150000, 1},
-                                       {9000, 7, 1}};
-    const int64_t *s = large[trial_int(t, 0, 4)];
+                                       {9000, 7, 1},  {30000, 3, 1},  {3, 5, 3000}};
+    const int64_t *s = large[trial_int(t, 0, 6)];
     *outer = s[0], *axis = s[1], *inner = s[2];
   } else {
     *outer = PICK(t, 0, 1, 1, 2, 3, 9, 70);
-    *axis = PICK(t, 1, 2, 3, 7, 16, 17, 40);
+    *axis = PICK(t, 1, 2, 3, 7, 16, 17, 32, 33, 40, 64, 65);
     *inner = PICK(t, 0, 1, 1, 1, 2, 5, 16, 17, 33);
   }
 }

@@ -1,5 +1,5 @@
-// Sorting by keys of one width. Included with KEY, PLACE (unsigned integers of that width), IN (adds
-// the suffix).
+// Sorting by keys of one width. Included with KEY, PLACE (unsigned integers of that width), RANK (the
+// signed one), SHORT (elements of rows that are ordered together), IN (adds the suffix).
 
 typedef struct {
   KEY key;
@@ -232,12 +232,55 @@ static void IN(order)(const duet_sort_call *c, int64_t *to, const char *from, vo
   if (c->count > c->axis / 8 || c->axis < 4 * BLOCK || !IN(find_first)(c, a, from)) {
     int64_t count = c->axis;
     IN(make_items)(a, c, from);
-    if (c->count < count) count = IN(select_first)(a, count, c->count);
+    if (c->count < count && count > BLOCK) count = IN(select_first)(a, count, c->count);
     a = IN(sort)(a, b, count);
   }
   for (int64_t i = 0; i < c->count; i++) to[i * c->inner] = (int64_t)a[i].index;
 }
 
+// Short rows, `rows` <= TOGETHER that lie one behind the other or are neighbouring positions of one
+// array, side by side as lanes. The rank of an element is how many come before it: of every pair
+// one does, the later one only if its key is less. So there is no branch to mispredict.
+typedef RANK IN(ranks) __attribute__((ext_vector_type(TOGETHER)));
+
+static void IN(order_rows)(const duet_sort_call *c, int64_t *to, const char *from, int64_t rows) {
+  const KEY sign = (KEY)1 << (8 * sizeof(KEY) - 1);  // signed keys are quicker to compare
+  const int64_t size = (int64_t)duet_dtype_size(c->dtype), axis = c->axis;
+  KEY keys[SHORT * TOGETHER];
+  IN(ranks) key[SHORT], rank[SHORT];
+  if (c->inner == 1) {
+    IN(make_keys)(keys, from, size, rows * axis, c->dtype, c->descending);
+    for (int64_t i = 0; i < axis; i++)
+      for (int64_t r = 0; r < TOGETHER; r++)
+        ((RANK *)&key[i])[r] = (RANK)(keys[duet_min(r, rows - 1) * axis + i] ^ sign);
+  } else {
+    memset(keys, 0, TOGETHER * sizeof(KEY));  // lanes without a row
+    for (int64_t i = 0; i < axis; i++) {
+      IN(make_keys)(keys, from + i * c->inner * size, size, rows, c->dtype, c->descending);
+      for (int64_t r = 0; r < TOGETHER; r++) ((RANK *)&key[i])[r] = (RANK)(keys[r] ^ sign);
+    }
+  }
+  for (int64_t j = 0; j < axis; j++) {
+    IN(ranks) mine = key[j], before = (RANK)j;
+    for (int64_t i = 0; i < j; i++) {
+      IN(ranks) is_less = mine < key[i];  // -1 where it is
+      before += is_less;
+      rank[i] -= is_less;
+    }
+    rank[j] = before;
+  }
+  int is_whole = c->count == axis;
+  int64_t places[SHORT];
+  for (int64_t r = 0; r < rows; r++) {
+    int64_t *row = to + (c->inner == 1 ? r * c->count : r);
+    int64_t *into = is_whole ? row : places, step = is_whole ? c->inner : 1;
+    for (int64_t i = 0; i < axis; i++) into[((RANK *)&rank[i])[r] * step] = i;
+    for (int64_t i = 0; !is_whole && i < c->count; i++) row[i * c->inner] = places[i];
+  }
+}
+
 #undef KEY
 #undef PLACE
+#undef RANK
+#undef SHORT
 #undef IN
