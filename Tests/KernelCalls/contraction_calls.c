@@ -74,7 +74,8 @@ static void matmul_call(trial *t, int32_t v) {
   } else if (trial_chance(t, 40)) {
     // Many tiny ones.
     int64_t *sizes[3] = {&call.m, &call.n, &call.k};
-    for (int i = 0; i < 3; i++) *sizes[i] = PICK(t, 0, 1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 9, 15, 16, 21, 64);
+    for (int i = 0; i < 3; i++)
+      *sizes[i] = PICK(t, 0, 1, 1, 2, 2, 3, 3, 4, 5, 7, 8, 9, 15, 16, 21, 64);
     call.batch_rank = (int32_t)PICK(t, 1, 1, 2, 3);
     for (int32_t i = 0; i < call.batch_rank; i++)
       call.batch_shape[i] = call.batch_rank == 1 ? PICK(t, 7, 8, 9, 15, 16, 17, 33, 50)

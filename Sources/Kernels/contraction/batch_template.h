@@ -1,5 +1,5 @@
-// Products of tiny matrices for one element type, as many at once as a cache line holds elements: one
-// in each lane. Needs ELEMENT, NAME and MULTIPLY_ADD.
+// Products of tiny matrices for one element type, as many at once as a cache line holds elements:
+// one in each lane. Needs ELEMENT, NAME and MULTIPLY_ADD.
 enum { NAME(WIDE) = 64 / sizeof(ELEMENT) };
 typedef ELEMENT NAME(line) __attribute__((ext_vector_type(NAME(WIDE))));
 
@@ -38,8 +38,8 @@ static void NAME(batch)(void *result, const void *left, const void *right, const
 }
 
 #if MATVEC_ORDER
-// The same in the lane order of products with a vector. Lanes without an element hold +0, which makes
-// a sum of nothing but -0 positive.
+// The same in the lane order of products with a vector. Lanes without an element hold +0, which
+// makes a sum of nothing but -0 positive.
 static void NAME(batch_with_vector)(void *result, const void *left, const void *right,
                                     const duet_batch *s) {
   const int64_t held = s->k < 16 ? s->k : 16;

@@ -244,9 +244,9 @@ void duet_multiply_streamed(const duet_product *product);
 // types that are widened, rows of c contiguous.
 void duet_multiply_large(const duet_product *product);
 
-// All products of a call whose matrices are tiny and many, with all threads: outside of tasks. `p` is
-// the first of them, with a contiguous result; `with_vector` in the lane order of matvec. Answers whether
-// it did the work.
+// All products of a call whose matrices are tiny and many, with all threads: outside of tasks. `p`
+// is the first of them, with a contiguous result; `with_vector` in the lane order of matvec.
+// Answers whether it did the work.
 int duet_multiply_batch(const duet_product *p, const duet_matmul_call *call, int32_t batch_rank,
                         int64_t batches, int with_vector);
 

@@ -1,5 +1,5 @@
-// Many products of tiny matrices: a batch of them side by side, one in each lane of a vector, so that
-// what a product costs besides its multiply-adds is shared.
+// Many products of tiny matrices: a batch of them side by side, one in each lane of a vector, so
+// that what a product costs besides its multiply-adds is shared.
 #include <string.h>
 
 #include "engine.h"

@@ -1,5 +1,5 @@
-// Sorting by keys of one width. Included with KEY, PLACE (unsigned integers of that width), RANK (the
-// signed one), SHORT (elements of rows that are ordered together), IN (adds the suffix).
+// Sorting by keys of one width. Included with KEY, PLACE (unsigned integers of that width), RANK
+// (the signed one), SHORT (elements of rows that are ordered together), IN (adds the suffix).
 
 typedef struct {
   KEY key;

@@ -68,11 +68,11 @@ static int64_t score_at(const loss_job *job, int64_t row, int64_t label) {
 // Scratch of a task, in numbers of the type computed in.
 typedef struct {
   _Alignas(64) double a[WIDTH], b[WIDTH], c[WIDTH];
-  char *wide;  // of 16-bit floats: [16, classes] where rows lie behind one another, or [classes, 16]
+  char *wide;  // of 16-bit floats: rows [16, classes], or positions [classes, 16]
 } loss_space;
 
-// The losses of up to sixteen rows from the maxima, logarithms and even sums in `space`. The score of the
-// k-th row for a label lies at k row_step + label class_step of `scores`.
+// The losses of up to sixteen rows from the maxima, logarithms and even sums in `space`. The score
+// of the k-th row for a label lies at k row_step + label class_step of `scores`.
 static void put_losses(const loss_job *job, int64_t row, int64_t count, const void *scores,
                        int64_t row_step, int64_t class_step, const loss_space *space) {
   const duet_cross_entropy_call *c = job->call;
@@ -252,7 +252,8 @@ static void start(loss_job *job) {
     work = job->is_gradient ? c->classes * c->inner : 1;
   } else if (c->inner == 1) {
     job->units = job->rows;
-    // Of many classes a row is dealt with while it is in the nearest cache; but the logarithms of all.
+    // A row of many classes is dealt with by itself, while it is in the nearest cache; but the
+    // logarithms of several are taken together.
     int is_long = c->classes >= SHORT && (job->is_gradient || job->format.is_half);
     job->width = is_long ? 1 : WIDTH;
   } else {

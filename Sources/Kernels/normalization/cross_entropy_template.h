@@ -74,8 +74,8 @@ DUET_INLINE TYPE IN(even_sum)(const TYPE *x, const TYPE *weights, TYPE largest, 
   return value[0];
 }
 
-// Of sixteen rows or positions as lanes (rows_as_lanes_template.h), the classes `step` elements apart.
-// Lanes behind the end of a row add 0 to an even sum, and those of positions -0.
+// Of sixteen rows or positions as lanes (rows_as_lanes_template.h), the classes `step` elements
+// apart. Lanes behind the end of a row add 0 to an even sum, and those of positions -0.
 DUET_INLINE void IN(class_sums_of_lanes)(TYPE *maximum, TYPE *log_sum, TYPE *even, const TYPE *x,
                                          int64_t step, const TYPE *w, int64_t classes,
                                          int are_rows) {

@@ -3,8 +3,8 @@
 // TYPE, VECTOR, IN (adds the suffix), LOAD, STORE.
 //
 // A row's elements are the lanes of its sum (duet_reduction.h), column c lane c % 16: sums of
-// vectors, added in the order of that tree, are the very sums of the rows. Lanes behind the end of a
-// row are left out: what they would add changes no sum (see where they are added).
+// vectors, added in the order of that tree, are the very sums of the rows. Lanes behind the end of
+// a row are left out: what they would add changes no sum (see where they are added).
 
 // From this on a row by itself fills its vectors.
 enum { IN(LONG_ROW) = 64 };
@@ -54,8 +54,8 @@ DUET_INLINE void IN(lanes_to_rows)(TYPE *to, const TYPE *from, int64_t columns) 
     }
 }
 
-// The maxima of columns that lie `step` elements apart; NaN is none. Which zero it is where a row has
-// both is left open.
+// The maxima of columns that lie `step` elements apart; NaN is none. Which zero it is where a row
+// has both is left open: no sum or result shows it.
 DUET_INLINE VECTOR IN(largest_of_lanes)(const TYPE *from, int64_t step, int64_t columns) {
   VECTOR m0 = -(TYPE)__builtin_inff(), m1 = m0;
   int64_t c = 0;
