@@ -29,16 +29,15 @@ static const char *const binary_names[DUET_BINARY_COUNT] = {
 static const char *const comparison_names[DUET_COMPARISON_COUNT] = {
     "equal", "not_equal", "less", "less_equal", "greater", "greater_equal"};
 
-// One loop over a whole array, as eager code and plans call it.
-static void whole(trial *t, duet_loop loop, duet_dtype result, int32_t inputs,
-                  const duet_dtype *dtype) {
+// One loop over a whole array of that shape, as eager code and plans call it.
+static void whole_of(trial *t, int32_t rank, const int64_t shape[DUET_MAX_RANK], duet_loop loop,
+                     duet_dtype result, int32_t inputs, const duet_dtype *dtype) {
   duet_elementwise_call call = {.loop = loop, .operand_count = inputs + 1};
-  int64_t shape[DUET_MAX_RANK];
-  int32_t rank = trial_shape(t, 0, 4, 3000, shape);
   call.rank = rank;
-  memcpy(call.shape, shape, sizeof shape);
+  memcpy(call.shape, shape, sizeof call.shape);
   trial_values values = trial_some_values(t);
   int64_t unit = (int64_t)duet_dtype_size(result);
+  call.element_size = unit;
   for (int32_t axis = rank - 1; axis >= 0; axis--) {
     call.stride[0][axis] = unit;
     unit *= shape[axis];
@@ -46,10 +45,11 @@ static void whole(trial *t, duet_loop loop, duet_dtype result, int32_t inputs,
   int is_plain = trial_chance(t, 60);
   for (int32_t i = 0; i < inputs; i++) {
     int64_t part[DUET_MAX_RANK];
-    memcpy(part, shape, sizeof part);
+    memcpy(part, call.shape, sizeof part);
     if (trial_chance(t, 30))
       for (int32_t axis = 0; axis < rank; axis++)
         if (trial_chance(t, 50)) part[axis] = 1;
+    call.input_size[i] = (int64_t)duet_dtype_size(dtype[i]);
     call.operand[i + 1] =
         trial_view(t, dtype[i], rank, part, values, is_plain, call.stride[i + 1]);
     for (int32_t axis = 0; axis < rank; axis++)
@@ -58,6 +58,13 @@ static void whole(trial *t, duet_loop loop, duet_dtype result, int32_t inputs,
   call.operand[0] = trial_result(t, result, trial_size(rank, shape));
   duet_elementwise_coalesce(&call);
   duet_elementwise(&call);
+}
+
+static void whole(trial *t, duet_loop loop, duet_dtype result, int32_t inputs,
+                  const duet_dtype *dtype) {
+  int64_t shape[DUET_MAX_RANK];
+  int32_t rank = trial_shape(t, 0, 4, 3000, shape);
+  whole_of(t, rank, shape, loop, result, inputs, dtype);
 }
 
 // One loop by itself: strides that a fused group gives it, results that replace an input.
@@ -149,12 +156,11 @@ static int copy_name(int32_t v, char *name, size_t size) {
   snprintf(name, size, "copy %s", duet_dtype_names[v]);
   return 1;
 }
-static void copy_call(trial *t, int32_t v) {
-  duet_dtype dtype = (duet_dtype)v;
-  if (trial_chance(t, 20)) return bare(t, duet_copy_loop(dtype), dtype, 1, &dtype);
-  duet_copy_call call = {.element_size = (int64_t)duet_dtype_size(dtype)};
+// A copy of an array of that shape.
+static void copy_of(trial *t, int32_t rank, const int64_t shape[DUET_MAX_RANK], duet_dtype dtype) {
+  duet_copy_call call = {.element_size = (int64_t)duet_dtype_size(dtype), .rank = rank};
   int64_t axis[DUET_MAX_RANK], unit = call.element_size;
-  call.rank = trial_shape(t, 0, 5, 3000, call.shape);
+  memcpy(call.shape, shape, sizeof call.shape);
   call.operand[1] = trial_view(t, dtype, call.rank, call.shape, ARBITRARY, trial_chance(t, 20),
                                call.source_stride);
   // The destination's axes lie in any order.
@@ -171,6 +177,54 @@ static void copy_call(trial *t, int32_t v) {
   }
   call.operand[0] = trial_result(t, dtype, trial_size(call.rank, call.shape));
   duet_copy(&call);
+}
+static void copy_call(trial *t, int32_t v) {
+  duet_dtype dtype = (duet_dtype)v;
+  if (trial_chance(t, 20)) return bare(t, duet_copy_loop(dtype), dtype, 1, &dtype);
+  int64_t shape[DUET_MAX_RANK];
+  int32_t rank = trial_shape(t, 0, 5, 3000, shape);
+  copy_of(t, rank, shape, dtype);
+}
+
+// Axes so short that blocks of many rows are gathered, enough of them for several threads now and then.
+static int32_t short_shape(trial *t, int64_t *shape) {
+  int32_t rank = (int32_t)trial_int(t, 2, 6);
+  int64_t count = 1, most = trial_is_large(t) ? 200000 : 6000;
+  for (int32_t i = rank - 1; i >= 0; i--) {
+    shape[i] = PICK(t, 1, 2, 2, 3, 3, 4, 5, 6, 7, 8, 9, 12, 16, 17, 24, 32, 33, 48, 63);
+    if (i == 0 || trial_chance(t, 10)) shape[i] = most / count - trial_int(t, 0, 3);
+    if (shape[i] < 1 || shape[i] * count > most) shape[i] = trial_int(t, 1, 2);
+    count *= shape[i];
+  }
+  return rank;
+}
+
+enum { SHORT_MULTIPLY, SHORT_EQUAL, SHORT_SQUARE, SHORT_SELECT, SHORT_CAST, SHORT_COPY, SHORT_OPS };
+
+static int short_name(int32_t v, char *name, size_t size) {
+  static const char *const names[] = {"multiply", "equal", "square", "select", "cast", "copy"};
+  snprintf(name, size, "short rows %s %s", names[OP(v)], duet_dtype_names[DTYPE(v)]);
+  return DTYPE(v) != DUET_BOOL || OP(v) >= SHORT_SELECT;
+}
+static void short_call(trial *t, int32_t v) {
+  duet_dtype dtype = DTYPE(v), both[2] = {dtype, dtype}, all[3] = {DUET_BOOL, dtype, dtype};
+  int64_t shape[DUET_MAX_RANK] = {0};
+  int32_t rank = short_shape(t, shape);
+  switch (OP(v)) {
+    case SHORT_MULTIPLY:
+      return whole_of(t, rank, shape, duet_binary_loop(DUET_MULTIPLY, dtype), dtype, 2, both);
+    case SHORT_EQUAL:
+      return whole_of(t, rank, shape, duet_comparison_loop(DUET_EQUAL, dtype), DUET_BOOL, 2, both);
+    case SHORT_SQUARE:
+      return whole_of(t, rank, shape, duet_unary_loop(DUET_SQUARE, dtype), dtype, 1, both);
+    case SHORT_SELECT:
+      return whole_of(t, rank, shape, duet_select_loop(dtype), dtype, 3, all);
+    case SHORT_CAST: {
+      duet_dtype to = (duet_dtype)trial_int(t, 0, DUET_DTYPE_COUNT - 1);
+      return whole_of(t, rank, shape, duet_cast_loop(dtype, to), to, 1, both);
+    }
+    default: return copy_of(t, rank, shape, dtype);
+  }
 }
 
 static int join_name(int32_t v, char *name, size_t size) {
@@ -232,6 +286,7 @@ const trial_family duet_elementwise_families[] = {
     {DUET_DTYPE_COUNT, select_name, select_call},
     {DUET_DTYPE_COUNT * DUET_DTYPE_COUNT, cast_name, cast_call},
     {DUET_DTYPE_COUNT, copy_name, copy_call},
+    {SHORT_OPS * DUET_DTYPE_COUNT, short_name, short_call},
     {1, join_name, join_call},
     {DUET_DTYPE_COUNT, fill_name, fill_call},
     {DUET_DTYPE_COUNT, iota_name, iota_call},

@@ -261,7 +261,9 @@ static void same_64(PARAMETERS) {
     const char *a = operand[2], *b = operand[3];                                                \
     const int64_t s = sizeof(unit), p = stride[2], q = stride[3];                               \
     const int plain = stride[0] == s && stride[1] == 1;                                         \
-    if (plain && p == s && q == s) {                                                            \
+    if (stride[1] == 0 && count > 1) {                                                          \
+      duet_copy_strided(r, stride[0], *c ? a : b, *c ? p : q, count, s);                        \
+    } else if (plain && p == s && q == s) {                                                     \
       EACH {                                                                                    \
         const unit x = ((const unit *)a)[i], y = ((const unit *)b)[i];                          \
         ((unit *)r)[i] = (unit)(c[i] ? x : y);                                                  \

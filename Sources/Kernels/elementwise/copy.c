@@ -38,30 +38,6 @@ static void sort_axes(duet_elementwise_call *call) {
     }
 }
 
-// Elements repeated a few times each: a block of all first ones, then of all second ones ...
-static void turn_repeats(duet_elementwise_call *call, int64_t size) {
-  enum { FEW = 8, LEAST = 256, MOST = 4096 };
-  int32_t last = call->rank - 1, before = last - 1;
-  if (last < 1 || call->rank == DUET_MAX_RANK || call->stride[1][last] != 0 || call->shape[last] > FEW ||
-      (call->stride[1][before] != size && call->stride[1][before] != -size) ||
-      call->shape[before] < 2 * call->shape[last])
-    return;
-  int64_t repeats = call->shape[last], length = call->shape[before], block = length;
-  if (length > MOST) {
-    for (block = MOST; block >= LEAST && length % block != 0;) block--;
-    if (block < LEAST) return;
-  }
-  // [length, repeats] becomes [length / block, repeats, block].
-  int64_t shape[3] = {length / block, repeats, block};
-  for (int32_t k = 0; k < 2; k++) {
-    int64_t along = call->stride[k][before], again = call->stride[k][last];
-    int64_t stride[3] = {along * block, again, along};
-    memcpy(call->stride[k] + before, stride, sizeof stride);
-  }
-  memcpy(call->shape + before, shape, sizeof shape);
-  call->rank++;
-}
-
 // One copy that is to be transposed: `along` is the axis on which the source is dense.
 typedef struct {
   duet_elementwise_call call;
@@ -106,6 +82,7 @@ static int is_streamed(const duet_elementwise_call *call, int64_t size, int64_t 
 }
 
 duet_status duet_copy(const void *argument) {
+  enum { FEW = 16 };  // Rows of fewer are gathered by blocks of several.
   const duet_copy_call *copy = argument;
   int64_t size = copy->element_size, total = 1;
   transposition t = {.size = size};
@@ -114,7 +91,7 @@ duet_status duet_copy(const void *argument) {
   call->operand[1] = copy->operand[1];
   call->loop = duet_copy_loop_of(size);
   call->operand_count = 2;
-  call->element_size = size;
+  call->element_size = call->input_size[0] = size;
   call->rank = copy->rank;
   for (int32_t i = 0; i < copy->rank; i++) {
     call->shape[i] = copy->shape[i];
@@ -125,13 +102,12 @@ duet_status duet_copy(const void *argument) {
   if (total == 0) return DUET_OK;
   sort_axes(call);
   duet_elementwise_coalesce(call);
-  turn_repeats(call, size);
   int32_t last = call->rank - 1;
   t.along = -1;
   if (call->stride[0][last] == size && call->stride[1][last] != size)
     for (int32_t i = 0; i < last; i++)
       if (call->stride[1][i] == size && call->shape[i] > 3) t.along = i;
-  if (t.along < 0 || call->shape[last] < 4) return duet_elementwise(call);
+  if (t.along < 0 || call->shape[last] < FEW) return duet_elementwise(call);
   int64_t rows = call->shape[t.along], tasks = total < 65536 ? 1 : total >> 15;
   if (tasks > 64) tasks = 64;
   t.step = ((rows + tasks - 1) / tasks + 15) & ~(int64_t)15;

@@ -95,35 +95,7 @@ static int is_unit(const void *operand, int64_t stride) {
   return is_element_size(stride) && (uintptr_t)operand % (uintptr_t)stride == 0;
 }
 
-enum { SHORT_ROW = 64, BLOCK = 512, TILE_ROWS = 16, TILE_COLUMNS = 128 };
-
-// Many short rows of which some operand repeats one: that row is written out over a block of rows,
-// and the loop runs once per block.
-static int run_short_rows(const plane *p, char *const *operand) {
-  int repeated[4];
-  for (int32_t k = 0; k < p->operands; k++) {
-    repeated[k] = p->row_stride[k] != p->stride[k] * p->count;
-    if (!repeated[k]) continue;
-    if (k == 0 || p->row_stride[k] != 0 || !is_unit(operand[k], p->stride[k])) return 0;
-  }
-  _Alignas(64) char expanded[4][BLOCK * 8];
-  char *at[4];
-  int64_t rows = BLOCK / p->count, count = p->count;
-  if (rows > p->rows) rows = p->rows;
-  for (int32_t k = 0; k < p->operands; k++) {
-    at[k] = repeated[k] ? expanded[k] : operand[k];
-    if (!repeated[k]) continue;
-    for (int64_t row = 0; row < rows; row++)
-      memcpy(expanded[k] + row * count * p->stride[k], operand[k], (size_t)(count * p->stride[k]));
-  }
-  for (int64_t done = 0; done < p->rows; done += rows) {
-    int64_t n = p->rows - done < rows ? p->rows - done : rows;
-    p->loop(at, p->stride, n * count);
-    for (int32_t k = 0; k < p->operands; k++)
-      if (!repeated[k]) at[k] += rows * p->row_stride[k];
-  }
-  return 1;
-}
+enum { TILE_ROWS = 16, TILE_COLUMNS = 128 };
 
 // Inputs that run down their columns (transposed ones) are transposed tile by tile into a buffer,
 // so that every cache line of theirs is read once.
@@ -161,11 +133,26 @@ static void run_columns(const plane *p, char *const *operand) {
 }
 
 static void run_plane(const plane *p, char *const *operand) {
-  if (p->count < SHORT_ROW && p->rows > 3 && run_short_rows(p, operand)) return;
   if (p->count >= 16 && p->rows >= 4)
     for (int32_t k = 1; k < p->operands; k++)
       if (runs_down(p, operand[k], k)) return run_columns(p, operand);
   run_rows(p, operand);
+}
+
+// The axis on which an input is dense that crosses the innermost one in long steps, if it lies further out
+// than a plane or a block reaches; -1 if there is none.
+static int32_t far_dense_axis(const duet_elementwise_call *call, const int64_t *shape) {
+  enum { LEAST_ROWS = 4, LEAST_COLUMNS = 16, NEAR = 256 };
+  int32_t last = call->rank - 1;
+  if (call->rank < 3 || shape[last] < LEAST_COLUMNS || call->element_size == 0) return -1;
+  for (int32_t k = 1; k < call->operand_count; k++) {
+    int64_t size = call->input_size[k - 1], within = shape[last] * shape[last - 1];
+    if (call->stride[k][last] < 64 || call->stride[k][last - 1] == size) continue;
+    for (int32_t axis = last - 2; axis >= 0; within *= shape[axis--])
+      if (call->stride[k][axis] == size)
+        return within > NEAR && shape[axis] >= LEAST_ROWS ? axis : -1;
+  }
+  return -1;
 }
 
 // Steps an odometer over the axes outside the innermost two.
@@ -177,6 +164,23 @@ static void run(const duet_elementwise_call *call, const int64_t *shape, char *c
     for (int32_t k = 0; k < operands; k++) stride[k] = call->stride[k][0];
     if (streams) return duet_stream_loop(call->loop, operand, stride, shape[0], operands);
     return call->loop(operand, stride, shape[0]);
+  }
+  int32_t far = far_dense_axis(call, shape);
+  duet_elementwise_call turned;
+  int64_t turned_shape[DUET_MAX_RANK];
+  if (far >= 0) {
+    turned = *call;
+    memcpy(turned_shape, shape, sizeof turned_shape);
+    turned_shape[far] = shape[outer];
+    turned_shape[outer] = shape[far];
+    for (int32_t k = 0; k < operands; k++) {
+      turned.stride[k][far] = call->stride[k][outer];
+      turned.stride[k][outer] = call->stride[k][far];
+    }
+    call = &turned;
+    shape = turned_shape;
+  } else if (!streams && duet_run_blocks(call, shape, operand)) {
+    return;
   }
   plane p = {call->loop, operands, streams, 0, shape[outer], shape[outer + 1], {0}, {0}};
   char *at[4];

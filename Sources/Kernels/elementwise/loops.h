@@ -50,6 +50,10 @@ void duet_copy_strided(char *to, int64_t to_stride, const char *from, int64_t fr
 void duet_copy_rows(char *to, int64_t to_row, const char *from, int64_t from_row, int64_t rows,
                     int64_t bytes);
 
+// Runs a call with many short rows by blocks of rows, for which operands that do not lie densely are
+// gathered; 0 if the call is none of that kind. shape: of the part to run.
+int duet_run_blocks(const duet_elementwise_call *call, const int64_t *shape, char *const *operand);
+
 // The loop that copies elements of 1, 2, 4 or 8 bytes.
 duet_loop duet_copy_loop_of(int64_t size);
 

@@ -56,7 +56,8 @@ typedef struct {
   int32_t rank;           // 0 to 8
   int64_t shape[DUET_MAX_RANK];
   int64_t stride[4][DUET_MAX_RANK];  // bytes, per operand
-  int64_t element_size;              // of the result; 0: it is not to be written past the caches
+  int64_t element_size;              // of the result
+  int64_t input_size[3];             // of an element, per input
 } duet_elementwise_call;
 
 // Merges axes that lie one behind the other in every operand and sorts nothing; leaves rank >= 1.

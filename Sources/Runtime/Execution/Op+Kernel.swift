@@ -197,6 +197,11 @@ struct KernelEncoder {
         raw.storeBytes(of: shape[axis], toByteOffset: axis * 8, as: Int.self)
       }
     }
+    withUnsafeMutableBytes(of: &block.pointee.input_size) { raw in
+      for (i, input) in inputs.enumerated() {
+        raw.storeBytes(of: input.dtype.size, toByteOffset: i * 8, as: Int.self)
+      }
+    }
     withUnsafeMutableBytes(of: &block.pointee.stride) { raw in
       raw.store(output.layout, row: 0, output.dtype.size)
       for (i, input) in inputs.enumerated() {
