@@ -140,7 +140,7 @@ struct Mistake: CustomTestStringConvertible, Sendable {
     },
     Mistake(
       "convTransposed2d: nothing is left of the result of an input 1×8 and a kernel 2×2 with padding 1×1"
-    ) { _ = convTransposed2d(zeros([1, 3, 1, 8]), zeros([3, 4, 2, 2]), padding: 1) },
+    ) { _ = convTransposed2d(zeros([1, 3, 1, 8]), zeros([3, 4, 2, 2]), padding: [1, 1]) },
     Mistake(
       "convTransposed2d: stride 16777217×1, dilation 1×1, padding 0×0 and groups 1 must be at most 16777216"
     ) {

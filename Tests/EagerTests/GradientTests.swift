@@ -171,6 +171,44 @@ import Testing
       tolerance: 1e-6)
   }
 
+  @Test(
+    "powers that have another name are those of the power's kernel",
+    arguments: [DType.float16, .bfloat16, .float32, .float64], [2, 3, 0.5, -0.5, -1])
+  func simplePowers(_ dtype: DType, _ exponent: Double) {
+    for count in [5, 20_001] {
+      let start = Random.uniform(low: 0.3, high: 3, [count]).asType(dtype)
+      func all(_ body: (Tensor) -> Tensor) -> [Tensor] {
+        let x = start.requiringGrad()
+        let y = body(x)
+        let slope = gradients(of: [y.sum()], by: [x], createGraph: true)[0]
+        return [y.detached(), slope.detached()] + gradients(of: [slope.sum()], by: [x])
+      }
+      let simple = all { $0 ** exponent }
+      let general = all { $0 ** Tensor(exponent).asType(dtype) }
+      let step =
+        dtype == .float64 ? 1e-14 : dtype == .float32 ? 3e-6 : dtype == .float16 ? 0.01 : 0.08
+      for (a, b) in zip(simple, general) {
+        #expect(a.dtype == dtype)
+        #expect(allClose(a, b, rtol: step, atol: step).item(Bool.self))
+      }
+      for y in [pow(start, exponent), start.pow(exponent)] {
+        #expect((y .== start ** exponent).all().item(Bool.self))
+      }
+      #expect((start.requiringGrad() ** exponent).gradFn?.name == "PowBackward")
+    }
+  }
+
+  @Test func powersOfIntegersAreIntegers() {
+    #expect((Tensor([3, -4]) ** 2).asArray(Int.self) == [9, 16])
+    #expect((Tensor([3, -4]) ** 3).asArray(Int.self) == [27, -64])
+    #expect((Tensor([4, 9]) ** 0.5).asArray(Float.self) == [2, 3])
+    #expect((Tensor([4, 9]) ** 2.0).dtype == .float32)
+    let edges = Tensor([0.0, -0.0, .infinity, -.infinity, -2])
+    #expect((edges ** 2).asArray(Float.self) == [0, 0, .infinity, .infinity, 4])
+    #expect((edges ** -1).asArray(Float.self) == [.infinity, -.infinity, 0, 0, -0.5])
+    #expect((edges ** 3).asArray(Float.self) == [0, 0, .infinity, -.infinity, -8])
+  }
+
   @Test func powersWithTheExponentZeroHaveNoSlopeOfAnyOrder() {
     let x = Tensor([0.0, 2.0], requiresGrad: true)
     let y = (x ** 0 + x ** 2 + x ** Tensor(0.0)).sum()

@@ -50,6 +50,39 @@ import Testing
     #expect(model.parameterCount == model.parameters.reduce(0) { $0 + $1.value.size })
   }
 
+  @Test func partsOfPlainStructsAndEnumsAreFound() {
+    struct Head {
+      let linear = Linear(2, 2, bias: false)
+      let size = 2
+    }
+    enum Choice {
+      case linear(Linear)
+      case nothing
+    }
+    struct Model: Module {
+      let head = Head()
+      let heads = [Head(), Head()]
+      let chosen = Choice.linear(Linear(2, 1, bias: false))
+      let absent = Choice.nothing
+      let constant = Tensor([1.0])
+    }
+    #expect(
+      Model().parameters.names == [
+        "head.linear.weight", "heads.0.linear.weight", "heads.1.linear.weight",
+        "chosen.linear.weight",
+      ])
+  }
+
+  @Test func layersMayBeSharedWithOtherThreads() {
+    struct Model: Module, Sendable {
+      let linear = Linear(2, 2)
+      let convolution = Conv2d(1, 1, kernelSize: 1), norm = BatchNorm2d(1), dropout = Dropout()
+    }
+    let model = Model()
+    let onAnother: @Sendable () -> Tensor = { model.linear(ones([1, 2])) }
+    #expect(onAnother().shape == [1, 2])
+  }
+
   @Test func variablesAreNamedAfterTheirPlace() {
     let model = Everything()
     _ = model.parameters

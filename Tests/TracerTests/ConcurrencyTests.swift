@@ -142,4 +142,21 @@ import Testing
     expectSame(a.value, full([64], Float(802)))
     expectSame(b.value, full([64], Float(802)))
   }
+
+  @Test func noTwoThreadsDrawTheSameNumbers() {
+    let random = Generator(seed: 5)
+    let replayed = traced { Random.uniform([2], dtype: .float64, generator: random) }
+    _ = replayed()
+    random.seed(5)
+    let drawn = Lock<[Double]>([])
+    onThreads(2) { thread in
+      for _ in 0..<2000 {
+        let x =
+          thread == 0
+          ? replayed() : Random.uniform([2], dtype: .float64, generator: random)
+        drawn.withLock { $0.append(x[0].item(Double.self)) }
+      }
+    }
+    #expect(Set(drawn.withLock { $0 }).count == 4000)
+  }
 }

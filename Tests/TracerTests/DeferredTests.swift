@@ -284,4 +284,14 @@ import Testing
     }
     #expect(error?.description.contains("multiply at DeferredTests.swift:\(line)") == true)
   }
+
+  @Test func partsAreSetToValuesOfAnotherDtype() {
+    withExecution(.deferred) {
+      var t = Tensor([1, 2, 3])
+      t[0..<2] = Tensor([5.0, 6.0])
+      expectSame(t, Tensor([5, 6, 3]))
+      t[1...] = Tensor(7.0) * 2
+      expectSame(t, Tensor([5, 14, 14]))
+    }
+  }
 }

@@ -126,4 +126,96 @@ import Testing
     }
     expectSame(seen.value, full([300], Float(2)))
   }
+
+  // MARK: Mistakes that the closure catches
+
+  /// The same calls of a closure with a variable, eagerly and traced: values and state.
+  private func agrees(
+    _ name: String, _ arguments: [Tensor], _ make: (Variable) -> (Tensor) -> Tensor
+  ) {
+    func run(_ isTraced: Bool) -> [[Float]] {
+      let v = Variable(Tensor(Float(0)), name: "v")
+      let body = make(v)
+      let f = traced { (x: Tensor) in body(x) }
+      return arguments.flatMap { x in
+        let y = isTraced ? f(x) : body(x)
+        return [y.asArray(Float.self), v.value.asArray(Float.self)]
+      }
+    }
+    #expect(run(true) == run(false), "\(name)")
+  }
+
+  @Test func aMistakeThatTheClosureCatchesIsNoMistakeOfTheCall() {
+    let x = Tensor([1.0, 2.0])
+    agrees("shapes", [x, x, Tensor([1.0, 2.0, 3.0]), x]) { v in
+      { x in
+        v.value = v.value + 1
+        return (try? checked { x + zeros([3]) }) ?? x * 2
+      }
+    }
+    let table = Tensor([10.0, 20.0, 30.0])
+    func lookUp(_ v: Variable) -> (Tensor) -> Tensor {
+      { i in
+        v.value = v.value + 1
+        do { return try checked { table.take(i, axis: 0) + 0 } } catch { return Tensor([-1.0]) }
+      }
+    }
+    agrees("a good index first", [0, 1, 9, 2].map { Tensor([$0]) }, lookUp)
+    agrees("a bad index first", [9, 1, 9, 2].map { Tensor([$0]) }, lookUp)
+    agrees("in a branch", [x, x, -x]) { v in
+      { x in
+        v.value = v.value + 1
+        return cond(x.sum() .> 0) {
+          (try? checked { x + zeros([3]) }) ?? x * 2
+        } else: {
+          x - 1
+        }
+      }
+    }
+    agrees("around a branch", [x, -x]) { v in
+      { x in
+        v.value = v.value + 1
+        let y = try? checked {
+          cond(x.sum() .> 0) {
+            x + zeros([3])
+          } else: {
+            x - 1
+          }
+        }
+        return y ?? x * 3
+      }
+    }
+  }
+
+  @Test func anomaliesAreFoundInEveryCall() {
+    let f = traced { (x: Tensor) -> Tensor in
+      do { return try detectAnomaly { log(x) + 0 } } catch { return zeros([2]) }
+    }
+    for _ in 0..<2 {
+      expectSame(f(Tensor([1.0, 1.0])), zeros([2]))
+      expectSame(f(Tensor([-1.0, 1.0])), zeros([2]))
+    }
+    let g = traced { (x: Tensor) in log(x) }
+    _ = g(ones([2]))
+    #expect(throws: TensorError.self) { try detectAnomaly { g(Tensor([-1.0, 1.0])) } }
+  }
+
+  @Test func theLineOfAnErrorMayBeLookedAtLaterAndElsewhere() async throws {
+    let line = #line + 1
+    let error = caught { _ = ones([2]) + ones([3]) }
+    let found = await Task.detached { error?.location }.value
+    #if canImport(Runtime)
+      #expect(found?.file == "FailureTests.swift")
+      #expect(found?.line == line)
+    #endif
+  }
+
+  private func caught(_ body: () -> Void) -> TensorError? {
+    do {
+      try checked(body)
+      return nil
+    } catch {
+      return error as? TensorError
+    }
+  }
 }

@@ -153,4 +153,22 @@ import Testing
     let f = traced { (x: Tensor, n: Static<Int>) in power(x, n.value) }
     for n in 0..<5 { expectSame(f(x, Static(n)), power(x, n)) }
   }
+
+  @Test func whatIsComputedFromAUsedUpGraphIsReplayed() {
+    let weight = Parameter(Tensor([1.0, 2.0, 3.0]), name: "weight")
+    let f = traced { (x: Tensor) in
+      weight.grad = nil
+      let loss = ((x * weight.value) ** 2).mean()
+      loss.backward()
+      return (exp(loss * 0.01), loss / 2)
+    }
+    for _ in 0..<3 {
+      let (a, b) = f(x)
+      #expect(!a.requiresGrad && !b.requiresGrad)
+      let loss = ((x * weight.value.detached()) ** 2).mean()
+      expectSame(a, exp(loss * 0.01))
+      expectSame(b, loss / 2)
+    }
+    #expect(f.explain().traces[0].runsEagerlyBecause == nil)
+  }
 }

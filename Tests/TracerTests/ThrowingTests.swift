@@ -148,4 +148,30 @@ import Testing
     #expect(throws: Refusal.self) { try f.lower(TensorSpec([2])) }
     #expect(f.traceCount == 0)
   }
+
+  @Test func aThrowInsideARecordingOrDeferredModeHasNotHappenedEither() {
+    let v = Variable(Tensor([1.0, 2.0]), name: "v")
+    let random = Generator(seed: 4)
+    let f = traced { (x: Tensor) throws(Refusal) -> Tensor in
+      v.value = v.value + x
+      let noise = Random.normal([2], generator: random)
+      if (x.sum() .> 3).item(Bool.self) { throw Refusal() }
+      return x * 2 + noise
+    }
+    let g = traced { (x: Tensor) -> Tensor in
+      do throws(Refusal) { return try f(x) } catch { return v.value }
+    }
+    func run(_ body: (Tensor) -> Tensor) -> [[Float]] {
+      v.value = Tensor([1.0, 2.0])
+      random.seed(4)
+      return ([5, 0.5, 5, 1] as [Float]).flatMap { number -> [[Float]] in
+        let y = body(Tensor([number, number]))
+        return [y, v.value].map { $0.asArray(Float.self) }
+      }
+    }
+    let expected = run { x in (try? f(x)) ?? v.value }
+    #expect(run { g($0) } == expected)
+    #expect(run { x in withExecution(.deferred) { (try? f(x)) ?? v.value } } == expected)
+    #expect(expected[0] == [1, 2] && expected[1] == [1, 2])
+  }
 }

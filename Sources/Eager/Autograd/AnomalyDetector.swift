@@ -7,7 +7,8 @@ import DuetRuntime
 /// - Throws: `TensorError`, or what the body throws.
 @discardableResult
 public func detectAnomaly<R>(_ body: () throws -> R) throws -> R {
-  try checked {
+  ThreadContext.recorder?.willDiffer(because: "detectAnomaly looks at all values inside it")
+  return try checked {
     try ThreadContext.with(ThreadContext.Flags.anomaly, true, body)
   }
 }

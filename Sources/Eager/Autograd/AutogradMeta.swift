@@ -138,9 +138,17 @@ public func enableGrad<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
 }
 
 extension AutogradMeta {
-  /// Whether `backward` could still run from here: the operation has not let go of what it saved.
+  /// Whether `backward` could still run from here: no operation on the way has let go of what it saved.
   package var leadsToSavedValues: Bool {
-    guard let function else { return true }
-    return !function.isFinished
+    var seen: Set<ObjectIdentifier> = []
+    var rest = [self]
+    while let meta = rest.popLast() {
+      guard let function = meta.function, seen.insert(ObjectIdentifier(function)).inserted else {
+        continue
+      }
+      if function.isFinished { return false }
+      rest += function.edges.compactMap { $0 }
+    }
+    return true
   }
 }

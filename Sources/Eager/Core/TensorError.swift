@@ -44,6 +44,8 @@ public struct TensorError: Error, Sendable, CustomStringConvertible {
 /// Collects the first mistake inside `checked`.
 final class ErrorBox {
   var error: TensorError?
+  /// Who records the program that goes on with the error.
+  let recorder = ThreadContext.recorder
 }
 
 /// Runs the body and throws the first mistake in it instead of stopping the program.
@@ -67,6 +69,14 @@ public func checked<R>(_ body: () throws -> R) throws -> R {
   let result = Result { try body() }
   if let error = box.error { throw error }
   return try result.get()
+}
+
+extension ThreadContext {
+  /// Whether a mistake that is made now is handed to the program that this recorder records.
+  package static func catchesMistakes(inside recorder: Recorder) -> Bool {
+    guard has(Flags.checked), let pointer = state.pointee.checked else { return false }
+    return Unmanaged<ErrorBox>.fromOpaque(pointer).takeUnretainedValue().recorder === recorder
+  }
 }
 
 /// Reports a mistake in the user's program: stops it, or inside `checked` notes the error and gives a failed
@@ -94,7 +104,7 @@ package func report(_ located: TensorError) {
   }
   let box = Unmanaged<ErrorBox>.fromOpaque(pointer).takeUnretainedValue()
   if box.error == nil { box.error = located }
-  ThreadContext.recorder?.didFail()
+  ThreadContext.recorder?.didFail(caughtBy: box.recorder)
 }
 
 /// The result of an operation that could not be done.

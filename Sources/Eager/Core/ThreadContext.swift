@@ -18,6 +18,8 @@ package enum ThreadContext {
     static let noTracing = Int32(DUET_THREAD_NO_TRACING)
     /// A closure runs under a checkpoint. A bit that kernels do not know.
     static let checkpoint = Int32(1) << 16
+    /// What cells hold is noted before they are written. As the one before.
+    static let journal = Int32(1) << 17
   }
 
   @inline(__always)
@@ -39,12 +41,15 @@ package enum ThreadContext {
   /// Whether traced functions run their closures as they are.
   package static var isTracingDisabled: Bool { has(Flags.noTracing) }
 
-  /// Whether traced functions replay: nobody records, nothing is put off, tracing is not off, and nothing has to be
-  /// done again.
+  /// Whether traced functions replay: nobody records, nothing is put off, tracing is not off, nothing has to be done
+  /// again, and results are not looked at one by one.
   package static var allowsReplays: Bool {
     state.pointee.flags
-      & (Flags.recording | Flags.deferred | Flags.noTracing | Flags.checkpoint) == 0
+      & (Flags.recording | Flags.deferred | Flags.noTracing | Flags.checkpoint | Flags.anomaly) == 0
   }
+
+  /// Whether somebody records, or operations are put off.
+  package static var isRecordingOrDeferred: Bool { has(Flags.recording | Flags.deferred) }
 
   /// Runs the body with traced functions running their closures as they are.
   package static func withoutTracing<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
@@ -133,13 +138,21 @@ open class Recorder {
   /// `backward` goes through an operation that was done before this recorder was there.
   open func didGoOutside() {}
   /// An operation could not be done, and its result is a failed tensor.
-  open func didFail() {}
+  /// - Parameter catcher: The recorder of the program that goes on with the error: the one inside of which `checked` was
+  ///   called.
+  open func didFail(caughtBy catcher: Recorder?) {}
+  /// What is recorded now does not do the same another time.
+  open func willDiffer(because reason: String) {}
   /// The program is about to see all elements of a tensor that has some, or wants to of a symbolic one. The
   /// reason why it cannot, or nil.
   open func willRead(_ tensor: Tensor, for operation: String) -> String? { nil }
   /// A callback shall see these tensors' values. Whether the recorder calls it when its time has come; if not it is
   /// called now.
   open func perform(_ effect: HostEffect, on tensors: [Tensor]) -> Bool { false }
+  /// How many callbacks wait for their time.
+  open var effectCount: Int { 0 }
+  /// Forgets the callbacks that came after so many.
+  open func dropEffects(after count: Int) {}
   /// Whether a symbolic tensor is a value of this recording. One that is not has left the function that made it.
   open func knows(_ tensor: Tensor) -> Bool { isSymbolic }
   /// What happens inside a branch or a loop is recorded by another recorder from here on.

@@ -9,7 +9,7 @@ package struct FusedCode: Hashable, Sendable {
     case clip, hardtanh, leakyRelu, elu, mish, hardswish, hardsigmoid, softsign, logSigmoid
     case squaredError, absoluteError, smoothL1, huber, logits, probabilities
     case sgd, adam, adamW
-    case square, scale, clipGradient
+    case square, scale, clipGradient, power
   }
 
   package init(_ function: Function, _ numbers: SIMD4<Double> = .zero) {

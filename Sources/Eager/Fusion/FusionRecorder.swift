@@ -71,5 +71,5 @@ final class FusionRecorder: Recorder {
     if let operand = operand(source) { name(result, operand) }
   }
 
-  override func didFail() { isElementwise = false }
+  override func didFail(caughtBy catcher: Recorder?) { isElementwise = false }
 }

@@ -14,6 +14,10 @@ extension Tensor {
     return convertedItem()
   }
 
+  /// The only element as a `Double`, where nothing tells what type it should have: `print(loss.item())`.
+  @_disfavoredOverload
+  public func item() -> Double { item(Double.self) }
+
   /// Where the only element is, if it can be read without further ado.
   @usableFromInline
   func plainElement(_ dtype: DType) -> UnsafeMutableRawPointer? {

@@ -92,6 +92,8 @@ extension Tensor {
     guard let fitted = IndexPlan.fitted(value.asType(dtype), to: plan.shape) else { return true }
     let part =
       plan.shape == plan.slice.sizes ? fitted : apply(.reshape(plan.slice.sizes), fitted)
+    // Deferred mode has put off what made it fit.
+    guard part.hasElements else { return false }
     let views = [body.view, part.body.view]
     do throws(OpError) {
       try views.withUnsafeBufferPointer { views throws(OpError) in

@@ -16,7 +16,10 @@ public func minimum(_ a: consuming some TensorOperand, _ b: consuming some Tenso
 
 /// Each element of `a` to the power of the element of `b`: what `**` does.
 public func pow(_ a: consuming some TensorOperand, _ b: consuming some TensorOperand) -> Tensor {
-  binary(.power, a, b)
+  if let x = (copy a) as? Tensor, let exponent = (copy b) as? any TensorScalar {
+    return power(x, exponent)
+  }
+  return binary(.power, a, b)
 }
 
 /// The angle of the point (x, y) in [-π, π]. Floating point.
@@ -145,7 +148,7 @@ extension Tensor {
 
   /// Each element to a power: what `**` does.
   public consuming func pow(_ exponent: consuming some TensorOperand) -> Tensor {
-    binary(.power, self, exponent)
+    DuetEager.pow(self, exponent)
   }
 }
 

@@ -154,12 +154,12 @@ private func transposed(
   } catch {
     return fail(error)
   }
-  // No pixel's kernel reaches what a stride or more is added.
-  let (stride, more) = (convolution.stride, outputPadding)
-  let beyond = Extent(
-    max(0, more.height - stride.height + 1), max(0, more.width - stride.width + 1))
-  let reached = Extent(size.height - beyond.height, size.width - beyond.width)
-  let result = apply(.conv2dInputGradient(convolution, inputSize: reached), x, weight)
-  return beyond == Extent(0, 0)
-    ? result : result.padded(widths: [(0, 0), (0, 0), (0, beyond.height), (0, beyond.width)])
+  // A stride more at the end is a pixel of 0 more.
+  let more = Extent(
+    outputPadding.height / convolution.stride.height,
+    outputPadding.width / convolution.stride.width)
+  let wide =
+    more == Extent(0, 0)
+    ? x : x.padded(widths: [(0, 0), (0, 0), (0, more.height), (0, more.width)])
+  return apply(.conv2dInputGradient(convolution, inputSize: size), wide, weight)
 }

@@ -163,9 +163,7 @@ extension Tensor {
   public static func ** (a: consuming Tensor, b: consuming Tensor) -> Tensor {
     promoting(.power, a, b)
   }
-  public static func ** (a: consuming Tensor, b: some TensorScalar) -> Tensor {
-    promoting(.power, a, b)
-  }
+  public static func ** (a: consuming Tensor, b: some TensorScalar) -> Tensor { power(a, b) }
   public static func ** (a: some TensorScalar, b: consuming Tensor) -> Tensor {
     promoting(.power, a, b)
   }

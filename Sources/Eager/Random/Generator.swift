@@ -25,15 +25,24 @@ public final class Generator: Sendable {
   /// Random elements; moves the counter on by what they used up.
   func draw(_ distribution: Distribution, _ type: TensorType) -> Tensor {
     drawing.withLock { _ in
-      guard let before = state.readAsItIs() else { return .failed }
-      let values = apply(.random(distribution, type), before)
       let advance = Op.advanceRandom(blocks: distribution.blocks(for: type))
-      // Deferred mode does not put this off: draws would wait in a chain, and each be another program.
-      let after =
-        ThreadContext.isDeferred && before.hasElements
-        ? ThreadContext.withRecorder(nil) { apply(advance, before) } : apply(advance, before)
-      state.write(after)
-      return values
+      while true {
+        guard let before = state.readAsItIs() else { return .failed }
+        if !StateCell.isWatched {
+          // Replays draw without this lock: the counter is moved on first, if it is still what it was.
+          let after = apply(advance, before)
+          if after.isFailed { return after }
+          if !state.replace(before.body, by: after) { continue }
+          return apply(.random(distribution, type), before)
+        }
+        let values = apply(.random(distribution, type), before)
+        // Deferred mode does not put this off: draws would wait in a chain, and each be another program.
+        let after =
+          ThreadContext.isDeferred && before.hasElements
+          ? ThreadContext.withRecorder(nil) { apply(advance, before) } : apply(advance, before)
+        state.write(after)
+        return values
+      }
     }
   }
 }

@@ -49,14 +49,18 @@ public final class StateCell: @unchecked Sendable {
   @inline(__always)
   private func read(asVariable: Bool) -> Tensor? {
     let value = withLock { content }
-    if ThreadContext.state.pointee.flags & StateCell.watching != 0 || value?.body.storage == nil {
+    if StateCell.isWatched || value?.body.storage == nil {
       return readWatched(value, asVariable)
     }
     return value
   }
 
-  private static var watching: Int32 {
-    ThreadContext.Flags.recording | ThreadContext.Flags.deferred | ThreadContext.Flags.checkpoint
+  /// Whether somebody is told of what this thread reads and writes.
+  @inline(__always)
+  static var isWatched: Bool {
+    ThreadContext.has(
+      ThreadContext.Flags.recording | ThreadContext.Flags.deferred | ThreadContext.Flags.checkpoint
+        | ThreadContext.Flags.journal)
   }
 
   @inline(never)
@@ -84,6 +88,7 @@ public final class StateCell: @unchecked Sendable {
   /// Replaces the content. Failed tensors are ignored.
   package func write(_ value: Tensor?) {
     var value = value
+    if ThreadContext.has(ThreadContext.Flags.journal) { WriteJournal.current?.willWrite(self) }
     if ThreadContext.has(ThreadContext.Flags.checkpoint), !(value?.isFailed ?? false),
       !(CheckpointRun.active?.willWrite(self, value) ?? true)
     {
@@ -146,10 +151,16 @@ public final class StateCell: @unchecked Sendable {
     return true
   }
 
-  /// Puts another content in the place of a pending one, unless the cell has been written meanwhile.
-  package func replace(_ pending: PendingBody, by value: Tensor?) {
+  /// Puts another content in the place of one, unless the cell has been written meanwhile. Nobody else is told.
+  /// - Returns: Whether it has not.
+  @discardableResult
+  package func replace(_ known: TensorBody, by value: Tensor?) -> Bool {
     var value = value
-    withLock { if content?.body === pending { exchangeLocked(&value) } }
+    return withLock {
+      guard content?.body === known else { return false }
+      exchangeLocked(&value)
+      return true
+    }
   }
 
   /// - Parameter body: May give the content away.

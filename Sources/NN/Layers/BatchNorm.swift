@@ -3,7 +3,7 @@ import DuetRuntime
 
 /// Images `[N, C, H, W]` with mean 0 and variance 1 in each channel, then scaled and moved (Ioffe and Szegedy,
 /// 2015). In training by the batch's own statistics, otherwise by the running ones.
-public struct BatchNorm2d: UnaryLayer, NamesItsParts {
+public struct BatchNorm2d: UnaryLayer, NamesItsParts, Sendable {
   let norm: BatchNorm
 
   /// - Parameters:
@@ -36,7 +36,7 @@ public struct BatchNorm2d: UnaryLayer, NamesItsParts {
 
 /// Features `[N, C]` or sequences `[N, C, L]` with mean 0 and variance 1 in each channel, then scaled and
 /// moved. See ``BatchNorm2d``.
-public struct BatchNorm1d: UnaryLayer, NamesItsParts {
+public struct BatchNorm1d: UnaryLayer, NamesItsParts, Sendable {
   let norm: BatchNorm
 
   /// As `BatchNorm2d.init`.

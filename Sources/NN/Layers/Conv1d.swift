@@ -4,7 +4,7 @@ import DuetRuntime
 /// The correlation of sequences `[N, in, L]` with a kernel, plus a bias per channel: `[N, out, L']`.
 ///
 /// Weights and biases begin uniformly distributed in ±1/√(in / groups · k), as in PyTorch.
-public struct Conv1d: UnaryLayer {
+public struct Conv1d: UnaryLayer, Sendable {
   /// `[out, in / groups, k]`.
   public let weight: Parameter
   /// `[out]`.

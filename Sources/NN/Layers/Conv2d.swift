@@ -4,7 +4,7 @@ import DuetRuntime
 /// The correlation of images `[N, in, H, W]` with a kernel, plus a bias per channel: `[N, out, H', W']`.
 ///
 /// Weights and biases begin uniformly distributed in ±1/√(in / groups · kh · kw), as in PyTorch.
-public struct Conv2d: UnaryLayer {
+public struct Conv2d: UnaryLayer, Sendable {
   /// `[out, in / groups, kh, kw]`.
   public let weight: Parameter
   /// `[out]`.

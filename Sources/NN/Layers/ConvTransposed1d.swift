@@ -4,7 +4,7 @@ import DuetRuntime
 /// The transposed correlation of sequences `[N, in, L]` with a kernel, plus a bias per channel: `[N, out, L']`.
 ///
 /// Weights and biases begin uniformly distributed in ±1/√(out / groups · k), as in PyTorch.
-public struct ConvTransposed1d: UnaryLayer {
+public struct ConvTransposed1d: UnaryLayer, Sendable {
   /// `[in, out / groups, k]`.
   public let weight: Parameter
   /// `[out]`.

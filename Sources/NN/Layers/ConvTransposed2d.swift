@@ -4,7 +4,7 @@ import DuetRuntime
 /// The transposed correlation of images `[N, in, H, W]` with a kernel, plus a bias per channel: `[N, out, H', W']`.
 ///
 /// Weights and biases begin uniformly distributed in ±1/√(out / groups · kh · kw), as in PyTorch.
-public struct ConvTransposed2d: UnaryLayer {
+public struct ConvTransposed2d: UnaryLayer, Sendable {
   /// `[in, out / groups, kh, kw]`.
   public let weight: Parameter
   /// `[out]`.

@@ -3,7 +3,7 @@ import DuetRuntime
 
 /// In training sets elements to 0 with probability `p` and multiplies the others by 1 / (1 - p); otherwise gives
 /// what comes in (Srivastava and others, 2014).
-public struct Dropout: UnaryLayer {
+public struct Dropout: UnaryLayer, Sendable {
   /// The probability, from 0 to 1, that training sets an element to 0.
   public let p: Double
   /// Where the random numbers come from; the global generator if nil.

@@ -4,7 +4,7 @@ import DuetRuntime
 /// A learned vector for each of `count` symbols: integers `[...]` give `[..., dimension]`.
 ///
 /// The vectors begin normally distributed.
-public struct Embedding: UnaryLayer {
+public struct Embedding: UnaryLayer, Sendable {
   /// `[count, dimension]`.
   public let weight: Parameter
 

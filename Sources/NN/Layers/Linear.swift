@@ -5,7 +5,7 @@ import DuetRuntime
 ///
 /// Weights begin uniformly distributed in ±1/√inFeatures, biases too, as in PyTorch (He and others, 2015, with
 /// a slope of √5).
-public struct Linear: UnaryLayer {
+public struct Linear: UnaryLayer, Sendable {
   /// `[outFeatures, inFeatures]`.
   public let weight: Parameter
   /// `[outFeatures]`.

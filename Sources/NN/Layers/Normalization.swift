@@ -2,7 +2,7 @@ import DuetEager
 import DuetRuntime
 
 /// Elements with mean 0 and variance 1 over the last axes, then scaled and moved (Ba and others, 2016).
-public struct LayerNorm: UnaryLayer {
+public struct LayerNorm: UnaryLayer, Sendable {
   /// Of the normalised axes' shape, beginning as ones.
   public let weight: Parameter?
   /// Of the normalised axes' shape, beginning as zeros.
@@ -49,7 +49,7 @@ private func mistake(_ operation: String, _ x: Tensor, _ shape: [Int]) -> Tensor
 }
 
 /// Elements over the root of their mean square, over the last axes, then scaled (Zhang and Sennrich, 2019).
-public struct RMSNorm: UnaryLayer {
+public struct RMSNorm: UnaryLayer, Sendable {
   /// Of the normalised axes' shape, beginning as ones.
   public let weight: Parameter?
   /// Is added to the mean square; the distance from 1 to the next number of the dtype if nil.

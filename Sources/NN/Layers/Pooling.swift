@@ -1,7 +1,7 @@
 import DuetEager
 
 /// The largest element of each window of images `[N, C, H, W]`.
-public struct MaxPool2d: UnaryLayer {
+public struct MaxPool2d: UnaryLayer, Sendable {
   /// Rows and columns of a window.
   public let kernelSize: any IntOrPair
   /// Rows and columns from one window to the next; the kernel's size if nil.
@@ -28,7 +28,7 @@ public struct MaxPool2d: UnaryLayer {
 }
 
 /// The mean of each window of images `[N, C, H, W]`.
-public struct AvgPool2d: UnaryLayer {
+public struct AvgPool2d: UnaryLayer, Sendable {
   /// Rows and columns of a window.
   public let kernelSize: any IntOrPair
   /// Rows and columns from one window to the next; the kernel's size if nil.

@@ -1,7 +1,7 @@
 import DuetEager
 
 /// The axes `start` to `end`, both included, as one; from axis 1 on a batch keeps its first axis.
-public struct Flatten: UnaryLayer {
+public struct Flatten: UnaryLayer, Sendable {
   /// The first of the axes that become one; negative: from the end.
   public let start: Int
   /// The last of the axes that become one; negative: from the end.
@@ -17,7 +17,7 @@ public struct Flatten: UnaryLayer {
 }
 
 /// What comes in.
-public struct Identity: UnaryLayer {
+public struct Identity: UnaryLayer, Sendable {
   /// Takes the place of a layer that a model does without.
   public init() {}
   public func callAsFunction(_ x: Tensor) -> Tensor { x }

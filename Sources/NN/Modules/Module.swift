@@ -3,8 +3,8 @@ import DuetEager
 /// A part of a model: layers, other modules and values of its own.
 ///
 /// Models are structs (or classes) whose stored properties are found by reflection: `Parameter`s, other
-/// `Variable`s, modules, and arrays, optionals, tuples and dictionaries of these. Parameters are references, so
-/// that a copy of a model shares its weights.
+/// `Variable`s, modules, and arrays, optionals, tuples, dictionaries, structs and enums of these. Parameters are
+/// references, so that a copy of a model shares its weights.
 ///
 ///     struct Classifier: Module {
 ///       let hidden = Linear(784, 128), output = Linear(128, 10)

@@ -72,14 +72,25 @@ struct ModuleContents {
       for (key, value) in pairs.sorted(by: { $0.0 < $1.0 }) {
         visit(part: value, path.appending(component: key))
       }
+    case .struct where !(container is Tensor):
+      for (label, value) in mirror.children {
+        visit(part: value, path.appending(component: Self.name(label ?? "")))
+      }
+    case .enum:
+      // What a case carries, under the case's name.
+      for (label, value) in mirror.children {
+        visit(part: value, path.appending(component: label ?? ""))
+      }
     default: return
     }
   }
 
   private static func mayHold(_ value: Any) -> Bool {
     if value is Variable || value is any Module { return true }
-    switch Mirror(reflecting: value).displayStyle {
+    let mirror = Mirror(reflecting: value)
+    switch mirror.displayStyle {
     case .optional, .collection, .tuple, .dictionary: return true
+    case .struct, .enum: return mirror.children.contains { mayHold($0.value) }
     default: return false
     }
   }

@@ -67,7 +67,7 @@ extension Convolution {
       throw OpError(
         name,
         "the kernel \(Extent(weight.shape[2], weight.shape[3])) (dilation \(dilation)) does not fit "
-          + "the input \(Extent(input.shape[2], input.shape[3])) with padding \(padding)")
+          + "the input \(Extent(input.shape[2], input.shape[3])) with padding \(self.padding)")
     }
     return TensorType(input.dtype, [input.shape[0], weight.shape[0], height, width])
   }
@@ -104,11 +104,11 @@ extension Convolution {
       }
       let fits = count <= 1 << 36 && kernel <= Self.largestAttribute
       let size = fits ? (count - 1) * stride - 2 * padding + dilation * (kernel - 1) + more + 1 : 0
-      guard count > 0, kernel > 0, size > max(0, more - stride + 1) else {
+      guard count > 0, kernel > 0, size > 0 else {
         throw OpError(
           name,
           "nothing is left of the result of an input \(Extent(input.shape[2], input.shape[3])) and a "
-            + "kernel \(Extent(weight.shape[2], weight.shape[3])) with padding \(padding)")
+            + "kernel \(Extent(weight.shape[2], weight.shape[3])) with padding \(self.padding)")
       }
       return size
     }
@@ -196,7 +196,7 @@ extension Pooling {
       throw OpError(
         name,
         "the kernel \(kernelSize) (dilation \(dilation)) does not fit the input "
-          + "\(Extent(input.shape[2], input.shape[3])) with padding \(padding)")
+          + "\(Extent(input.shape[2], input.shape[3])) with padding \(self.padding)")
     }
     return TensorType(input.dtype, [input.shape[0], input.shape[1], height, width])
   }

@@ -206,10 +206,16 @@ final class RegionRecorder: Recorder {
     values[ObjectIdentifier(tensor.body)].map { builder.label(of: $0) } ?? outer?.name(of: tensor)
   }
 
-  override func didFail() {
+  override func didFail(caughtBy catcher: Recorder?) {
+    if catcher === self {
+      willDiffer(because: "it catches a mistake inside \(region)")
+      return
+    }
     sawFailure = true
-    outer?.didFail()
+    outer?.didFail(caughtBy: catcher)
   }
+
+  override func willDiffer(because reason: String) { outer?.willDiffer(because: reason) }
 
   override func didGoOutside() { outer?.didGoOutside() }
 

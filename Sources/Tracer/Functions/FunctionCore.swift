@@ -31,6 +31,8 @@ final class FunctionCore: @unchecked Sendable {
   /// Whether replays are compared with the closure.
   let verifies: Bool
   let forbidsRetracing = Atomic<Bool>(false)
+  /// Whether somebody has been told that calls run the closure.
+  private let warnsOfEager = Atomic<Bool>(false)
 
   init(_ options: TracingOptions) {
     maximumTraces = max(1, options.maximumTraces)
@@ -313,6 +315,9 @@ final class FunctionCore: @unchecked Sendable {
       return true
     }
     frames.drop()
+    if let reason = trace.reasonForEager, !warnsOfEager.exchange(true, ordering: .relaxed) {
+      warn("a traced function is run eagerly: \(reason)")
+    }
     guard dropped, trace.lowered == nil else { return }
     let warn = history.withLock { history in
       defer { history.warned = true }

@@ -220,6 +220,8 @@ class Trace: @unchecked Sendable {
       reasonOfProgram =
         "backward went into operations outside, through an argument or a tensor that the closure "
         + "captured (detach it, or do those operations inside)"
+    } else if let reason = recorder.reasonToDiffer {
+      reasonOfProgram = reason
     } else if let newState {
       reasonOfProgram =
         "it makes a new \(newState.name) on every call, which lives on (make it once, outside)"

@@ -95,7 +95,7 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
   @usableFromInline @inline(never)
   func callSlowly(_ argument: repeat each Argument) throws(Failure) -> Result {
     // Inside another recording, in deferred mode, and where tracing is off, the closure is simply run.
-    if !ThreadContext.allowsReplays { return try body(repeat each argument) }
+    if !ThreadContext.allowsReplays { return try runInside(repeat each argument) }
     let frame = core.takeFrame()
     defer { core.giveBack(frame) }
     Self.visit(&frame.visitor, repeat each argument)
@@ -119,6 +119,15 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
     let result = result(frame.results, frame.form?.takeUnretainedValue())
     if !frame.effects.isEmpty { frame.performEffects() }
     return result
+  }
+
+  /// Runs the closure as it is, as a part of what is recorded or put off. One that throws changes no state.
+  private func runInside(_ argument: repeat each Argument) throws(Failure) -> Result {
+    if Failure.self == Never.self { return try body(repeat each argument) }
+    if !ThreadContext.isRecordingOrDeferred { return try runEagerly(repeat each argument) }
+    return try WriteJournal.undoingAfterErrors { () throws(Failure) in
+      try body(repeat each argument)
+    }
   }
 
   /// Runs the closure as it is. One that throws changes no state, as everywhere.

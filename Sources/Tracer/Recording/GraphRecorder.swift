@@ -84,6 +84,8 @@ final class GraphRecorder: Recorder {
 
   /// Whether an operation could not be done; the thread that asked for it knows the error.
   private(set) var sawFailure = false
+  /// Why the closure may do something else when it is called again.
+  private(set) var reasonToDiffer: String?
   /// Whether `backward` went through operations that were not recorded.
   private(set) var wentOutside = false
 
@@ -206,6 +208,9 @@ final class GraphRecorder: Recorder {
       constantBytes += region.constants.bytes
     }
     do throws(OpError) {
+      if op.canFail, reasonToDiffer == nil, ThreadContext.catchesMistakes(inside: self) {
+        willDiffer(because: "it catches a mistake that values decide about: \(op.name)" + place)
+      }
       let id = try builder.add(op, inputs.map(value(of:)))
       if notesCallSites { callSites[id] = CallSite() }
       assign(id, to: result)
@@ -285,6 +290,10 @@ final class GraphRecorder: Recorder {
     return true
   }
 
+  override var effectCount: Int { effects.count }
+
+  override func dropEffects(after count: Int) { effects.removeSubrange(count...) }
+
   /// Makes the callbacks that the program has asked for, if what it did counts.
   func performEffects() {
     guard isCommitted, !isSymbolic else { return }
@@ -352,7 +361,19 @@ final class GraphRecorder: Recorder {
     regions = []
   }
 
-  override func didFail() { sawFailure = true }
+  override func didFail(caughtBy catcher: Recorder?) {
+    if catcher === self {
+      willDiffer(because: "it catches a mistake" + place)
+    } else {
+      sawFailure = true
+    }
+  }
+
+  override func willDiffer(because reason: String) {
+    if reasonToDiffer == nil { reasonToDiffer = reason }
+  }
+
+  private var place: String { CallSite().location.map { " at \($0)" } ?? "" }
 
   override func didGoOutside() { wentOutside = true }
 

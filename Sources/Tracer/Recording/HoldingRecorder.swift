@@ -22,6 +22,10 @@ final class HoldingRecorder: Recorder {
     return true
   }
 
+  override var effectCount: Int { effects.count }
+
+  override func dropEffects(after count: Int) { effects.removeSubrange(count...) }
+
   /// Gives the cells the contents that the closure has written, and makes its callbacks in order.
   func commit() {
     for (cell, value) in contents.values.sorted(by: { $0.cell.sequence < $1.cell.sequence }) {
