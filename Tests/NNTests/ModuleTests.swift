@@ -64,12 +64,13 @@ import Testing
       let heads = [Head(), Head()]
       let chosen = Choice.linear(Linear(2, 1, bias: false))
       let absent = Choice.nothing
+      let choices = [Choice.nothing, .linear(Linear(1, 1, bias: false))]
       let constant = Tensor([1.0])
     }
     #expect(
       Model().parameters.names == [
         "head.linear.weight", "heads.0.linear.weight", "heads.1.linear.weight",
-        "chosen.linear.weight",
+        "chosen.linear.weight", "choices.1.linear.weight",
       ])
   }
 

@@ -172,6 +172,16 @@ import Testing
         }
       }
     }
+    agrees("a bad index in a branch", [1, 9, 2].map { Tensor([$0]) }) { v in
+      { i in
+        v.value = v.value + 1
+        return cond(i.sum() .> 0) {
+          (try? checked { table.take(i, axis: 0) + 0 }) ?? Tensor([-1.0])
+        } else: {
+          Tensor([0.0])
+        }
+      }
+    }
     agrees("around a branch", [x, -x]) { v in
       { x in
         v.value = v.value + 1

@@ -174,4 +174,42 @@ import Testing
     #expect(run { x in withExecution(.deferred) { (try? f(x)) ?? v.value } } == expected)
     #expect(expected[0] == [1, 2] && expected[1] == [1, 2])
   }
+
+  @Test func whatAThrowingFunctionHasMadeStays() {
+    for isDeferred in [false, true] {
+      var made: Variable?
+      let total = Variable(zeros([1]), name: "total")
+      let add = traced { (x: Tensor) in total.value = total.value + x }
+      add(zeros([1]))
+      let f = traced { (x: Tensor) throws(Refusal) -> Tensor in
+        if made == nil { made = Variable(Tensor([7.0])) }
+        withExecution(.eager) { add(x) }
+        if (x.sum() .> 0).item(Bool.self) { throw Refusal() }
+        return x
+      }
+      let g = traced { (x: Tensor) -> Tensor in
+        do throws(Refusal) { return try f(x) } catch { return x - 1 }
+      }
+      let y =
+        isDeferred
+        ? withExecution(.deferred) { ((try? f(ones([1]))) ?? zeros([1])) + 0 } : g(ones([1]))
+      #expect(y.asArray(Float.self) == [0])
+      #expect(made?.value.asArray(Float.self) == [7])
+      #expect(total.value.asArray(Float.self) == [0])
+    }
+  }
+
+  @Test func throwingFunctionsRunAgainUnderACheckpoint() throws {
+    func gradient(_ body: @escaping (Tensor) -> Tensor) -> [Float] {
+      let random = Generator(seed: 3)
+      let draw = traced { (x: Tensor) throws(Refusal) -> Tensor in
+        Random.uniform([2], generator: random) * x
+      }
+      let x = ones([2]).requiringGrad()
+      checkpointed { (x: Tensor) in body(x) * ((try? draw(x)) ?? x) }(x).sum().backward()
+      return x.grad!.asArray(Float.self)
+    }
+    let plain = Random.uniform([2], generator: Generator(seed: 3)) * 2
+    #expect(gradient { $0 } == plain.asArray(Float.self))
+  }
 }

@@ -42,11 +42,15 @@ package enum ThreadContext {
   package static var isTracingDisabled: Bool { has(Flags.noTracing) }
 
   /// Whether traced functions replay: nobody records, nothing is put off, tracing is not off, nothing has to be done
-  /// again, and results are not looked at one by one.
+  /// again or undone, and results are not looked at one by one.
   package static var allowsReplays: Bool {
     state.pointee.flags
-      & (Flags.recording | Flags.deferred | Flags.noTracing | Flags.checkpoint | Flags.anomaly) == 0
+      & (Flags.recording | Flags.deferred | Flags.noTracing | Flags.checkpoint | Flags.anomaly
+        | Flags.journal) == 0
   }
+
+  /// Whether a closure runs under a checkpoint, which sees to state itself.
+  package static var isUnderCheckpoint: Bool { has(Flags.checkpoint) }
 
   /// Whether somebody records, or operations are put off.
   package static var isRecordingOrDeferred: Bool { has(Flags.recording | Flags.deferred) }

@@ -46,7 +46,8 @@ private func updateInPlace(
   isShort: Bool, _ body: ([Tensor]) -> [Tensor]
 ) -> Bool {
   guard
-    !ThreadContext.isGradEnabled, !ThreadContext.has(ThreadContext.Flags.checkpoint),
+    !ThreadContext.isGradEnabled,
+    !ThreadContext.has(ThreadContext.Flags.checkpoint | ThreadContext.Flags.journal),
     let onePass = FusedPass(code, updating: cells.map(\.type), inputs, isShort: isShort, body),
     onePass.program.outputTypes == cells.map(\.type.dtype),
     cells.indices.allSatisfy({ onePass.program.mayOverwrite(input: $0, with: $0) })

@@ -6,6 +6,8 @@ import Foundation
 package final class WriteJournal {
   private var contents: [ObjectIdentifier: (cell: StateCell, content: Tensor?)] = [:]
   private let outer: WriteJournal?
+  /// Cells with greater numbers are new: they keep what they begin with.
+  private let lastCellBefore = StateCell.lastSequence
 
   private init(inside outer: WriteJournal?) { self.outer = outer }
 
@@ -45,7 +47,7 @@ package final class WriteJournal {
 
   /// A cell is about to get another content.
   func willWrite(_ cell: StateCell) {
-    if contents[ObjectIdentifier(cell)] == nil {
+    if cell.sequence <= lastCellBefore, contents[ObjectIdentifier(cell)] == nil {
       contents[ObjectIdentifier(cell)] = (cell, cell.readAsItIs())
     }
     outer?.willWrite(cell)

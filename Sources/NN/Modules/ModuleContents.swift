@@ -89,10 +89,17 @@ struct ModuleContents {
     if value is Variable || value is any Module { return true }
     let mirror = Mirror(reflecting: value)
     switch mirror.displayStyle {
-    case .optional, .collection, .tuple, .dictionary: return true
-    case .struct, .enum: return mirror.children.contains { mayHold($0.value) }
+    case .optional, .tuple, .dictionary, .enum: return true
+    case .collection:
+      return !isOfNumbers(value) && mirror.children.first.map { mayHold($0.value) } ?? true
+    case .struct: return mirror.children.contains { mayHold($0.value) }
     default: return false
     }
+  }
+
+  private static func isOfNumbers(_ collection: Any) -> Bool {
+    let plain: [Any.Type] = [[Float].self, [Double].self, [Int].self, [UInt8].self, [String].self]
+    return plain.contains { $0 == type(of: collection) }
   }
 
   /// A property's name without what `lazy` and property wrappers put in front of it.

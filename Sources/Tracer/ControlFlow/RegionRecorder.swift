@@ -162,6 +162,10 @@ final class RegionRecorder: Recorder {
 
   override func record(_ op: Op, _ inputs: [Tensor], _ result: Tensor) {
     guard failure == nil else { return }
+    if op.canFail, ThreadContext.catchesMistakesInsideRecording {
+      willDiffer(
+        because: "it catches a mistake that values decide about: \(op.name) inside \(region)")
+    }
     do throws(OpError) {
       let operands = inputs.map(value(of:))
       let id = try builder.add(op, operands)

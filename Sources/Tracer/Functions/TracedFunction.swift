@@ -123,7 +123,9 @@ public final class TracedFunction<Result, Failure: Error, each Argument: TensorT
 
   /// Runs the closure as it is, as a part of what is recorded or put off. One that throws changes no state.
   private func runInside(_ argument: repeat each Argument) throws(Failure) -> Result {
-    if Failure.self == Never.self { return try body(repeat each argument) }
+    if Failure.self == Never.self || ThreadContext.isUnderCheckpoint {
+      return try body(repeat each argument)
+    }
     if !ThreadContext.isRecordingOrDeferred { return try runEagerly(repeat each argument) }
     return try WriteJournal.undoingAfterErrors { () throws(Failure) in
       try body(repeat each argument)

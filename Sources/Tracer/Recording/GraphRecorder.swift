@@ -208,7 +208,7 @@ final class GraphRecorder: Recorder {
       constantBytes += region.constants.bytes
     }
     do throws(OpError) {
-      if op.canFail, reasonToDiffer == nil, ThreadContext.catchesMistakes(inside: self) {
+      if op.canFail, reasonToDiffer == nil, ThreadContext.catchesMistakesInsideRecording {
         willDiffer(because: "it catches a mistake that values decide about: \(op.name)" + place)
       }
       let id = try builder.add(op, inputs.map(value(of:)))

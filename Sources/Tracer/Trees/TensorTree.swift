@@ -150,7 +150,7 @@ extension Dictionary: TensorTree where Value: TensorTree {
 
 /// An argument that is part of a traced function's signature: another value, another trace.
 public struct Static<Value: Hashable>: TensorTree, Hashable {
-  /// What the closure sees; calls with equal values can share a trace. Floating-point numbers are equal if their bits are.
+  /// What the closure sees; calls with equal values can share a trace. A `Double` or `Float` by itself goes by its bits.
   public var value: Value
 
   /// An argument of that value; a call with another one makes another trace.
