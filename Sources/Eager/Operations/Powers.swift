@@ -1,7 +1,7 @@
 import DuetRuntime
 
-/// The elements to the power of a number. Some powers are what else they are called: squares and cubes products, the powers
-/// of 1/2 and -1/2 roots, the power of -1 the reciprocal. That takes a tenth of the time, and rounds less.
+/// The elements to the power of a number. Some powers are what else they are called: squares and cubes products, the
+/// powers of 1/2 and -1/2 roots, the power of -1 the reciprocal. That takes a tenth of the time, and rounds less.
 func power(_ x: consuming Tensor, _ exponent: some TensorScalar) -> Tensor {
   let number = exponent.tensorValue
   guard x.dtype.isFloatingPoint, isSimple(number) else {

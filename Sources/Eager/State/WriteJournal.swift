@@ -1,4 +1,5 @@
-// Unsafe: keeps a reference in a thread-specific value, unretained, while the object is held by the call that put it there.
+// Unsafe: keeps a reference in a thread-specific value, unretained, while the object is held by the call that put it
+// there.
 
 import Foundation
 

@@ -26,8 +26,8 @@ public struct Conv1d: UnaryLayer, Sendable {
     dtype: DType = .float32
   ) {
     let kernel = ConvolutionParameters(
-      "Conv1d", inChannels, outChannels, [kernelSize],
-      groups: groups, bias: bias, dtype)
+      "Conv1d", inChannels, outChannels, kernelSize: kernelSize, axes: 1, groups: groups,
+      bias: bias, dtype: dtype)
     (weight, self.bias) = (kernel.weight, kernel.bias)
     self.stride = stride
     self.padding = padding

@@ -27,8 +27,8 @@ public struct Conv2d: UnaryLayer, Sendable {
     dtype: DType = .float32
   ) {
     let kernel = ConvolutionParameters(
-      "Conv2d", inChannels, outChannels, kernelSize.extent.map { [$0.height, $0.width] },
-      groups: groups, bias: bias, dtype)
+      "Conv2d", inChannels, outChannels, kernelSize: kernelSize, groups: groups,
+      bias: bias, dtype: dtype)
     (weight, self.bias) = (kernel.weight, kernel.bias)
     self.stride = stride
     self.padding = padding

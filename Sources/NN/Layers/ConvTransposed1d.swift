@@ -28,8 +28,8 @@ public struct ConvTransposed1d: UnaryLayer, Sendable {
     dtype: DType = .float32
   ) {
     let kernel = ConvolutionParameters(
-      "ConvTransposed1d", inChannels, outChannels, [kernelSize],
-      groups: groups, isTransposed: true, bias: bias, dtype)
+      "ConvTransposed1d", inChannels, outChannels, kernelSize: kernelSize, axes: 1, groups: groups,
+      isTransposed: true, bias: bias, dtype: dtype)
     (weight, self.bias) = (kernel.weight, kernel.bias)
     self.stride = stride
     self.padding = padding

@@ -20,8 +20,9 @@ public struct ConvTransposed2d: UnaryLayer, Sendable {
   /// The number of groups of channels that do not see each other.
   public let groups: Int
 
-  /// A layer that calls `convTransposed2d`, in floating point. Sizes are one number, or two for height and width. Defaults are PyTorch's; weights are drawn from the
-  /// global generator. Channels that do not divide into groups are an error.
+  /// A layer that calls `convTransposed2d`, in floating point. Sizes are one number, or two for height and width.
+  /// Defaults are PyTorch's; weights are drawn from the global generator. Channels that do not divide into groups are
+  /// an error.
   public init(
     _ inChannels: Int, _ outChannels: Int, kernelSize: any IntOrPair, stride: any IntOrPair = 1,
     padding: any IntOrPair = 0, outputPadding: any IntOrPair = 0, dilation: any IntOrPair = 1,
@@ -29,8 +30,8 @@ public struct ConvTransposed2d: UnaryLayer, Sendable {
     dtype: DType = .float32
   ) {
     let kernel = ConvolutionParameters(
-      "ConvTransposed2d", inChannels, outChannels, kernelSize.extent.map { [$0.height, $0.width] },
-      groups: groups, isTransposed: true, bias: bias, dtype)
+      "ConvTransposed2d", inChannels, outChannels, kernelSize: kernelSize, groups: groups,
+      isTransposed: true, bias: bias, dtype: dtype)
     (weight, self.bias) = (kernel.weight, kernel.bias)
     self.stride = stride
     self.padding = padding
