@@ -48,7 +48,7 @@ extension Tensor {
   }
 
   /// Whether there are elements that the program may see now; if not, the reason has been noted.
-  func isReadable(for operation: String) -> Bool {
+  package func isReadable(for operation: String) -> Bool {
     if isFailed { return false }
     // What is seen again was looked at before.
     let isKnown = hasElements && ThreadContext.isRunningAgain

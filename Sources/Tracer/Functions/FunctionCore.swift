@@ -169,7 +169,10 @@ final class FunctionCore: @unchecked Sendable {
   }
 
   /// What functions were lowered for whose sizes are unknown.
-  var sizedSignatures: [String] { state.withLock { $0.sized.map(\.symbols.description) } }
+  var sizedSignatures: [String] { sized.map(\.symbols.description) }
+
+  /// What was lowered for unknown sizes, the latest first.
+  var sized: [SizedFunction] { state.withLock { $0.sized } }
 
   private static let mostAttempts = 100
 

@@ -76,6 +76,9 @@ struct Signature: Hashable {
     return result
   }
 
+  /// The structure and the static values, in words; nil: each argument is a tensor.
+  var structureText: String? { structure.isEmpty ? nil : describe(structure) }
+
   private func describe(_ tokens: [StructureToken]) -> String {
     "("
       + tokens.map { token in

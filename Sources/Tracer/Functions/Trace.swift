@@ -23,6 +23,11 @@ class Trace: @unchecked Sendable {
   /// Why calls run the closure itself; nil: they replay the plan.
   var reasonForEager: String? { reasonOfProgram }
   let reasonOfProgram: String?
+  /// Why no file can hold the trace; nil: one can.
+  private(set) var objectionToSaving: String?
+  /// What there is to save: one path, or those that calls have taken.
+  var recordedPaths: [RecordedPath] { [recordedPath] }
+  private let recordedPath: RecordedPath
   let constantCount: Int
   let constantBytes: Int
   /// The result's form, which replays fill with their tensors; a `FormBox` of the function's result type.
@@ -99,11 +104,12 @@ class Trace: @unchecked Sendable {
   ///   - earlierReason: Why calls that take other paths run the closure.
   ///   - givesUp: Whether calls run the closure because of the values that it looks at.
   ///   - newState: What the closure makes and somebody keeps, on every call.
+  ///   - earlierObjection: Why no file can hold other paths.
   init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
     arguments: [Tensor], results: [Tensor], form: AnyObject?, isCompiled: Bool = true,
     earlierUses: [CellUse] = [], earlierReason: String? = nil, newState: StateCell? = nil,
-    givesUp: Bool = false
+    givesUp: Bool = false, earlierObjection: String? = nil
   ) throws(OpError) {
     self.form = form
     plainForm = form.map { .passUnretained($0) }
@@ -149,6 +155,7 @@ class Trace: @unchecked Sendable {
     }
     let graph = recorder.builder.finish(outputs: outputs, outputNames: names)
     unoptimized = graph
+    recordedPath = RecordedPath(recorder, graph, results: results)
     compiled = try compile(
       isCompiled ? graph : .empty, CompileOptions(mayShare: isCompiled ? sharing : []))
     outputCount = types.count
@@ -217,9 +224,7 @@ class Trace: @unchecked Sendable {
       reasonOfProgram =
         "a result can still be differentiated outside (call backward inside, or wrap the call in noGrad)"
     } else if recorder.wentOutside {
-      reasonOfProgram =
-        "backward went into operations outside, through an argument or a tensor that the closure "
-        + "captured (detach it, or do those operations inside)"
+      reasonOfProgram = Self.wentOutside
     } else if let reason = recorder.reasonToDiffer {
       reasonOfProgram = reason
     } else if let newState {
@@ -229,12 +234,31 @@ class Trace: @unchecked Sendable {
       reasonOfProgram = earlierReason
     }
     runsEagerly = reasonOfProgram != nil || givesUp
+    if recorder.wentOutside {
+      objectionToSaving = Self.wentOutside
+    } else if let reason = recorder.reasonToDiffer {
+      objectionToSaving = reason
+    } else if newState != nil {
+      objectionToSaving = reasonOfProgram
+    } else if !recorder.effects.isEmpty {
+      objectionToSaving = Self.callsBack
+    } else if !ownGradients.isEmpty {
+      objectionToSaving = "it uses the gradient of an argument, which belongs to the caller's tensor"
+    } else {
+      objectionToSaving = earlierObjection
+    }
     isDirect =
       isCompiled && reasonOfProgram == nil && uses.isEmpty && effects.isEmpty
       && transcript == nil && onlyResult >= 0
       && outputCount == 1
       && argumentInputs.count == inputCount && arguments.count == inputCount
   }
+
+  static let wentOutside =
+    "backward went into operations outside, through an argument or a tensor that the closure "
+    + "captured (detach it, or do those operations inside)"
+  static let callsBack =
+    "it calls Swift code on every call (hostCallback, tracePrint), which no file can hold"
 
   deinit {
     argumentInputs.deallocate()

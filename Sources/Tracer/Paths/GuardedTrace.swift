@@ -43,7 +43,7 @@ final class GuardedTrace: Trace, @unchecked Sendable {
   private init(
     _ recorder: GraphRecorder, signature: Signature, paths: [String], reason: String,
     arguments: [Tensor], results: [Tensor], form: AnyObject?, root: Segment, contradictions: Int,
-    earlierUses: [CellUse] = [], earlierReason: String? = nil
+    earlierUses: [CellUse] = [], earlierReason: String? = nil, earlierObjection: String? = nil
   ) throws(OpError) {
     self.root = root
     self.contradictions = contradictions
@@ -56,10 +56,13 @@ final class GuardedTrace: Trace, @unchecked Sendable {
     try super.init(
       recorder, signature: signature, paths: paths, reason: reason, arguments: arguments,
       results: results, form: form, isCompiled: false, earlierUses: earlierUses,
-      earlierReason: earlierReason, givesUp: reasonToGiveUp != nil)
+      earlierReason: earlierReason, givesUp: reasonToGiveUp != nil,
+      earlierObjection: reasonToGiveUp ?? earlierObjection)
   }
 
   override var reasonForEager: String? { super.reasonForEager ?? reasonToGiveUp }
+
+  override var recordedPaths: [RecordedPath] { root.recordedPaths() }
 
   override var guards: [Explanation.Guard] { root.guards }
 
@@ -85,7 +88,8 @@ final class GuardedTrace: Trace, @unchecked Sendable {
     let trace = try GuardedTrace(
       recorder, signature: signature, paths: paths, reason: reason, arguments: arguments,
       results: results, form: form, root: tree, contradictions: contradictions,
-      earlierUses: cellUses, earlierReason: reasonOfProgram)
+      earlierUses: cellUses, earlierReason: reasonOfProgram,
+      earlierObjection: objectionToSaving)
     trace.callCount.store(callCount.load(ordering: .relaxed), ordering: .relaxed)
     trace.lastUse.store(lastUse.load(ordering: .relaxed), ordering: .relaxed)
     return trace

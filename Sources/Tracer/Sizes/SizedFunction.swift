@@ -16,15 +16,15 @@ final class SizedFunction: @unchecked Sendable {
   typealias Probing = (_ sizes: [Int], _ notesCallSites: Bool) throws -> SizeProbe
 
   let symbols: SizeSymbols
-  private let program: SizedProgram
+  let program: SizedProgram
   private let isGradEnabled = DuetEager.isGradEnabled
   /// Programs for single sizes of a function that has one unknown size.
-  private var exceptions: [[Int]: SizeProbe] = [:]
+  private(set) var exceptions: [[Int]: SizeProbe] = [:]
   /// For every unknown size those for which the program is another one.
-  private var excluded: [Set<Int>]
+  private(set) var excluded: [Set<Int>]
   /// Unknown sizes that must not be equal.
-  private var differing: Set<[Int]> = []
-  private var excludesOnes = false
+  private(set) var differing: Set<[Int]> = []
+  private(set) var excludesOnes = false
 
   static let mostUnknownSizes = 3
   private static let largeSizes = [
@@ -36,6 +36,11 @@ final class SizedFunction: @unchecked Sendable {
   /// The sizes of the first recording.
   static func firstSizes(_ count: Int) -> [Int] { point(0, count) }
 
+  /// Sizes to record with: enough for the formulas of so many unknown ones, and two more.
+  static func points(_ count: Int) -> [[Int]] {
+    (0..<(SizeFormula.products(of: count).count + 2)).map { point($0, count) }
+  }
+
   private static func point(_ index: Int, _ count: Int) -> [Int] {
     (0..<count).map { largeSizes[(index + 7 * $0) % largeSizes.count] }
   }
@@ -45,7 +50,7 @@ final class SizedFunction: @unchecked Sendable {
     self.symbols = symbols
     let count = symbols.count
     excluded = Array(repeating: [], count: count)
-    let points = (0..<(SizeFormula.products(of: count).count + 2)).map { Self.point($0, count) }
+    let points = Self.points(count)
     let probes = try points.map { try probe($0, false) }
     do throws(SizeDependence) {
       program = try SizedProgram(probes)

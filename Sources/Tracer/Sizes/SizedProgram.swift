@@ -83,6 +83,12 @@ struct SizedProgram: @unchecked Sendable {
     knownSizes = follower.knownSizes
   }
 
+  /// Why no file can hold the program; nil: one can.
+  var objectionToSaving: String? {
+    if wentOutside { return Trace.wentOutside }
+    return effects.isEmpty ? nil : Trace.callsBack
+  }
+
   // MARK: Comparing
 
   /// - Throws: `SizeDependence` where two recordings do different things.

@@ -113,7 +113,7 @@ extension Graph.Node {
     }
   }
 
-  fileprivate func isAlikeInType(_ other: Graph.Node) -> Bool {
+  func isAlikeInType(_ other: Graph.Node) -> Bool {
     type.dtype == other.type.dtype && type.shape.rank == other.type.shape.rank
   }
 }

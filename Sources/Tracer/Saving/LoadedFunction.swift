@@ -1,0 +1,115 @@
+import DuetCompiler
+import DuetEager
+import DuetRuntime
+
+/// A function that was saved, with state of its own: runs the graphs as a closure would, so that it is traced, compiled
+/// and replayed as one.
+package final class LoadedFunction: Sendable {
+  private let programs: [LoadedProgram]
+  private let cells: [StateCell]
+  /// Takes the tensors and the number of the program; -1: the first that fits.
+  package let function: TracedFunction<[Tensor], Never, [Tensor], Static<Int>>
+
+  /// - Parameter arrays: What the form names.
+  /// - Throws: `SavedFormError` if that makes no function.
+  package init(_ form: SavedForm, arrays: [String: Tensor]) throws(SavedFormError) {
+    guard form.version == SavedForm.currentVersion else {
+      throw SavedFormError(
+        "the form has version \(form.version); this library reads version \(SavedForm.currentVersion)"
+      )
+    }
+    var cells: [StateCell] = []
+    for state in form.state {
+      if state.isGlobalGenerator ?? false {
+        cells.append(Generator.global.state)
+        continue
+      }
+      let content = try state.content.map { name throws(SavedFormError) -> Tensor in
+        guard let array = arrays[name] else {
+          throw SavedFormError("the array \(name) is missing")
+        }
+        return array
+      }
+      cells.append(StateCell(content, label: state.name))
+    }
+    let constants = arrays.filter { $0.key.hasPrefix("@") }.mapValues(\.constant)
+    var programs: [LoadedProgram] = []
+    for program in form.programs {
+      programs.append(try LoadedProgram(program, stateCount: cells.count, constants))
+    }
+    if programs.isEmpty { throw SavedFormError("it has no program") }
+    self.programs = programs
+    self.cells = cells
+    function = traced { [programs, cells] (arguments: [Tensor], chosen: Static<Int>) in
+      Self.run(programs, cells, arguments, chosen.value)
+    }
+  }
+
+  private static func run(
+    _ programs: [LoadedProgram], _ cells: [StateCell], _ arguments: [Tensor], _ chosen: Int
+  ) -> [Tensor] {
+    var resultCount = 1
+    for program in chosen < 0 ? programs[...] : programs[chosen...chosen] {
+      guard let sizes = program.sizes(of: arguments) else { continue }
+      resultCount = program.paths[0].results.count
+      if program.fits(cells) { return program.run(arguments, sizes: sizes, cells) }
+    }
+    let failed = fail(
+      OpError(
+        SavedFormError.operation,
+        "its state has another form than it had in any call with such arguments that was recorded"))
+    return Array(repeating: failed, count: resultCount)
+  }
+
+  // MARK: Calls
+
+  /// Does what the saved closure did.
+  /// - Parameter chosen: The number of the program; nil: the one for these arguments.
+  package func callAsFunction(_ arguments: [Tensor], program chosen: Int?) -> [Tensor] {
+    if arguments.contains(where: \.isFailed) { return [.failed] }
+    do throws(OpError) {
+      try check(arguments, chosen)
+    } catch {
+      return [fail(error)]
+    }
+    return function(arguments, Static(chosen ?? -1))
+  }
+
+  private func check(_ arguments: [Tensor], _ chosen: Int?) throws(OpError) {
+    if let chosen, !programs.indices.contains(chosen) {
+      throw OpError(
+        SavedFormError.operation, "there is no trace \(chosen) among \(programs.count)")
+    }
+    let fitting = (chosen.map { $0...$0 } ?? 0...programs.count - 1).filter {
+      programs[$0].sizes(of: arguments) != nil
+    }
+    guard let first = fitting.first else {
+      let given = arguments.map { "\($0.dtype)\($0.shape)" }.joined(separator: ", ")
+      throw OpError(
+        SavedFormError.operation,
+        "takes (\(signatures.joined(separator: ") or ("))), not (\(given))")
+    }
+    if let other = fitting.first(where: { programs[$0].structure != programs[first].structure }) {
+      throw OpError(
+        SavedFormError.operation,
+        "several traces take such tensors: (\(signatures[first])) and (\(signatures[other])); say which by trace: "
+          + "\(first) or \(other)")
+    }
+  }
+
+  // MARK: Looking inside
+
+  /// What each program takes.
+  package var signatures: [String] {
+    programs.map { program in
+      (program.arguments.map(\.text) + (program.structure.map { [$0] } ?? []))
+        .joined(separator: ", ")
+    }
+  }
+
+  /// What calls read or write, by name, with what is there now.
+  package var state: [(name: String, value: Tensor?)] {
+    let contents = StateCell.contents(of: cells)
+    return zip(cells, contents).map { ($0.name, $1) }
+  }
+}
