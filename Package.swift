@@ -17,7 +17,8 @@ let package = Package(
     .target(name: "DuetCompiler", dependencies: ["DuetRuntime"], path: "Sources/Compiler"),
     .target(
       name: "DuetTracer", dependencies: ["DuetEager", "DuetCompiler"], path: "Sources/Tracer"),
-    .target(name: "DuetNN", dependencies: ["DuetTracer"], path: "Sources/NN"),
+    .target(name: "DuetFormats", dependencies: ["DuetTracer"], path: "Sources/Formats"),
+    .target(name: "DuetNN", dependencies: ["DuetTracer", "DuetFormats"], path: "Sources/NN"),
     .target(name: "Duet", dependencies: ["DuetNN"], path: "Sources/Duet"),
     .executableTarget(
       name: "duet-bench", dependencies: ["Duet", "DuetKernels"], path: "Benchmarks"),
@@ -61,6 +62,9 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "NNTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/NNTests",
+      exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),
+    .testTarget(
+      name: "FormatsTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/FormatsTests",
       exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),
   ]
 )

@@ -1,1 +1,2 @@
+@_exported import DuetFormats
 @_exported import DuetTracer

@@ -22,6 +22,19 @@ public final class Generator: Sendable {
   /// Goes back to the start of a seed's numbers.
   public func seed(_ seed: Int) { state.write(Tensor([seed, 0], [2])) }
 
+  /// Where the generator is in its numbers, to be kept or saved: `int64[2]`, its seed and its counter. What is set draws the
+  /// same numbers again. Other dtypes and shapes are an error.
+  public var snapshot: Tensor {
+    get { state.read() ?? .failed }
+    set {
+      if newValue.isFailed { return }
+      guard newValue.type == TensorType(.int64, [2]) else {
+        return note(OpError("Generator", "a snapshot is int64[2], not \(newValue.type)"))
+      }
+      state.write(newValue.detached().contiguous())
+    }
+  }
+
   /// Random elements; moves the counter on by what they used up.
   func draw(_ distribution: Distribution, _ type: TensorType) -> Tensor {
     drawing.withLock { _ in

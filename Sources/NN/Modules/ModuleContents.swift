@@ -115,7 +115,8 @@ protocol NamesItsParts: Module {
 }
 
 extension String {
-  fileprivate func appending(component: String) -> String {
+  /// A dotted name with one more part.
+  func appending(component: String) -> String {
     isEmpty ? component : self + "." + component
   }
 }

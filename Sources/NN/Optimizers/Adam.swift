@@ -32,6 +32,9 @@ public final class Adam: Optimizer {
   /// Holds the step size.
   public var learningRateVariable: Variable? { core.rate.variable }
 
+  /// The number of steps, and the running means and squares by their parameters' places.
+  public var stateVariables: [(name: String, variable: Variable)] { core.stateVariables }
+
   /// p ← p - learningRate · m̂ / (√v̂ + eps), where m̂ = m / (1 - β₁ᵗ) and v̂ = v / (1 - β₂ᵗ) in step t.
   public func step() { core.step() }
 }
@@ -62,6 +65,9 @@ public final class AdamW: Optimizer {
 
   /// Holds the step size.
   public var learningRateVariable: Variable? { core.rate.variable }
+
+  /// The number of steps, and the running means and squares by their parameters' places.
+  public var stateVariables: [(name: String, variable: Variable)] { core.stateVariables }
 
   /// p ← (1 - learningRate · weightDecay) p, and then as ``Adam`` without decay.
   public func step() { core.step() }
@@ -121,6 +127,11 @@ private final class AdamCore {
         update(variables, code, [gradient] + scalars, moved)
       }
     }
+  }
+
+  var stateVariables: [(name: String, variable: Variable)] {
+    [("step_count", count.variable)] + means.numbered("mean") + squares.numbered("square")
+      + largestSquares.numbered("largest_square")
   }
 
   /// Names `moved`.

@@ -13,6 +13,10 @@ public protocol Optimizer: AnyObject {
   /// The variable that holds the step size as one `float64`, so that schedules in a traced step can write it. Nil unless
   /// said otherwise: then schedules set `learningRate`, and belong outside of traced steps.
   var learningRateVariable: Variable? { get }
+  /// The variables that steps change beside the parameters, under names that stay the same from run to run, so that
+  /// they can be saved and loaded. Unless said otherwise those that reflection finds in stored properties, by the
+  /// properties' names: `velocities.0`.
+  var stateVariables: [(name: String, variable: Variable)] { get }
   /// Changes every parameter that has a gradient.
   func step()
 }

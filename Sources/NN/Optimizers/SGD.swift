@@ -55,6 +55,11 @@ public final class SGD: Optimizer {
   /// Holds the step size.
   public var learningRateVariable: Variable? { rate.variable }
 
+  /// The velocities, and with dampening the factors of the next gradients, by their parameters' places.
+  public var stateVariables: [(name: String, variable: Variable)] {
+    velocities.numbered("velocity") + gains.numbered("gain")
+  }
+
   /// Adds the decay to each gradient and moves the parameter against it: against the velocity, where there is a momentum,
   /// and with `nesterov` against gradient + momentum · velocity.
   public func step() {

@@ -12,8 +12,12 @@ open class LearningRateScheduler {
   public let optimizer: any Optimizer
   /// The learning rate that the optimiser had at the start.
   public let initialRate: Double
-  /// How often `step()` was called.
-  public var stepCount: Int { Int(count.value) }
+  /// How often `step()` was called. Set it to go on where a run was interrupted: in a scheduler of an optimiser with the
+  /// initial rate, which is then loaded.
+  public var stepCount: Int {
+    get { Int(count.value) }
+    set { count.value = Double(newValue) }
+  }
   private let count = OptimizerScalar(0, name: "schedule.step_count")
 
   /// Takes the optimiser's present learning rate as the initial one. Nothing is set before the first `step()`.
