@@ -18,7 +18,8 @@ public func loadArray(url: URL) throws(DataError) -> Tensor {
 ///
 /// Nothing in a file makes this take more memory than the file's size justifies. To read some tensors of a large
 /// file, see ``SafetensorsFile``.
-/// - Throws: `DataError` if the file is missing, damaged or of another format, or holds a dtype that tensors do not have.
+/// - Throws: `DataError` if the file is missing, damaged or of another format, or holds a dtype that tensors do not
+///   have.
 public func loadArrays(url: URL) throws(DataError) -> [String: Tensor] {
   let file = try openTensorFile(url)
   var result: [String: Tensor] = [:]

@@ -13,8 +13,8 @@ import Foundation
 ///   - metadata: Is written beside the tensors; `.safetensors` only.
 ///   - compressed: Whether elements are compressed; `.npz` only.
 /// - Throws: `DataError` if the file cannot be written, its extension is another, or the format cannot hold something:
-///   `.npz` no metadata and no `bfloat16`, `.npy` no names. `TensorError` where a function is being recorded, which would
-///   write when it is first called and never again, and for a value without elements.
+///   `.npz` no metadata and no `bfloat16`, `.npy` no names. `TensorError` where a function is being recorded, which
+///   would write when it is first called and never again, and for a value without elements.
 public func save(
   _ tensors: [String: Tensor], metadata: [String: String] = [:], to url: URL,
   compressed: Bool = false

@@ -1,5 +1,5 @@
-// Unsafe: hands zlib the caller's memory and its own buffer's for the length of a call. zlib keeps the stream's address,
-// which is that of memory allocated in init and freed in deinit.
+// Unsafe: hands zlib the caller's memory and its own buffer's for the length of a call. zlib keeps the stream's
+// address, which is that of memory allocated in init and freed in deinit.
 
 import Foundation
 
