@@ -1,9 +1,8 @@
 import Duet
 import DuetTestSupport
+import DuetTracer
 import Foundation
 import Testing
-
-import DuetTracer
 
 /// Traced functions that come back without their closures.
 @Suite struct SavingTests {

@@ -22,6 +22,9 @@ private struct GraphParser {
   private(set) var line = 1
   private let constants: [String: ConstantArray]
   private var values: [String: ValueID] = [:]
+  /// How many regions the place is inside of.
+  private var depth = 0
+  private static let maximumDepth = 64
 
   init(_ text: String, _ constants: [String: ConstantArray]) {
     self.text = Array(text.utf8)
@@ -39,7 +42,14 @@ private struct GraphParser {
   private mutating func body() throws(GraphError) -> Graph {
     let around = values
     values = [:]
-    defer { values = around }
+    depth += 1
+    defer {
+      values = around
+      depth -= 1
+    }
+    guard depth <= Self.maximumDepth else {
+      throw GraphError("more than \(Self.maximumDepth) graphs inside each other")
+    }
     var builder = GraphBuilder()
     try expect("(")
     while !accept(")") {

@@ -55,9 +55,10 @@ extension GraphRegion {
   }
 
   private static func check(_ name: String, _ loop: Loop, _ body: Graph) throws(GraphError) {
-    guard loop.carried >= 0, loop.sequences >= 0, loop.stacked >= 0, (loop.length ?? 0) >= 0,
-      loop.carried + loop.sequences <= body.inputs.count,
-      loop.carried + loop.stacked == body.outputs.count
+    let (inputCount, outputCount) = (body.inputs.count, body.outputs.count)
+    guard 0...inputCount ~= loop.carried, loop.carried <= outputCount, (loop.length ?? 0) >= 0,
+      0...(inputCount - loop.carried) ~= loop.sequences,
+      loop.stacked == outputCount - loop.carried
     else { throw GraphError("\(name): the body has other arguments or outputs than said") }
     let slices =
       body.inputs[loop.carried..<loop.carried + loop.sequences]

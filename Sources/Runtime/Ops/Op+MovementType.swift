@@ -72,7 +72,11 @@ extension Op {
       guard size >= 0 else { throw fail("a negative size along axis \(axis)") }
       guard step != 0 else { throw fail("a step of 0 along axis \(axis)") }
       if size > 0 {
-        let last = start + (size - 1) * step
+        let (way, isTooFar) = (size - 1).multipliedReportingOverflow(by: step)
+        let (last, isBeyond) = start.addingReportingOverflow(way)
+        guard !isTooFar, !isBeyond else {
+          throw fail("\(size) elements \(step) apart are out of range for axis \(axis) of \(shape)")
+        }
         guard start >= 0 && start < shape[axis] && last >= 0 && last < shape[axis] else {
           throw fail("elements \(start) to \(last) are out of range for axis \(axis) of \(shape)")
         }

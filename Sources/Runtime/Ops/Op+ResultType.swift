@@ -37,6 +37,7 @@ extension Op {
     case .cast(let dtype):
       return TensorType(dtype, inputs[0].shape)
     case .fill(let type, _):
+      try requireSizes(of: type)
       return type
     case .iota(let dtype, let count, _, _):
       guard count >= 0 else { throw fail("a negative count: \(count)") }
@@ -120,8 +121,12 @@ extension Op {
       return try movementType(inputs)
     case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet:
       return try indexingType(inputs)
-    case .random(_, let type):
+    case .random(let distribution, let type):
       try require(inputs[0].shape, is: [2], "state")
+      try requireSizes(of: type)
+      if case .integer(let low, let high) = distribution, low >= high {
+        throw fail("there is no integer from \(low) up and below \(high)")
+      }
       return type
     case .advanceRandom:
       try require(inputs[0].shape, is: [2], "state")
@@ -133,6 +138,12 @@ extension Op {
       return Region.type
     case .regionResult(_, let type):
       return type
+    }
+  }
+
+  private func requireSizes(of type: TensorType) throws(OpError) {
+    guard type.shape.allSatisfy({ $0 >= 0 }) else {
+      throw fail("\(type.shape) is not a shape: sizes are from 0 up")
     }
   }
 

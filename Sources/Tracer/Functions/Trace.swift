@@ -243,7 +243,8 @@ class Trace: @unchecked Sendable {
     } else if !recorder.effects.isEmpty {
       objectionToSaving = Self.callsBack
     } else if !ownGradients.isEmpty {
-      objectionToSaving = "it uses the gradient of an argument, which belongs to the caller's tensor"
+      objectionToSaving =
+        "it uses the gradient of an argument, which belongs to the caller's tensor"
     } else {
       objectionToSaving = earlierObjection
     }

@@ -102,7 +102,7 @@ struct ArchiveWriter {
   func archive(_ programs: [SavedForm.Program]) -> FunctionArchive {
     let contents = StateCell.contents(of: cells)
     var arrays = constants
-    var taken = known
+    var names = ArchiveNames(taken: known)
     let state = cells.indices.map { i -> SavedForm.State in
       let name = cells[i].name
       if cells[i] === Generator.global.state {
@@ -111,16 +111,32 @@ struct ArchiveWriter {
       guard read.contains(i), let content = contents[i] else {
         return SavedForm.State(name: name)
       }
-      var unique = name
-      var number = 1
-      while !taken.insert(unique).inserted {
-        number += 1
-        unique = "\(name).\(number)"
-      }
+      let unique = names.name(name)
       arrays.append((unique, content.detached()))
       return SavedForm.State(name: name, content: unique)
     }
     return FunctionArchive(form: SavedForm(state: state, programs: programs), arrays: arrays)
+  }
+}
+
+/// Names for arrays, each given once.
+struct ArchiveNames {
+  private var taken: Set<String>
+
+  init(taken: some Sequence<String>) { self.taken = Set(taken) }
+
+  /// That name, or, if another array has it, one with a number.
+  mutating func name(_ wanted: String) -> String {
+    // The names of constants begin so.
+    let base =
+      wanted.isEmpty || wanted.hasPrefix("@") || wanted.hasPrefix("__") ? "state" + wanted : wanted
+    var name = base
+    var number = 1
+    while !taken.insert(name).inserted {
+      number += 1
+      name = "\(base).\(number)"
+    }
+    return name
   }
 }
 

@@ -7,6 +7,8 @@ import DuetRuntime
 package final class LoadedFunction: Sendable {
   private let programs: [LoadedProgram]
   private let cells: [StateCell]
+  private let form: SavedForm
+  private let constants: [String: Tensor]
   /// Takes the tensors and the number of the program; -1: the first that fits.
   package let function: TracedFunction<[Tensor], Never, [Tensor], Static<Int>>
 
@@ -32,14 +34,17 @@ package final class LoadedFunction: Sendable {
       }
       cells.append(StateCell(content, label: state.name))
     }
-    let constants = arrays.filter { $0.key.hasPrefix("@") }.mapValues(\.constant)
+    let constants = arrays.filter { $0.key.hasPrefix("@") }
+    let named = constants.mapValues(\.constant)
     var programs: [LoadedProgram] = []
     for program in form.programs {
-      programs.append(try LoadedProgram(program, stateCount: cells.count, constants))
+      programs.append(try LoadedProgram(program, stateCount: cells.count, named))
     }
     if programs.isEmpty { throw SavedFormError("it has no program") }
     self.programs = programs
     self.cells = cells
+    self.form = form
+    self.constants = constants
     function = traced { [programs, cells] (arguments: [Tensor], chosen: Static<Int>) in
       Self.run(programs, cells, arguments, chosen.value)
     }
@@ -95,6 +100,23 @@ package final class LoadedFunction: Sendable {
         "several traces take such tensors: (\(signatures[first])) and (\(signatures[other])); say which by trace: "
           + "\(first) or \(other)")
     }
+  }
+
+  // MARK: Saving
+
+  /// The function with what its state holds now.
+  package var archive: FunctionArchive {
+    var names = ArchiveNames(taken: constants.keys)
+    var form = form
+    var arrays = constants.sorted { $0.key < $1.key }.map { (name: $0.key, tensor: $0.value) }
+    for (i, content) in StateCell.contents(of: cells).enumerated() {
+      form.state[i].content = nil
+      guard let content, !(form.state[i].isGlobalGenerator ?? false) else { continue }
+      let name = names.name(form.state[i].name)
+      form.state[i].content = name
+      arrays.append((name, content.detached()))
+    }
+    return FunctionArchive(form: form, arrays: arrays)
   }
 
   // MARK: Looking inside

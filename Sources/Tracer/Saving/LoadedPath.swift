@@ -38,7 +38,8 @@ struct LoadedPath: Sendable {
     }
     var graphs: [Graph] = []
     for text in path.graphs {
-      do throws(GraphError) { graphs.append(try Graph(parsing: text, constants: constants)) } catch {
+      do throws(GraphError) { graphs.append(try Graph(parsing: text, constants: constants)) } catch
+      {
         throw SavedFormError("a graph cannot be read: \(error)")
       }
     }
@@ -208,7 +209,8 @@ struct PathRun {
     }
     if isGradEnabled, inputs.contains(where: \.requiresGrad) {
       throw OpError(
-        SavedFormError.operation, "gradients do not go through the \(region.name) of a saved function")
+        SavedFormError.operation,
+        "gradients do not go through the \(region.name) of a saved function")
     }
     regionResults[i] = emit(region, inputs)
   }
