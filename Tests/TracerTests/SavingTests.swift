@@ -211,7 +211,8 @@ import Testing
     #expect(
       error?.description.hasPrefix(
         "SavedFunction: takes (argument 0: float32[2]), not (float32[3])") == true, "\(error!)")
-    #expect(throws: TensorError.self) { try checked { h([], program: nil) } }
+    #expect(throws: TensorError.self) { try checked { h([], program: nil)[0] + 1 } }
+    expectSame(h([ones([2])], program: nil), [full([2], 2.0)], "mistakes leave it as it was")
   }
 
   @Test func whatNoFileCanHoldIsSaid() throws {

@@ -50,56 +50,57 @@ package final class LoadedFunction: Sendable {
     }
   }
 
-  private static func run(
-    _ programs: [LoadedProgram], _ cells: [StateCell], _ arguments: [Tensor], _ chosen: Int
-  ) -> [Tensor] {
-    var resultCount = 1
-    for program in chosen < 0 ? programs[...] : programs[chosen...chosen] {
-      guard let sizes = program.sizes(of: arguments) else { continue }
-      resultCount = program.paths[0].results.count
-      if program.fits(cells) { return program.run(arguments, sizes: sizes, cells) }
-    }
-    let failed = fail(
-      OpError(
-        SavedFormError.operation,
-        "its state has another form than it had in any call with such arguments that was recorded"))
-    return Array(repeating: failed, count: resultCount)
-  }
-
-  // MARK: Calls
-
   /// Does what the saved closure did.
   /// - Parameter chosen: The number of the program; nil: the one for these arguments.
   package func callAsFunction(_ arguments: [Tensor], program chosen: Int?) -> [Tensor] {
-    if arguments.contains(where: \.isFailed) { return [.failed] }
-    do throws(OpError) {
-      try check(arguments, chosen)
-    } catch {
-      return [fail(error)]
-    }
-    return function(arguments, Static(chosen ?? -1))
+    function(arguments, Static(chosen ?? -1))
   }
 
-  private func check(_ arguments: [Tensor], _ chosen: Int?) throws(OpError) {
-    if let chosen, !programs.indices.contains(chosen) {
+  /// The closure that is traced. Replays do not come here, so that it has time to look closely.
+  private static func run(
+    _ programs: [LoadedProgram], _ cells: [StateCell], _ arguments: [Tensor], _ chosen: Int
+  ) -> [Tensor] {
+    // Inside `checked` the program goes on, and asks for any of the results.
+    let resultCount = programs.reduce(0) { max($0, $1.paths[0].results.count) }
+    if arguments.contains(where: \.isFailed) {
+      return Array(repeating: .failed, count: resultCount)
+    }
+    do throws(OpError) {
+      let fitting = try fitting(programs, arguments, chosen)
+      for i in fitting where programs[i].fits(cells) {
+        return programs[i].run(arguments, sizes: programs[i].sizes(of: arguments)!, cells)
+      }
+      throw OpError(
+        SavedFormError.operation,
+        "its state has another form than it had in any call with such arguments that was recorded")
+    } catch {
+      return Array(repeating: fail(error), count: resultCount)
+    }
+  }
+
+  /// The programs that take these arguments.
+  private static func fitting(
+    _ programs: [LoadedProgram], _ arguments: [Tensor], _ chosen: Int
+  ) throws(OpError) -> [Int] {
+    guard chosen < programs.count else {
       throw OpError(
         SavedFormError.operation, "there is no trace \(chosen) among \(programs.count)")
     }
-    let fitting = (chosen.map { $0...$0 } ?? 0...programs.count - 1).filter {
+    let fitting = (chosen < 0 ? 0...programs.count - 1 : chosen...chosen).filter {
       programs[$0].sizes(of: arguments) != nil
     }
     guard let first = fitting.first else {
       let given = arguments.map { "\($0.dtype)\($0.shape)" }.joined(separator: ", ")
-      throw OpError(
-        SavedFormError.operation,
-        "takes (\(signatures.joined(separator: ") or ("))), not (\(given))")
+      let taken = programs.map(\.text).joined(separator: ") or (")
+      throw OpError(SavedFormError.operation, "takes (\(taken)), not (\(given))")
     }
     if let other = fitting.first(where: { programs[$0].structure != programs[first].structure }) {
       throw OpError(
         SavedFormError.operation,
-        "several traces take such tensors: (\(signatures[first])) and (\(signatures[other])); say which by trace: "
-          + "\(first) or \(other)")
+        "several traces take such tensors: (\(programs[first].text)) and (\(programs[other].text)); say which by "
+          + "trace: \(first) or \(other)")
     }
+    return fitting
   }
 
   // MARK: Saving
@@ -122,12 +123,7 @@ package final class LoadedFunction: Sendable {
   // MARK: Looking inside
 
   /// What each program takes.
-  package var signatures: [String] {
-    programs.map { program in
-      (program.arguments.map(\.text) + (program.structure.map { [$0] } ?? []))
-        .joined(separator: ", ")
-    }
-  }
+  package var signatures: [String] { programs.map(\.text) }
 
   /// What calls read or write, by name, with what is there now.
   package var state: [(name: String, value: Tensor?)] {

@@ -67,6 +67,11 @@ struct LoadedProgram: Sendable {
     guard fits else { throw SavedFormError("what it says of unknown sizes makes no sense") }
   }
 
+  /// What it takes, as one line.
+  var text: String {
+    (arguments.map(\.text) + (structure.map { [$0] } ?? [])).joined(separator: ", ")
+  }
+
   // MARK: Calls
 
   /// The unknown sizes of a call with these arguments; nil if it is not for them.
