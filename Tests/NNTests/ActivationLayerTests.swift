@@ -59,7 +59,7 @@ import Testing
 
   @Test func mistakesAreNamed() {
     func expect(_ parts: String..., from body: () -> Void) {
-      let found = message(body) ?? "no error"
+      let found = mistake(body)
       for part in parts { #expect(found.contains(part), "\(found)") }
     }
     expect("glu", "halves", "[2, 3]") { _ = GLU()(ones([2, 3])) }

@@ -181,7 +181,7 @@ import Testing
 
   @Test func mistakesAreNamed() {
     func expect(_ parts: String..., from body: () -> Void) {
-      let found = message(body) ?? "no error"
+      let found = mistake(body)
       for part in parts { #expect(found.contains(part), "\(found)") }
     }
     let layer = MultiheadAttention(4, 2)

@@ -69,7 +69,7 @@ import Testing
 
   @Test func mistakesAreNamed() {
     func expect(_ parts: String..., from body: () -> Void) {
-      let found = message(body) ?? "no error"
+      let found = mistake(body)
       for part in parts { #expect(found.contains(part), "\(found)") }
     }
     expect("GroupNorm", "5 channels", "2 groups") { _ = GroupNorm(2, 5) }

@@ -86,7 +86,7 @@ import Testing
 
   @Test func mistakesAreNamed() {
     func expect(_ parts: String..., from body: () -> Void) {
-      let found = message(body) ?? "no error"
+      let found = mistake(body)
       for part in parts { #expect(found.contains(part), "\(found)") }
     }
     expect("xavierUniform", "[3]") { _ = Initializer.xavierUniform()([3]) }

@@ -99,3 +99,13 @@ struct ModuleCase: Decodable {
     }
   }
 }
+
+/// Operation and reason of the mistake in a body. The line, which takes long to look up, is left out.
+func mistake(_ body: () -> Void) -> String {
+  do {
+    try checked(body)
+    return "no error"
+  } catch let error as TensorError {
+    return "\(error.operation): \(error.reason)"
+  } catch { return "\(error)" }
+}

@@ -124,7 +124,7 @@ import Testing
 
   @Test func mistakesAreNamed() {
     func expect(_ parts: String..., from body: () -> Void) {
-      let found = message(body) ?? "no error"
+      let found = mistake(body)
       for part in parts { #expect(found.contains(part), "\(found)") }
     }
     expect("LSTM", "[T, N, 3]", "[2, 4]") { _ = LSTM(3, 4)(ones([2, 4])) }

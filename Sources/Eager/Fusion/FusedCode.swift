@@ -8,8 +8,7 @@ package struct FusedCode: Hashable, Sendable {
   package enum Function: UInt64, Sendable {
     case clip, hardtanh, leakyRelu, elu, mish, hardswish, hardsigmoid, softsign, logSigmoid
     case celu, hardshrink, softshrink, tanhshrink, threshold
-    case squaredError, absoluteError, smoothL1, huber, logits, probabilities, poisson, softMargin
-    case lstmCell, lstmState, gruState, rnnState
+    case squaredError, absoluteError, smoothL1, huber, logits, probabilities
     case sgd, adam, adamW, rmsProp, adagrad, adadelta, adamax, lion, nadam, radam
     case square, scale, clipGradient, power
   }
