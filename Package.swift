@@ -62,7 +62,7 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "NNTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/NNTests",
-      exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),
+      exclude: ["make_fixtures.py", "make_layer_fixtures.py"], resources: [.copy("Fixtures")]),
     .testTarget(
       name: "FormatsTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/FormatsTests",
       exclude: ["make_fixtures.py"], resources: [.copy("Fixtures")]),

@@ -7,8 +7,9 @@ package struct FusedCode: Hashable, Sendable {
   /// What has elementwise code.
   package enum Function: UInt64, Sendable {
     case clip, hardtanh, leakyRelu, elu, mish, hardswish, hardsigmoid, softsign, logSigmoid
+    case celu, hardshrink, softshrink, tanhshrink, threshold
     case squaredError, absoluteError, smoothL1, huber, logits, probabilities
-    case sgd, adam, adamW
+    case sgd, adam, adamW, rmsProp, adagrad, adadelta, adamax, lion, nadam, radam
     case square, scale, clipGradient, power
   }
 

@@ -1,4 +1,5 @@
 import DuetRuntime
+import Synchronization
 
 /// A named place for a tensor that changes: weights, running statistics, counters.
 ///
@@ -8,7 +9,10 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
   // Sendable: content sits in locked cells; all else is constant.
 
   package let cell: StateCell
-  package let autograd: AutogradMeta?
+  /// The place in the autograd graph that values have; nil while the variable is frozen, and if it never gets gradients.
+  package var autograd: AutogradMeta? { isFrozen.load(ordering: .relaxed) ? nil : leaf }
+  private let leaf: AutogradMeta?
+  private let isFrozen = Atomic<Bool>(false)
   /// The dtype and shape that every value has.
   public let type: TensorType
 
@@ -21,7 +25,7 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
         OpError("Variable", "only floating-point tensors can require gradients, not \(value.dtype)")
       )
     }
-    autograd = requiresGrad ? AutogradMeta(leafNamed: name + ".grad") : nil
+    leaf = requiresGrad ? AutogradMeta(leafNamed: name + ".grad") : nil
     cell = StateCell(label: name)
     // A new variable is not one that a session changes.
     let content = adopted(value)
@@ -45,9 +49,9 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
 
   /// The gradient that `backward` accumulated; nil before, or after `zeroGrad`.
   public var grad: Tensor? {
-    get { autograd?.gradientCell?.read() }
+    get { leaf?.gradientCell?.read() }
     set {
-      guard let cell = autograd?.gradientCell else {
+      guard let cell = leaf?.gradientCell else {
         note(OpError("grad", "the variable does not require gradients"))
         return
       }
@@ -57,12 +61,27 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
 
   /// Whether `backward` accumulates gradients here.
   public var requiresGrad: Bool { autograd != nil }
+
+  /// Whether `backward` shall accumulate gradients here. A variable that gets none forgets the one that it has, so that
+  /// optimisers leave it alone. Traced functions notice, and keep a trace for each.
+  fileprivate func setRequiresGrad(_ requires: Bool) {
+    guard let leaf, isFrozen.load(ordering: .relaxed) == requires else { return }
+    if ThreadContext.recorder != nil {
+      // A replay would change the content, but not what later ones become.
+      return note(
+        OpError("requiresGrad", "\(name) cannot change inside a function that is recorded"))
+    }
+    let content = value
+    isFrozen.store(!requires, ordering: .relaxed)
+    if !requires { leaf.gradientCell?.write(nil) }
+    value = content
+  }
   /// The name in printed graphs.
   public var name: String {
     get { cell.name }
     set {
       cell.name = newValue
-      autograd?.gradientCell?.name = newValue + ".grad"
+      leaf?.gradientCell?.name = newValue + ".grad"
     }
   }
 
@@ -89,5 +108,12 @@ public final class Parameter: Variable, @unchecked Sendable {
   /// A trainable variable that starts with that value.
   public init(_ value: Tensor, name: String = "parameter") {
     super.init(value, requiresGrad: true, name: name)
+  }
+
+  /// Whether `backward` accumulates gradients here. A parameter that is set to false is frozen: it forgets its gradient,
+  /// and optimisers leave it alone. Traced functions notice, and keep a trace for each. Not to be set inside them.
+  public override var requiresGrad: Bool {
+    get { super.requiresGrad }
+    set { setRequiresGrad(newValue) }
   }
 }

@@ -61,7 +61,7 @@ open class LearningRateScheduler {
 }
 
 /// The number, or 1 after noting that it is less.
-private func atLeastOne(_ count: Int, _ scheduler: String, _ name: String) -> Int {
+func atLeastOne(_ count: Int, _ scheduler: String, _ name: String) -> Int {
   if count < 1 { note(OpError(scheduler, "\(name) must be at least 1, not \(count)")) }
   return max(count, 1)
 }
