@@ -38,6 +38,10 @@ import Testing
     #expect(error < 2e-6)
     // And back: the same bytes.
     try withTemporaryFile("safetensors") { url in
+      try save(model, metadata: ["format": "pt"], to: url)
+      #expect(try SafetensorsFile(url).metadata == ["format": "pt"])
+    }
+    try withTemporaryFile("safetensors") { url in
       try save(model, to: url)
       #expect(try [UInt8](Data(contentsOf: url)) == Fixture.bytes("lenet.safetensors"))
     }

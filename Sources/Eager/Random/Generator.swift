@@ -22,8 +22,8 @@ public final class Generator: Sendable {
   /// Goes back to the start of a seed's numbers.
   public func seed(_ seed: Int) { state.write(Tensor([seed, 0], [2])) }
 
-  /// Where the generator is in its numbers, to be kept or saved: `int64[2]`, its seed and its counter. What is set draws the
-  /// same numbers again. Other dtypes and shapes are an error.
+  /// Where the generator is in its numbers, to be kept or saved: `int64[2]`, its seed and its counter. Set it, and the
+  /// same numbers come again. Other dtypes and shapes are an error.
   public var snapshot: Tensor {
     get { state.read() ?? .failed }
     set {

@@ -5,7 +5,8 @@ import DuetRuntime
 import Foundation
 
 extension Tensor {
-  /// A tensor whose elements a closure puts into memory, in row-major order and this machine's byte order.
+  /// A tensor whose elements a closure puts into memory, in row-major order and this machine's byte order, which is
+  /// little-endian wherever Duet runs.
   ///
   /// - Parameters:
   ///   - url: The file, for the error where memory is short.

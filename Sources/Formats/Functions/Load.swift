@@ -4,7 +4,8 @@ import Foundation
 
 /// Reads the array of an `.npy` file, of any version of the format and any order of bytes and elements.
 ///
-/// Of a file to which several arrays were written it is the first, as with `numpy.load`.
+/// Of a file to which several arrays were written it is the first, as with `numpy.load`. In a traced function the file
+/// is read once, when the function is recorded, and its numbers are constants.
 /// - Throws: `DataError` if the file is missing, damaged or of another format, or holds what tensors cannot: objects,
 ///   strings, structures, complex numbers, unsigned integers of more than one byte.
 public func loadArray(url: URL) throws(DataError) -> Tensor {
@@ -17,7 +18,8 @@ public func loadArray(url: URL) throws(DataError) -> Tensor {
 /// Reads all tensors of a `.safetensors` or `.npz` file.
 ///
 /// Nothing in a file makes this take more memory than the file's size justifies. To read some tensors of a large
-/// file, see ``SafetensorsFile``.
+/// file, see ``SafetensorsFile``. In a traced function the file is read once, when the function is recorded, and its
+/// numbers are constants.
 /// - Throws: `DataError` if the file is missing, damaged or of another format, or holds a dtype that tensors do not
 ///   have.
 public func loadArrays(url: URL) throws(DataError) -> [String: Tensor] {

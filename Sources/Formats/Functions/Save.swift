@@ -7,8 +7,8 @@ import Foundation
 ///
 ///     try save(["weight": weight, "bias": bias], to: URL(fileURLWithPath: "layer.safetensors"))
 ///
-/// The file is replaced as a whole: if writing fails, an old one is still there. Equal tensors make equal bytes.
-/// In deferred mode values are computed first.
+/// The file is replaced as a whole, once all bytes are on the disk: if writing fails, an old one is still there. Equal
+/// tensors make equal bytes. In deferred mode values are computed first.
 /// - Parameters:
 ///   - metadata: Is written beside the tensors; `.safetensors` only.
 ///   - compressed: Whether elements are compressed; `.npz` only.
@@ -26,7 +26,7 @@ public func save(
 
 /// Writes one tensor to an `.npy` file, byte by byte as `numpy.save` does.
 ///
-/// The file is replaced as a whole: if writing fails, an old one is still there.
+/// The file is replaced as a whole, once all bytes are on the disk: if writing fails, an old one is still there.
 /// - Throws: `DataError` if the file cannot be written or its extension is another, and for `bfloat16`, which NumPy
 ///   has no name for. `TensorError` where a function is being recorded, and for a value without elements.
 public func save(_ tensor: Tensor, to url: URL) throws {
@@ -34,8 +34,8 @@ public func save(_ tensor: Tensor, to url: URL) throws {
   guard try FileFormat(url) == .npy else {
     throw DataError(
       url,
-      "cannot be written: tensors have names there, as in save([\"name\": tensor], to: url); .npy needs none"
-    )
+      "cannot be written: tensors have names there, as in save([\"name\": tensor], to: url); "
+        + ".npy needs none")
   }
   let tensor = try tensor.withElementsToSave()
   try OutputFile.write(to: url) { file in

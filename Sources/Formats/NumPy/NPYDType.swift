@@ -44,7 +44,8 @@ enum NPYDType {
     case "O": "Python objects, which only Python can read"
     case "S", "a", "U": "strings"
     case "V" where code == "V2":
-      "raw elements of two bytes; bfloat16 numbers are written so, but nothing says that these are some"
+      "raw elements of two bytes; bfloat16 numbers are written so, "
+        + "but nothing says that these are some"
     case "V": "raw bytes"
     case "M", "m": "dates or times"
     case "c": "complex numbers"

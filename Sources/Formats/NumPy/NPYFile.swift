@@ -46,8 +46,8 @@ enum NPYFile {
       let subject = name.map { quoted($0) + " is" } ?? "the tensor is"
       throw DataError(
         url,
-        "cannot be written: \(subject) \(tensor.dtype), which NumPy has no name for; convert it to float32, "
-          + "or write a .safetensors file")
+        "cannot be written: \(subject) \(tensor.dtype), which NumPy has no name for; "
+          + "convert it to float32, or write a .safetensors file")
     }
     try header.withUnsafeBytes { try put($0) }
     try tensor.withElementBytes { try put($0) }

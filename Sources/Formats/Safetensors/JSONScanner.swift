@@ -138,7 +138,8 @@ struct JSONScanner {
       let start = place
       while let byte = next, byte.isPartOfWord { place += 1 }
       let word = String(decoding: bytes[start..<place], as: UTF8.self)
-      guard ["true", "false", "null"].contains(word) || Double(word) != nil else {
+      let isNumber = word.allSatisfy { "0123456789+-.eE".contains($0) } && Double(word) != nil
+      guard isNumber || ["true", "false", "null"].contains(word) else {
         throw failure("a value was expected")
       }
     }

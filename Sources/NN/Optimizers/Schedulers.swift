@@ -12,8 +12,8 @@ open class LearningRateScheduler {
   public let optimizer: any Optimizer
   /// The learning rate that the optimiser had at the start.
   public let initialRate: Double
-  /// How often `step()` was called. Set it to go on where a run was interrupted: in a scheduler of an optimiser with the
-  /// initial rate, which is then loaded.
+  /// How often `step()` was called. Set it to go on where a run was interrupted, with a scheduler that was made before
+  /// the optimiser's state was loaded: it keeps the initial rate.
   public var stepCount: Int {
     get { Int(count.value) }
     set { count.value = Double(newValue) }

@@ -8,7 +8,8 @@ import Foundation
 /// Floating-point numbers are converted to the parameters' dtypes. No byte is read of tensors that are not wanted.
 /// - Parameter strict: Whether names that only one side has are an error. If not, they are left alone and returned.
 /// - Returns: The names that the file lacks, and those that the parameters lack.
-/// - Throws: `DataError` if the file is missing, damaged or does not fit; `TensorError` where a function is being recorded.
+/// - Throws: `DataError` if the file is missing, damaged or does not fit; `TensorError` where a function is being
+///   recorded.
 @discardableResult
 public func load(
   _ parameters: ParameterList, from url: URL, strict: Bool = true
@@ -51,8 +52,8 @@ public func load(
   try StateSource(tensors).load(into: module.stateTargets, strict: strict)
 }
 
-/// Reads an optimiser's state, so that training goes on with the same bits. The optimiser is of the same kind, made with
-/// the same settings for the same parameters in the same order; the learning rate is set.
+/// Reads an optimiser's state, so that training goes on with the same bits. The optimiser is of the same kind, made
+/// with the same settings for the same parameters in the same order; the learning rate is set.
 ///
 /// - Throws: As for a list of parameters.
 public func load(_ optimizer: some Optimizer, from url: URL) throws {

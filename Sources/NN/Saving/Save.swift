@@ -2,25 +2,31 @@ import DuetEager
 import DuetFormats
 import Foundation
 
-/// Writes parameters under their dotted names: to a `.safetensors` file, which PyTorch and others read, or an `.npz` file;
-/// one parameter alone also to an `.npy` file.
+/// Writes parameters under their dotted names: to a `.safetensors` file, which PyTorch and others read, or an `.npz`
+/// file; one parameter alone also to an `.npy` file.
 ///
 ///     try save(model.parameters, to: URL(fileURLWithPath: "model.safetensors"))
 ///
 /// The file is replaced as a whole: if writing fails, an old one is still there.
+/// - Parameter metadata: Is written beside them; `.safetensors` only. Some programs ask for `["format": "pt"]`.
 /// - Throws: `DataError` if the file cannot be written, its extension is another, or two parameters have one name;
 ///   `TensorError` where a function is being recorded.
-public func save(_ parameters: ParameterList, to url: URL) throws {
-  try saveNamed(parameters.namedState, to: url)
+public func save(
+  _ parameters: ParameterList, metadata: [String: String] = [:], to url: URL
+) throws {
+  try saveNamed(parameters.namedState, metadata: metadata, to: url)
 }
 
 /// Writes a model's parameters and buffers under their dotted names: what PyTorch calls its state dict.
 ///
 /// What training needs beside the model to go on where it was: the optimiser (`save(optimizer, to:)`), the random
 /// generator's `snapshot`, a scheduler's `stepCount` and a data loader's `epoch`.
+/// - Parameter metadata: Is written beside them; `.safetensors` only. Some programs ask for `["format": "pt"]`.
 /// - Throws: As for a list of parameters.
-public func save(_ module: some Module, to url: URL) throws {
-  try saveNamed(module.namedState, to: url)
+public func save(
+  _ module: some Module, metadata: [String: String] = [:], to url: URL
+) throws {
+  try saveNamed(module.namedState, metadata: metadata, to: url)
 }
 
 /// Writes an optimiser's `learning_rate` and its `stateVariables`, by their parameters' places.
