@@ -159,6 +159,11 @@ import Testing
     model.train()
     let inTraining = try reloaded(f)
     for i in 0..<3 { expectSame(inTraining([x], program: nil), [f(x)], "call \(i)") }
+    let onlyInTraining = traced { (x: Tensor) in noGrad { model(x) } }
+    _ = onlyInTraining(x)
+    model.eval()
+    let error = #expect(throws: TensorError.self) { try onlyInTraining.archive() }
+    #expect(error?.description.contains("training holds nothing") == true, "\(error!)")
   }
 
   @Test func staticValuesAreChosenByTrace() throws {

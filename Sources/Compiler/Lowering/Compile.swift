@@ -37,15 +37,15 @@ public struct CompiledGraph: Sendable {
 public func compile(_ graph: Graph, _ options: CompileOptions = CompileOptions()) throws(OpError)
   -> CompiledGraph
 {
-  var lines = ["recorded: \(graph.operationCount) operations"]
+  var count = graph.operationCount
+  var lines = ["recorded: \(count) operations"]
   var optimized = graph
   if options.optimize {
     for pass in Pass.standard {
-      let before = optimized.operationCount
       optimized = try pass.run(optimized)
-      if optimized.operationCount != before {
-        lines.append("\(pass.name): \(before) → \(optimized.operationCount) operations")
-      }
+      let after = optimized.operationCount
+      if after != count { lines.append("\(pass.name): \(count) → \(after) operations") }
+      count = after
     }
   }
   assert(optimized.isValid)

@@ -19,7 +19,7 @@ extension FunctionCore {
       if seen.insert(SavedKey(program)).inserted { programs.append(program) }
     }
     for function in functions { programs += try function.saved(&writer) }
-    return writer.archive(programs)
+    return try writer.archive(programs)
   }
 }
 

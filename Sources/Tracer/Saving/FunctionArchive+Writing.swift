@@ -98,9 +98,29 @@ struct ArchiveWriter {
 
   // MARK: The end
 
-  /// Everything, with the contents that cells have now.
-  func archive(_ programs: [SavedForm.Program]) -> FunctionArchive {
+  /// Everything, with the contents that cells have now. Programs for state of another form, to which no call can
+  /// lead from here, are left out: those of a model in training, if it is in use now.
+  /// - Throws: `OpError` if no program is left.
+  func archive(_ programs: [SavedForm.Program]) throws(OpError) -> FunctionArchive {
     let contents = StateCell.contents(of: cells)
+    let written = Set(programs.flatMap { $0.paths.flatMap { $0.writes.map(\.state) } })
+    func misfit(_ program: SavedForm.Program) -> SavedForm.Read? {
+      program.paths[0].reads.first { read in
+        let content = contents[read.state]
+        return read.after == 0 && !written.contains(read.state)
+          && (content.map { "\($0.dtype)" } != read.dtype || content?.shape != read.shape)
+      }
+    }
+    let all = programs
+    let programs = all.filter { misfit($0) == nil }
+    if programs.isEmpty, let read = misfit(all[0]) {
+      let now = contents[read.state].map { "\($0.type)" } ?? "nothing"
+      let then = read.dtype.map { "\($0)\(read.shape ?? [])" } ?? "nothing"
+      throw OpError(
+        "save",
+        "\(cells[read.state].name) holds \(now), and held \(then) when the function was traced; call it with the "
+          + "state that it is to be saved with")
+    }
     var arrays = constants
     var names = ArchiveNames(taken: known)
     let state = cells.indices.map { i -> SavedForm.State in
