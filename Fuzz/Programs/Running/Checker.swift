@@ -19,6 +19,8 @@ public struct Checker {
     case session
     /// Lowered for an unknown first size of its arguments, and called with several.
     case sized
+    /// Traced, saved, and run without the closure.
+    case saved
   }
 
   /// Where a mode has done something else than the closure.
@@ -61,6 +63,7 @@ public struct Checker {
       case .deferred: found = deferredDifference(program, inputs, expected)
       case .session: found = sessionDifference(program, inputs, expected)
       case .sized: found = sizedDifference(program, inputs, expected)
+      case .saved: found = savedDifference(program, inputs, expected)
       }
       if let found { return found }
     }

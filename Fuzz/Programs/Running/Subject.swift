@@ -13,6 +13,10 @@ struct Subject: @unchecked Sendable {
   /// Lowers what has been traced.
   var lower: ([TensorSpec]) throws -> Void = { _ in }
   let traceCount: () -> Int
+  /// What has been traced, as a file has it; of closures nothing.
+  var archive: () throws -> FunctionArchive = {
+    throw TensorError(OpError("save", "a closure is not traced"), at: nil)
+  }
 
   /// How a program is run.
   enum Form {
@@ -72,6 +76,7 @@ struct Subject: @unchecked Sendable {
         })
       call = { (tensors, _) throws(Refusal) in [try function(tensors[0])] }
       lower = { _ = try function.unfailing?.lower($0[0]) }
+      if let traced = function.unfailing { archive = { try traced.archive() } }
       explanation = function.explanation
       traceCount = function.traceCount
     case .twoTensors:
@@ -87,6 +92,7 @@ struct Subject: @unchecked Sendable {
         })
       call = { (tensors, _) throws(Refusal) in [try function(tensors[0], tensors[1])] }
       lower = { _ = try function.unfailing?.lower($0[0], $0[1]) }
+      if let traced = function.unfailing { archive = { try traced.archive() } }
       explanation = function.explanation
       traceCount = function.traceCount
     case .threeTensors:
@@ -106,6 +112,7 @@ struct Subject: @unchecked Sendable {
         return [first] + rest
       }
       lower = { _ = try function.unfailing?.lower($0[0], $0[1], $0[2]) }
+      if let traced = function.unfailing { archive = { try traced.archive() } }
       explanation = function.explanation
       traceCount = function.traceCount
     case .arrayAndStatic:

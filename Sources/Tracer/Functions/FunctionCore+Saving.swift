@@ -15,7 +15,7 @@ extension FunctionCore {
     for trace in traces where trace.lowered == nil {
       if let objection = trace.objectionToSaving { throw OpError("save", objection) }
       let program = writer.program(trace.signature, names: trace.paths, trace.recordedPaths)
-      // Calls with and without gradients record the same graph.
+      // Calls whose arguments require gradients, and those whose do not, record the same graph.
       if seen.insert(SavedKey(program)).inserted { programs.append(program) }
     }
     for function in functions { programs += try function.saved(&writer) }
@@ -29,12 +29,14 @@ private struct SavedKey: Hashable {
   let structure: String?
   let state: [String]
   let hasSizes: Bool
+  let isGradEnabled: Bool
 
   init(_ program: SavedForm.Program) {
     types = program.arguments.map { "\($0.dtype)\($0.shape)" }
     structure = program.structure
     state = program.paths[0].reads.map { "\($0.state) \($0.dtype ?? "") \($0.shape ?? [])" }
     hasSizes = program.sizes != nil
+    isGradEnabled = program.isGradEnabled
   }
 }
 
@@ -56,13 +58,13 @@ extension SizedFunction {
       let graph = probe.recorder.builder.finish(outputs: [])
       programs.append(
         writer.program(
-          Signature(types: symbols.types(sizes)), names: [],
+          Signature(types: symbols.types(sizes), isGradEnabled: isGradEnabled), names: [],
           [RecordedPath(probe.recorder, graph, results: probe.results)]))
     }
     let sizes = SavedForm.Sizes(
       places: symbols.places, points: points, excluded: excluded.map { $0.sorted() },
       differing: differing.sorted { $0.lexicographicallyPrecedes($1) }, excludesOnes: excludesOnes)
-    return programs + [writer.program(symbols, sizes, paths)]
+    return programs + [writer.program(symbols, sizes, isGradEnabled: isGradEnabled, paths)]
   }
 }
 

@@ -29,23 +29,26 @@ struct ArchiveWriter {
         shape: leaf.type.shape.map { $0 })
     }
     return SavedForm.Program(
-      arguments: arguments, structure: signature.structureText, paths: paths.map { path([$0]) })
+      arguments: arguments, structure: signature.structureText,
+      isGradEnabled: signature.isGradEnabled, paths: paths.map { path([$0]) })
   }
 
   mutating func program(
-    _ symbols: SizeSymbols, _ sizes: SavedForm.Sizes, _ path: [RecordedPath]
+    _ symbols: SizeSymbols, _ sizes: SavedForm.Sizes, isGradEnabled: Bool, _ path: [RecordedPath]
   ) -> SavedForm.Program {
     let arguments = symbols.specs.enumerated().map { i, spec in
       SavedForm.Argument(name: "argument \(i)", dtype: "\(spec.dtype)", shape: spec.shape)
     }
     return SavedForm.Program(
-      arguments: arguments, structure: nil, paths: [self.path(path)], sizes: sizes)
+      arguments: arguments, structure: nil, isGradEnabled: isGradEnabled,
+      paths: [self.path(path)], sizes: sizes)
   }
 
   /// - Parameter points: One path as it was recorded with several sizes; all sources are the same.
   private mutating func path(_ points: [RecordedPath]) -> SavedForm.Path {
     let first = points[0]
-    let needed = first.needed
+    // For unknown sizes how far a generator moves is told by what was drawn.
+    let needed = first.needed(withDraws: points.count > 1)
     var graphs: [String] = []
     var numbers: [Int] = []
     for point in points {
@@ -169,11 +172,14 @@ extension Graph.Node {
 
 extension RecordedPath {
   /// For every node whether calls need it; inputs always.
-  fileprivate var needed: [Bool] {
+  fileprivate func needed(withDraws: Bool) -> [Bool] {
     var isNeeded = nodes.map { if case .input = $0.kind { true } else { false } }
     let graph = Graph(nodes: nodes, inputs: [], outputs: [], outputNames: [])
     for check in graph.checks { isNeeded[check.index] = true }
     for look in looks { isNeeded[look.value] = true }
+    for i in nodes.indices where withDraws {
+      if case .random = nodes[i].operation { isNeeded[i] = true }
+    }
     for case .value(let value) in results + writes.map(\.source) { isNeeded[value] = true }
     for i in nodes.indices.reversed() where isNeeded[i] {
       for operand in nodes[i].operands { isNeeded[operand.index] = true }

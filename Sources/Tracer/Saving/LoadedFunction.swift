@@ -67,7 +67,8 @@ package final class LoadedFunction: Sendable {
     }
     do throws(OpError) {
       let fitting = try fitting(programs, arguments, chosen)
-      for i in fitting where programs[i].fits(cells) {
+      let isSame = fitting.filter { programs[$0].isGradEnabled == isGradEnabled }
+      for i in isSame.isEmpty ? fitting : isSame where programs[i].fits(cells) {
         return programs[i].run(arguments, sizes: programs[i].sizes(of: arguments)!, cells)
       }
       throw OpError(

@@ -17,6 +17,8 @@ struct LoadedProgram: Sendable {
   let arguments: [Argument]
   /// The structure of the arguments and the values of static ones, in words; nil: each is a tensor.
   let structure: String?
+  /// Whether it was recorded outside of `noGrad`.
+  let isGradEnabled: Bool
   let paths: [LoadedPath]
   private let sizes: SavedForm.Sizes?
 
@@ -33,6 +35,7 @@ struct LoadedProgram: Sendable {
     }
     self.arguments = arguments
     structure = program.structure
+    isGradEnabled = program.isGradEnabled
     sizes = program.sizes
     if let sizes { try Self.check(sizes, arguments) }
     guard !program.paths.isEmpty, sizes == nil || program.paths.count == 1 else {

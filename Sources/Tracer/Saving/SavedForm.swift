@@ -25,6 +25,9 @@ package struct SavedForm: Codable, Sendable {
     var arguments: [Argument]
     /// The structure of the arguments and the values of static ones, in words; nil: each is a tensor.
     var structure: String?
+    /// Whether the call that was recorded was outside of `noGrad`: of two programs for the same arguments calls take
+    /// the one that was recorded as they are made.
+    var isGradEnabled: Bool
     var paths: [Path]
     /// Nil: all sizes are known.
     var sizes: Sizes?

@@ -17,7 +17,7 @@ final class SizedFunction: @unchecked Sendable {
 
   let symbols: SizeSymbols
   let program: SizedProgram
-  private let isGradEnabled = DuetEager.isGradEnabled
+  let isGradEnabled = DuetEager.isGradEnabled
   /// Programs for single sizes of a function that has one unknown size.
   private(set) var exceptions: [[Int]: SizeProbe] = [:]
   /// For every unknown size those for which the program is another one.
