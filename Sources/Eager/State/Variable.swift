@@ -43,15 +43,17 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
         )
         return
       }
+      // So that traces know whether the variable is frozen, which decides what the content is to `backward`.
+      if leaf != nil && ThreadContext.recorder != nil { _ = cell.read() }
       cell.write(adopted(newValue))
     }
   }
 
-  /// The gradient that `backward` accumulated; nil before, or after `zeroGrad`.
+  /// The gradient that `backward` accumulated; nil before, or after `zeroGrad`, and of frozen variables.
   public var grad: Tensor? {
-    get { leaf?.gradientCell?.read() }
+    get { autograd?.gradientCell?.read() }
     set {
-      guard let cell = leaf?.gradientCell else {
+      guard let cell = leaf?.gradientCell, newValue == nil || autograd != nil else {
         note(OpError("grad", "the variable does not require gradients"))
         return
       }
@@ -71,11 +73,16 @@ public class Variable: @unchecked Sendable, CustomStringConvertible {
       return note(
         OpError("requiresGrad", "\(name) cannot change inside a function that is recorded"))
     }
-    let content = value
+    cell.settle()
+    cell.lock()
     isFrozen.store(!requires, ordering: .relaxed)
-    if !requires { leaf.gradientCell?.write(nil) }
-    value = content
+    let content = cell.lockedContent
+    cell.lockedContent = content.map { Tensor($0.body.attached(to: autograd)) }
+    cell.unlock()
+    // What a graph made before, or a program before the freeze, has left.
+    leaf.gradientCell?.write(nil)
   }
+
   /// The name in printed graphs.
   public var name: String {
     get { cell.name }

@@ -12,8 +12,9 @@ import Foundation
 /// It gives the bits that the traced function would give. Each first call with a new signature compiles the graph for it,
 /// and later ones replay the plan, as with `traced`. State that the function reads or writes (parameters, optimiser
 /// slots, running statistics, generators) is its own, and begins as it was when the function was saved; draws from the
-/// generator that is used where none is named are those of this process. Its parameters do not record gradients, its
-/// arguments may, except through `cond`, `whileLoop` and `scan`.
+/// generator that is used where none is named are those of this process. A training step that was saved trains, but
+/// nothing outside can be differentiated through a call: arguments that require gradients are an error outside of
+/// `noGrad`.
 ///
 /// Calls may come from many threads at once. Inside other traced functions, and in deferred mode, it is a part of
 /// what is recorded there.

@@ -122,14 +122,14 @@ extension Op {
     case .take, .takeAlong, .scatterAdd, .scatterAddAlong, .scatterSet:
       return try indexingType(inputs)
     case .random(let distribution, let type):
-      try require(inputs[0].shape, is: [2], "state")
+      try requireState(inputs[0])
       try requireSizes(of: type)
       if case .integer(let low, let high) = distribution, low >= high {
         throw fail("there is no integer from \(low) up and below \(high)")
       }
       return type
     case .advanceRandom:
-      try require(inputs[0].shape, is: [2], "state")
+      try requireState(inputs[0])
       return inputs[0]
     case .region(let region):
       for (i, type) in region.inputTypes.enumerated() where inputs[i] != type {
@@ -138,6 +138,12 @@ extension Op {
       return Region.type
     case .regionResult(_, let type):
       return type
+    }
+  }
+
+  private func requireState(_ type: TensorType) throws(OpError) {
+    guard type == TensorType(.int64, [2]) else {
+      throw fail("a generator's state is int64[2], not \(type)")
     }
   }
 

@@ -5,6 +5,8 @@ extension FunctionCore {
   /// All that the function has recorded, as a file has it.
   /// - Throws: `OpError` if there is nothing, or something that no file can hold.
   func archive() throws(OpError) -> FunctionArchive {
+    lockRecording()
+    defer { unlock() }
     let (traces, functions) = (traces, sized)
     if traces.isEmpty && functions.isEmpty {
       throw OpError("save", "the function has not been traced yet; call it, or lower it, before")
@@ -12,10 +14,13 @@ extension FunctionCore {
     var writer = ArchiveWriter()
     var programs: [SavedForm.Program] = []
     var seen: Set<SavedKey> = []
-    for trace in traces where trace.lowered == nil {
+    // Calls whose arguments require gradients, and those whose do not, are one to a saved function: the latter come
+    // first.
+    let ordered =
+      traces.filter { !$0.signature.takesLeaves } + traces.filter(\.signature.takesLeaves)
+    for trace in ordered where trace.lowered == nil {
       if let objection = trace.objectionToSaving { throw OpError("save", objection) }
       let program = writer.program(trace.signature, names: trace.paths, trace.recordedPaths)
-      // Calls whose arguments require gradients, and those whose do not, record the same graph.
       if seen.insert(SavedKey(program)).inserted { programs.append(program) }
     }
     for function in functions { programs += try function.saved(&writer) }
@@ -26,18 +31,23 @@ extension FunctionCore {
 /// What tells one saved program from another.
 private struct SavedKey: Hashable {
   let types: [String]
-  let structure: String?
+  let structureNumber: Int
   let state: [String]
-  let hasSizes: Bool
   let isGradEnabled: Bool
 
   init(_ program: SavedForm.Program) {
     types = program.arguments.map { "\($0.dtype)\($0.shape)" }
-    structure = program.structure
-    state = program.paths[0].reads.map { "\($0.state) \($0.dtype ?? "") \($0.shape ?? [])" }
-    hasSizes = program.sizes != nil
+    structureNumber = program.structureNumber
+    state = program.paths[0].reads.map {
+      "\($0.state) \($0.dtype ?? "") \($0.shape ?? []) \($0.requiresGrad)"
+    }
     isGradEnabled = program.isGradEnabled
   }
+}
+
+extension Signature {
+  /// Whether an argument requires gradients.
+  fileprivate var takesLeaves: Bool { leaves.contains(where: \.requiresGrad) }
 }
 
 extension SizedFunction {
@@ -55,6 +65,7 @@ extension SizedFunction {
     }
     var programs: [SavedForm.Program] = []
     for (sizes, probe) in exceptions.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+      if let objection = probe.recorder.objectionToSaving { throw OpError("save", objection) }
       let graph = probe.recorder.builder.finish(outputs: [])
       programs.append(
         writer.program(

@@ -121,6 +121,9 @@ final class FunctionCore: @unchecked Sendable {
     return cells.map { ($0, $0.read()) }
   }
 
+  /// Lets no other thread record until `unlock`.
+  func lockRecording() { recording.lock() }
+
   func unlock() { recording.unlock() }
 
   /// As `lockToCompare`, for a call for which no trace was found.

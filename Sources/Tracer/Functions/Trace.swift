@@ -228,20 +228,15 @@ class Trace: @unchecked Sendable {
     } else if let reason = recorder.reasonToDiffer {
       reasonOfProgram = reason
     } else if let newState {
-      reasonOfProgram =
-        "it makes a new \(newState.name) on every call, which lives on (make it once, outside)"
+      reasonOfProgram = Self.makesState(newState)
     } else {
       reasonOfProgram = earlierReason
     }
     runsEagerly = reasonOfProgram != nil || givesUp
-    if recorder.wentOutside {
-      objectionToSaving = Self.wentOutside
-    } else if let reason = recorder.reasonToDiffer {
-      objectionToSaving = reason
-    } else if newState != nil {
-      objectionToSaving = reasonOfProgram
-    } else if !recorder.effects.isEmpty {
-      objectionToSaving = Self.callsBack
+    if let objection = recorder.objectionToSaving {
+      objectionToSaving = objection
+    } else if let newState {
+      objectionToSaving = Self.makesState(newState)
     } else if !ownGradients.isEmpty {
       objectionToSaving =
         "it uses the gradient of an argument, which belongs to the caller's tensor"
@@ -258,6 +253,9 @@ class Trace: @unchecked Sendable {
   static let wentOutside =
     "backward went into operations outside, through an argument or a tensor that the closure "
     + "captured (detach it, or do those operations inside)"
+  private static func makesState(_ cell: StateCell) -> String {
+    "it makes a new \(cell.name) on every call, which lives on (make it once, outside)"
+  }
   static let callsBack =
     "it calls Swift code on every call (hostCallback, tracePrint), which no file can hold"
 

@@ -10,6 +10,8 @@ struct ArchiveWriter {
   private var read: Set<Int> = []
   private var constants: [(name: String, tensor: Tensor)] = []
   private var known: Set<String> = []
+  /// The forms of arguments that programs have.
+  private var structures: [[StructureToken]] = [[]]
 
   private mutating func place(of cell: StateCell) -> Int {
     if let known = places[ObjectIdentifier(cell)] { return known }
@@ -28,8 +30,14 @@ struct ArchiveWriter {
         name: i < names.count ? names[i] : "argument \(i)", dtype: "\(leaf.type.dtype)",
         shape: leaf.type.shape.map { $0 })
     }
+    let structureNumber =
+      structures.firstIndex(of: signature.structure)
+      ?? {
+        structures.append(signature.structure)
+        return structures.count - 1
+      }()
     return SavedForm.Program(
-      arguments: arguments, structure: signature.structureText,
+      arguments: arguments, structure: signature.structureText, structureNumber: structureNumber,
       isGradEnabled: signature.isGradEnabled, paths: paths.map { path([$0]) })
   }
 
@@ -40,7 +48,7 @@ struct ArchiveWriter {
       SavedForm.Argument(name: "argument \(i)", dtype: "\(spec.dtype)", shape: spec.shape)
     }
     return SavedForm.Program(
-      arguments: arguments, structure: nil, isGradEnabled: isGradEnabled,
+      arguments: arguments, structure: nil, structureNumber: 0, isGradEnabled: isGradEnabled,
       paths: [self.path(path)], sizes: sizes)
   }
 
@@ -50,10 +58,10 @@ struct ArchiveWriter {
     // For unknown sizes how far a generator moves is told by what was drawn.
     let needed = first.needed(withDraws: points.count > 1)
     var graphs: [String] = []
-    var numbers: [Int] = []
+    var (numbers, values): ([Int], [Int]) = ([], [])
     for point in points {
-      let (graph, numbersHere) = point.graph(of: needed)
-      numbers = numbersHere
+      let graph: Graph
+      (graph, numbers, values) = point.graph(of: needed)
       for (name, array) in graph.namedConstants.sorted(by: { $0.key < $1.key })
       where known.insert(name).inserted {
         constants.append((name, Tensor(array)))
@@ -73,7 +81,7 @@ struct ArchiveWriter {
     }
     let inputCount = first.inputs.count
     return SavedForm.Path(
-      graphs: graphs,
+      graphs: graphs, values: values,
       inputs: first.inputs.map { input in
         switch input {
         case .argument(let place): SavedForm.Input(argument: place)
@@ -85,7 +93,8 @@ struct ArchiveWriter {
         self.read.insert(place)
         return SavedForm.Read(
           state: place, dtype: read.type.map { "\($0.dtype)" },
-          shape: read.type.map { Array($0.shape) }, after: read.part)
+          shape: read.type.map { Array($0.shape) }, requiresGrad: read.requiresGrad,
+          after: read.part)
       },
       looks: first.looks.map { look in
         let before = (0..<look.position).count { needed[$0] && first.nodes[$0].isComputed }
@@ -110,6 +119,7 @@ struct ArchiveWriter {
     func misfit(_ program: SavedForm.Program) -> SavedForm.Read? {
       program.paths[0].reads.first { read in
         let content = contents[read.state]
+        if let content, read.dtype != nil, content.requiresGrad != read.requiresGrad { return true }
         return read.after == 0 && !written.contains(read.state)
           && (content.map { "\($0.dtype)" } != read.dtype || content?.shape != read.shape)
       }
@@ -117,8 +127,12 @@ struct ArchiveWriter {
     let all = programs
     let programs = all.filter { misfit($0) == nil }
     if programs.isEmpty, let read = misfit(all[0]) {
-      let now = contents[read.state].map { "\($0.type)" } ?? "nothing"
-      let then = read.dtype.map { "\($0)\(read.shape ?? [])" } ?? "nothing"
+      func text(_ type: String?, _ requiresGrad: Bool) -> String {
+        type.map { $0 + (requiresGrad ? " with gradients" : "") } ?? "nothing"
+      }
+      let content = contents[read.state]
+      let now = text(content.map { "\($0.type)" }, content?.requiresGrad ?? false)
+      let then = text(read.dtype.map { "\($0)\(read.shape ?? [])" }, read.requiresGrad)
       throw OpError(
         "save",
         "\(cells[read.state].name) holds \(now), and held \(then) when the function was traced; call it with the "
@@ -187,15 +201,19 @@ extension RecordedPath {
     return isNeeded
   }
 
-  /// The graph of the nodes that are needed, then the constants among results and new contents; and the number that
-  /// every node has in its text, inputs first.
-  fileprivate func graph(of needed: [Bool]) -> (graph: Graph, numbers: [Int]) {
+  /// The graph of the nodes that are needed, then the constants among results and new contents; the number that every
+  /// node has in its text, inputs first; and the other way round, which goes on behind the nodes for constants.
+  fileprivate func graph(
+    of needed: [Bool]
+  ) -> (graph: Graph, numbers: [Int], values: [Int]) {
     var numbers = [Int](repeating: -1, count: nodes.count)
+    var values: [Int] = []
     var new: [Graph.Node] = []
     var inputs: [ValueID] = []
     for isInput in [true, false] {
       for (i, node) in nodes.enumerated() where needed[i] && node.isComputed != isInput {
         numbers[i] = new.count
+        values.append(i)
         switch node.kind {
         case .input(_, let name):
           inputs.append(ValueID(new.count))
@@ -209,11 +227,14 @@ extension RecordedPath {
       }
     }
     var outputs: [ValueID] = []
+    var next = nodes.count
     for source in results + writes.map(\.source) {
       switch source {
       case .value(let value): outputs.append(ValueID(numbers[value]))
       case .constant(let tensor):
         outputs.append(ValueID(new.count))
+        values.append(next)
+        next += 1
         let array = tensor.constant
         new.append(Graph.Node(kind: .constant(array), type: array.type))
       case .nothing: break
@@ -222,7 +243,7 @@ extension RecordedPath {
     let graph = Graph(
       nodes: new, inputs: inputs, outputs: outputs,
       outputNames: Array(repeating: "", count: outputs.count))
-    return (graph, numbers)
+    return (graph, numbers, values)
   }
 }
 

@@ -38,7 +38,7 @@ package final class LoadedFunction: Sendable {
     let named = constants.mapValues(\.constant)
     var programs: [LoadedProgram] = []
     for program in form.programs {
-      programs.append(try LoadedProgram(program, stateCount: cells.count, named))
+      programs.append(try LoadedProgram(program, form.state, named))
     }
     if programs.isEmpty { throw SavedFormError("it has no program") }
     self.programs = programs
@@ -66,6 +66,12 @@ package final class LoadedFunction: Sendable {
       return Array(repeating: .failed, count: resultCount)
     }
     do throws(OpError) {
+      if isGradEnabled, let place = arguments.firstIndex(where: \.requiresGrad) {
+        throw OpError(
+          SavedFormError.operation,
+          "argument \(place) requires gradients, and a saved function gives none: detach it, or make the call inside "
+            + "noGrad")
+      }
       let fitting = try fitting(programs, arguments, chosen)
       let isSame = fitting.filter { programs[$0].isGradEnabled == isGradEnabled }
       for i in isSame.isEmpty ? fitting : isSame where programs[i].fits(cells) {
@@ -95,7 +101,9 @@ package final class LoadedFunction: Sendable {
       let taken = programs.map(\.text).joined(separator: ") or (")
       throw OpError(SavedFormError.operation, "takes (\(taken)), not (\(given))")
     }
-    if let other = fitting.first(where: { programs[$0].structure != programs[first].structure }) {
+    if let other = fitting.first(where: {
+      programs[$0].structureNumber != programs[first].structureNumber
+    }) {
       throw OpError(
         SavedFormError.operation,
         "several traces take such tensors: (\(programs[first].text)) and (\(programs[other].text)); say which by "

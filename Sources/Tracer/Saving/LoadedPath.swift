@@ -21,6 +21,8 @@ struct LoadedPath: Sendable {
   let graph: Graph
   /// The graph for all sizes; nil: they are known.
   let sized: [SizedNode]?
+  /// For every node the number of its value, the same in all paths that begin alike.
+  let values: [Int]
   let inputs: [SavedForm.Input]
   let reads: [Read]
   let looks: [Look]
@@ -31,7 +33,7 @@ struct LoadedPath: Sendable {
 
   init(
     _ path: SavedForm.Path, _ arguments: [LoadedProgram.Argument], points: [[Int]]?,
-    stateCount: Int, _ constants: [String: ConstantArray]
+    _ state: [SavedForm.State], _ constants: [String: ConstantArray]
   ) throws(SavedFormError) {
     guard path.graphs.count == points?.count ?? 1 else {
       throw SavedFormError("a path has \(path.graphs.count) graphs")
@@ -45,6 +47,10 @@ struct LoadedPath: Sendable {
     }
     let graph = graphs[0]
     self.graph = graph
+    guard path.values.count == graph.nodes.count,
+      Set(path.values).count == path.values.count
+    else { throw SavedFormError("the values of a path have no numbers of their own") }
+    values = path.values
     inputs = path.inputs
     results = path.results
     writes = path.writes
@@ -52,9 +58,9 @@ struct LoadedPath: Sendable {
 
     var reads: [Read] = []
     for read in path.reads {
-      guard 0..<stateCount ~= read.state, 0...path.looks.count ~= read.after else {
-        throw SavedFormError("it reads state that it does not have")
-      }
+      guard state.indices.contains(read.state), 0...path.looks.count ~= read.after,
+        !reads.contains(where: { $0.state == read.state })
+      else { throw SavedFormError("it reads state that it does not have") }
       reads.append(
         Read(state: read.state, type: try .saved(read.dtype, read.shape), after: read.after))
     }
@@ -78,8 +84,21 @@ struct LoadedPath: Sendable {
     }
     self.looks = looks
     guard path.results.allSatisfy(isArray),
-      path.writes.allSatisfy({ 0..<stateCount ~= $0.state && $0.value.map(isArray) ?? true })
+      path.writes.allSatisfy({
+        state.indices.contains($0.state) && $0.value.map(isArray) ?? true
+      })
     else { throw SavedFormError("it gives a value that there is not") }
+    // The generator is everybody's.
+    let generatorState = TensorType(.int64, [2])
+    let isSafe =
+      reads.allSatisfy {
+        $0.type == generatorState || !(state[$0.state].isGlobalGenerator ?? false)
+      }
+      && path.writes.allSatisfy { write in
+        write.value.map { graph.nodes[$0].type == generatorState } ?? false
+          || !(state[write.state].isGlobalGenerator ?? false)
+      }
+    guard isSafe else { throw SavedFormError("it makes a generator something else") }
 
     var isNeeded = [Bool](repeating: false, count: graph.nodes.count)
     for check in graph.checks { isNeeded[check.index] = true }
@@ -147,21 +166,19 @@ struct PathRun {
   private let arguments: [Tensor]
   private let sizes: [Int]
   private let cells: [StateCell]
-  private var values: [Tensor?]
-  /// The results of branches and loops, by node.
+  /// By the numbers that values have in all paths.
+  private var values: [Int: Tensor] = [:]
+  /// The results of branches and loops.
   private var regionResults: [Int: [Tensor]] = [:]
 
-  init(_ arguments: [Tensor], _ sizes: [Int], _ cells: [StateCell], _ path: LoadedPath) {
+  init(_ arguments: [Tensor], _ sizes: [Int], _ cells: [StateCell]) {
     self.arguments = arguments
     self.sizes = sizes
     self.cells = cells
-    values = Array(repeating: nil, count: path.graph.nodes.count)
   }
 
   /// Computes what the path needs before it looks at its next value.
   mutating func advance(_ path: LoadedPath, _ part: Int) throws(OpError) {
-    let nodes = path.graph.nodes
-    while values.count < nodes.count { values.append(nil) }
     for read in path.reads where read.after == part {
       guard cells[read.state].read()?.type == read.type else {
         throw OpError(
@@ -169,75 +186,92 @@ struct PathRun {
           "\(cells[read.state].name) has another form than it had in any call that was recorded")
       }
     }
-    let end = part < path.looks.count ? path.looks[part].position : nodes.count
-    for i in 0..<end where path.isNeeded[i] && values[i] == nil {
-      switch nodes[i].kind {
+    let end = part < path.looks.count ? path.looks[part].position : path.graph.nodes.count
+    for i in 0..<end
+    where path.isNeeded[i] && values[path.values[i]] == nil && regionResults[path.values[i]] == nil
+    {
+      switch path.graph.nodes[i].kind {
       case .input(let index, _):
-        // State that the path reads later is read later.
-        if let place = path.inputs[index].state,
-          !path.reads.contains(where: { $0.state == place && $0.after <= part })
+        if let place = path.inputs[index].argument {
+          values[path.values[i]] = arguments[place]
+        } else if let place = path.inputs[index].state,
+          path.reads.contains(where: { $0.state == place && $0.after <= part })
         {
-          continue
+          // State that the path reads later is read later.
+          values[path.values[i]] = cells[place].read()
         }
-        values[i] =
-          path.inputs[index].argument.map { arguments[$0] }
-          ?? cells[path.inputs[index].state!].read()
       case .constant(let array):
         if case .number(let formula, let type) = path.sized?[i] {
-          values[i] = Tensor(ConstantArray([formula(sizes)], type))
+          values[path.values[i]] = Tensor(ConstantArray([formula(sizes)], type))
         } else {
-          values[i] = Tensor(array)
+          values[path.values[i]] = Tensor(array)
         }
       case .operation(var op, let operands):
         if case .operation(let operation, _) = path.sized?[i] {
           op = try operation(sizes, in: path.sized!)
         }
-        try compute(i, op, operands)
+        try compute(op, operands.map { path.values[$0.index] }, as: path.values[i])
       }
     }
   }
 
-  private mutating func compute(_ i: Int, _ op: Op, _ operands: [ValueID]) throws(OpError) {
+  private mutating func compute(
+    _ op: Op, _ operands: [Int], as number: Int
+  ) throws(OpError) {
     if case .regionResult(let index, _) = op {
-      values[i] = regionResults[operands[0].index]![index]
+      guard let results = regionResults[operands[0]], results.indices.contains(index) else {
+        throw unknown
+      }
+      values[number] = results[index]
       return
     }
-    let inputs = operands.map { values[$0.index]! }
-    guard case .region(let region as GraphRegion) = op else {
-      values[i] = apply(op, inputs)
-      return
+    var inputs: [Tensor] = []
+    for operand in operands { inputs.append(try value(operand)) }
+    if case .region(let region as GraphRegion) = op {
+      regionResults[number] = emit(region, inputs)
+    } else {
+      values[number] = apply(op, inputs)
     }
-    if isGradEnabled, inputs.contains(where: \.requiresGrad) {
-      throw OpError(
-        SavedFormError.operation,
-        "gradients do not go through the \(region.name) of a saved function")
-    }
-    regionResults[i] = emit(region, inputs)
+  }
+
+  private var unknown: OpError {
+    OpError(SavedFormError.operation, "a value is asked for that is not known yet")
+  }
+
+  private func value(_ number: Int) throws(OpError) -> Tensor {
+    guard let value = values[number] else { throw unknown }
+    return value
   }
 
   /// What the program sees in a value.
-  func bytes(of look: LoadedPath.Look) throws(OpError) -> [UInt8] {
-    guard let value = values[look.value], value.isReadable(for: look.operation) else {
-      throw OpError(SavedFormError.operation, "a value that decides where to go is not known")
-    }
+  func bytes(of look: LoadedPath.Look, on path: LoadedPath) throws(OpError) -> [UInt8] {
+    let value = try value(path.values[look.value])
+    guard value.isReadable(for: look.operation) else { throw unknown }
     return value.bytes
   }
 
-  func text(_ value: Int) -> String {
-    guard let tensor = values[value], tensor.size <= 8 else { return "other elements" }
+  func text(of look: LoadedPath.Look, on path: LoadedPath) -> String {
+    guard let tensor = values[path.values[look.value]], tensor.size <= 8 else {
+      return "other elements"
+    }
     return ThreadContext.withRecorder(nil) { tensor.detached().description }
   }
 
   /// Changes the state and gives the results.
   func finish(_ path: LoadedPath) throws(OpError) -> [Tensor] {
-    let contents = path.writes.map { write in write.value.map { values[$0]!.detached() } }
-    if contents.contains(where: { $0?.isFailed ?? false }) {
-      return path.results.map { values[$0]! }
+    var results: [Tensor] = []
+    for result in path.results { results.append(try value(path.values[result])) }
+    var contents: [Tensor?] = []
+    for write in path.writes {
+      guard let place = write.value else {
+        contents.append(nil)
+        continue
+      }
+      let content = try value(path.values[place]).detached()
+      if content.isFailed { return results }
+      contents.append(content.body.isContiguous ? content : apply(.copy, content))
     }
-    for (write, content) in zip(path.writes, contents) {
-      cells[write.state].write(
-        content.map { $0.body.isContiguous ? $0 : apply(.copy, $0) })
-    }
-    return path.results.map { values[$0]! }
+    for (write, content) in zip(path.writes, contents) { cells[write.state].write(content) }
+    return results
   }
 }

@@ -17,13 +17,15 @@ struct LoadedProgram: Sendable {
   let arguments: [Argument]
   /// The structure of the arguments and the values of static ones, in words; nil: each is a tensor.
   let structure: String?
+  /// Programs have the same number where structure and static values are the same.
+  let structureNumber: Int
   /// Whether it was recorded outside of `noGrad`.
   let isGradEnabled: Bool
   let paths: [LoadedPath]
   private let sizes: SavedForm.Sizes?
 
   init(
-    _ program: SavedForm.Program, stateCount: Int, _ constants: [String: ConstantArray]
+    _ program: SavedForm.Program, _ state: [SavedForm.State], _ constants: [String: ConstantArray]
   ) throws(SavedFormError) {
     var arguments: [Argument] = []
     for argument in program.arguments {
@@ -35,6 +37,7 @@ struct LoadedProgram: Sendable {
     }
     self.arguments = arguments
     structure = program.structure
+    structureNumber = program.structureNumber
     isGradEnabled = program.isGradEnabled
     sizes = program.sizes
     if let sizes { try Self.check(sizes, arguments) }
@@ -45,7 +48,7 @@ struct LoadedProgram: Sendable {
     for path in program.paths {
       paths.append(
         try LoadedPath(
-          path, arguments, points: sizes?.points, stateCount: stateCount, constants))
+          path, arguments, points: sizes?.points, state, constants))
     }
     self.paths = paths
   }
@@ -105,7 +108,7 @@ struct LoadedProgram: Sendable {
 
   /// Does what the recorded closure did.
   func run(_ arguments: [Tensor], sizes: [Int], _ cells: [StateCell]) -> [Tensor] {
-    var run = PathRun(arguments, sizes, cells, paths[0])
+    var run = PathRun(arguments, sizes, cells)
     var candidates = paths
     var part = 0
     do throws(OpError) {
@@ -114,15 +117,15 @@ struct LoadedProgram: Sendable {
         try run.advance(path, part)
         guard part < path.looks.count else { return try run.finish(path) }
         let look = path.looks[part]
-        let bytes = try run.bytes(of: look)
+        let bytes = try run.bytes(of: look, on: path)
         candidates.removeAll { other in
-          !(part < other.looks.count && other.looks[part].value == look.value
-            && other.looks[part].bytes == bytes)
+          !(part < other.looks.count && other.looks[part].bytes == bytes
+            && other.values[other.looks[part].value] == path.values[look.value])
         }
         if candidates.isEmpty {
           throw OpError(
             SavedFormError.operation,
-            "\(look.operation) finds \(run.text(look.value)), where no call that was recorded found that; make such a "
+            "\(look.operation) finds \(run.text(of: look, on: path)), where no call that was recorded found that; make such a "
               + "call before the function is saved")
         }
         part += 1

@@ -18,6 +18,7 @@ struct RecordedPath {
     let cell: StateCell
     /// What its content has to be; nil: there must be none.
     let type: TensorType?
+    let requiresGrad: Bool
     /// How many values were looked at before.
     let part: Int
   }
@@ -46,7 +47,9 @@ extension RecordedPath {
     inputs = recorder.inputs
     looks = []
     reads = recorder.state.filter(\.wasRead).map {
-      Read(cell: $0.cell, type: $0.initial?.type, part: 0)
+      Read(
+        cell: $0.cell, type: $0.initial?.type, requiresGrad: $0.initial?.requiresGrad ?? false,
+        part: 0)
     }
     self.results = results.map(source)
     writes = recorder.state.filter(\.isChanged).map {
@@ -67,7 +70,8 @@ extension Segment {
     let reads =
       before.reads
       + self.reads.map {
-        RecordedPath.Read(cell: $0.cell, type: $0.type, part: before.looks.count)
+        RecordedPath.Read(
+          cell: $0.cell, type: $0.type, requiresGrad: $0.requiresGrad, part: before.looks.count)
       }
     if let end {
       return [
@@ -83,5 +87,14 @@ extension Segment {
         operation: lookedAt.operation)
       return branch.next.recordedPaths(after: (inputs, before.looks + [look], reads))
     }
+  }
+}
+
+extension GraphRecorder {
+  /// Why no file can hold what was recorded; nil: one can.
+  var objectionToSaving: String? {
+    if wentOutside { return Trace.wentOutside }
+    if let reasonToDiffer { return reasonToDiffer }
+    return effects.isEmpty ? nil : Trace.callsBack
   }
 }

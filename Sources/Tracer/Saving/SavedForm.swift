@@ -13,86 +13,92 @@ package struct SavedForm: Codable, Sendable {
 
   /// A place whose content calls read or write.
   package struct State: Codable, Sendable {
-    var name: String
+    package var name: String
     /// The array that it holds; nil: nothing, or what no call asks for.
-    var content: String?
+    package var content: String?
     /// Whether it is the state of the generator that a process uses where none is named.
-    var isGlobalGenerator: Bool?
+    package var isGlobalGenerator: Bool?
   }
 
   /// What calls with certain arguments do.
   package struct Program: Codable, Sendable {
-    var arguments: [Argument]
+    package var arguments: [Argument]
     /// The structure of the arguments and the values of static ones, in words; nil: each is a tensor.
-    var structure: String?
+    package var structure: String?
+    /// Programs have the same number where structure and static values are the same.
+    package var structureNumber: Int
     /// Whether the call that was recorded was outside of `noGrad`: of two programs for the same arguments calls take
     /// the one that was recorded as they are made.
-    var isGradEnabled: Bool
-    var paths: [Path]
+    package var isGradEnabled: Bool
+    package var paths: [Path]
     /// Nil: all sizes are known.
-    var sizes: Sizes?
+    package var sizes: Sizes?
   }
 
   package struct Argument: Codable, Sendable {
-    var name: String
-    var dtype: String
+    package var name: String
+    package var dtype: String
     /// Nil: unknown.
-    var shape: [Int?]
+    package var shape: [Int?]
   }
 
   /// What is known of unknown sizes.
   package struct Sizes: Codable, Sendable {
     /// For each argument and axis which of the unknown sizes it is.
-    var places: [[Int?]]
+    package var places: [[Int?]]
     /// The sizes of each of a path's graphs.
-    var points: [[Int]]
+    package var points: [[Int]]
     /// For every unknown size those that the program is not for.
-    var excluded: [[Int]]
+    package var excluded: [[Int]]
     /// Unknown sizes that must not be equal.
-    var differing: [[Int]]
-    var excludesOnes: Bool
+    package var differing: [[Int]]
+    package var excludesOnes: Bool
   }
 
   /// What calls do whose values lead the same way. Values have their numbers in the graph's text.
   package struct Path: Codable, Sendable {
     /// The graph; one for each point where sizes are unknown.
-    var graphs: [String]
-    var inputs: [Input]
-    var reads: [Read]
-    var looks: [Look]
-    var results: [Int]
-    var writes: [Write]
+    package var graphs: [String]
+    /// For every value its number in the recording, which is the same in all paths that begin alike.
+    package var values: [Int]
+    package var inputs: [Input]
+    package var reads: [Read]
+    package var looks: [Look]
+    package var results: [Int]
+    package var writes: [Write]
   }
 
   /// What a graph's input stands for: one of the two.
   package struct Input: Codable, Sendable {
-    var argument: Int?
-    var state: Int?
+    package var argument: Int?
+    package var state: Int?
   }
 
   package struct Read: Codable, Sendable {
-    var state: Int
+    package var state: Int
     /// What has to be there; nil: nothing.
-    var dtype: String?
-    var shape: [Int]?
+    package var dtype: String?
+    package var shape: [Int]?
+    /// Whether gradients went to it.
+    package var requiresGrad: Bool
     /// How many values were looked at before.
-    var after: Int
+    package var after: Int
   }
 
   /// A value that the program looks at, and what this path is for.
   package struct Look: Codable, Sendable {
-    var value: Int
+    package var value: Int
     /// The number of the first value that is computed afterwards.
-    var position: Int
+    package var position: Int
     /// The elements' bytes in row-major order, as hexadecimal digits.
-    var bytes: String
-    var operation: String
+    package var bytes: String
+    package var operation: String
   }
 
   package struct Write: Codable, Sendable {
-    var state: Int
+    package var state: Int
     /// Nil: nothing is there afterwards.
-    var value: Int?
+    package var value: Int?
   }
 }
 

@@ -52,13 +52,19 @@ final class SizedFunction: @unchecked Sendable {
     excluded = Array(repeating: [], count: count)
     let points = Self.points(count)
     let probes = try points.map { try probe($0, false) }
+    if let reason = probes.lazy.compactMap(\.recorder.reasonToDiffer).first {
+      throw TensorError(
+        OpError("lower", "\(reason), so that calls would have to run the closure"), at: nil)
+    }
     do throws(SizeDependence) {
       program = try SizedProgram(probes)
     } catch {
       throw try Self.error(error, probes, probe)
     }
     func fits(_ sizes: [Int]) -> (Bool, SizeProbe?) {
-      guard let special = try? probe(sizes, false) else { return (false, nil) }
+      guard let special = try? probe(sizes, false), special.recorder.reasonToDiffer == nil else {
+        return (false, nil)
+      }
       return (program.fits(special, like: probes[0]), special)
     }
     let special = Set(Self.smallSizes).union(program.knownSizes.filter { 1...8192 ~= $0 })
