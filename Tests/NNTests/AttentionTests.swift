@@ -124,6 +124,45 @@ import Testing
     #expect(layer(x, x, x, needWeights: false).weights == nil)
   }
 
+  @Test func queriesThatSeeNothingGiveZeros() {
+    let infinity = -Double.infinity
+    let g = Generator(seed: 2)
+    let q = Random.normal([3, 4], generator: g)
+    let v = Random.normal([3, 4], generator: g).requiringGrad()
+    let forms: [(Tensor, Tensor)] = [
+      (Tensor([infinity, 0, 0]), Tensor([false, true, true])),
+      (
+        Tensor([[0, 0, 0], [0, 0, 0], [infinity, infinity, infinity]]),
+        Tensor([[true, true, true], [true, true, true], [false, false, false]])
+      ),
+    ]
+    for (numbers, bools) in forms {
+      for isCausal in [false, true] {
+        let found = scaledDotProductAttention(q, q, v, mask: numbers, isCausal: isCausal)
+        let expected = scaledDotProductAttention(q, q, v, mask: bools, isCausal: isCausal)
+        expectSame(found.detached(), expected.detached())
+        #expect(found.isFinite().all().item())
+        v.grad = nil
+        found.sum().backward()
+        #expect(v.grad!.isFinite().all().item())
+      }
+    }
+    let causal = scaledDotProductAttention(q, q, v, mask: forms[0].0, isCausal: true)
+    #expect(causal[0].asArray(Float.self) == [0, 0, 0, 0])
+
+    let layer = MultiheadAttention(4, 2, batchFirst: true)
+    let x = Random.normal([1, 3, 4], generator: g)
+    let (output, weights) = layer(
+      x, x, x, keyPaddingMask: Tensor([[infinity, 0, 0]]), isCausal: true)
+    #expect(output.isFinite().all().item() && weights!.isFinite().all().item())
+
+    // -1e9 is infinite in float16.
+    let half = q.asType(.float16)
+    let mask = full([3, 3], -1e9, dtype: .float32)
+    let none = scaledDotProductAttention(half, half, half, mask: mask)
+    #expect(none.asArray(Float.self).allSatisfy { $0 == 0 })
+  }
+
   @Test func dropoutIsOfWeightsInTraining() {
     let layer = MultiheadAttention(8, 2, dropout: 0.5, batchFirst: true)
     let x = Random.normal([2, 6, 8], generator: Generator(seed: 1))
@@ -187,6 +226,10 @@ import Testing
     let layer = MultiheadAttention(4, 2)
     let x = ones([3, 2, 4])
     expect("MultiheadAttention", "3 heads") { _ = MultiheadAttention(4, 3) }
+    expect("MultiheadAttention", "0 heads") { _ = MultiheadAttention(4, 0)(x, x, x) }
+    expect("not a shape") { _ = MultiheadAttention(.max, 1) }
+    expect("RoPE", "-2") { _ = RoPE(dimensions: -2)(x) }
+    expect("RoPE", "offset") { _ = RoPE(dimensions: 4)(x, offset: .max) }
     expect("MultiheadAttention", "[3, 2, 5]") { _ = layer(ones([3, 2, 5]), x, x) }
     expect("MultiheadAttention", "[3, 1, 4]") { _ = layer(ones([3, 1, 4]), x, x) }
     expect("MultiheadAttention", "attentionMask", "[3, 3]", "[4, 3, 3]") {

@@ -92,6 +92,10 @@ import Testing
     expect("xavierUniform", "[3]") { _ = Initializer.xavierUniform()([3]) }
     expect("kaimingNormal", "[3]") { _ = Initializer.kaimingNormal()([3]) }
     expect("orthogonal", "[3]") { _ = Initializer.orthogonal()([3]) }
+    expect("orthogonal", "too large") { _ = Initializer.orthogonal()([1 << 33, 1 << 33]) }
+    expect("[2, 2, 1099511627776, 1099511627776]") {
+      _ = Initializer.kaimingUniform()([2, 2, 1 << 40, 1 << 40])
+    }
     expect("identity", "[3]") { _ = Initializer.identity([3]) }
     expect("truncatedNormal", "-2") { _ = Initializer.truncatedNormal(low: 2, high: -2)([3]) }
     expect("Initializer", "int64") { _ = Initializer.zeros([3], dtype: .int64) }

@@ -106,6 +106,20 @@ import Testing
     }
   }
 
+  /// The numbers are PyTorch's: 1 where the gradient is 0 and the variance not yet known.
+  @Test func radamBeginsWithoutAVariance() {
+    for (dtype, eps) in [(DType.float16, 1e-8), (.float32, 0)] {
+      let parameter = Parameter(ones([3], dtype: dtype))
+      let optimizer = RAdam([parameter], eps: eps)
+      for _ in 0..<3 {
+        parameter.grad = Tensor([1e-5, 0, 1], dtype: dtype)
+        optimizer.step()
+      }
+      let found = parameter.value.asArray(Double.self)
+      #expect(abs(found[0] - 1) < 1e-6 && found[1] == 1 && abs(found[2] - 0.997) < 2e-4)
+    }
+  }
+
   @Test func lionStepsByTheSignOfItsMean() {
     let parameter = Parameter(Tensor([1.0, 2.0, 3.0], dtype: .float64))
     let optimizer = Lion([parameter], learningRate: 0.1, betas: (0.5, 0.75), weightDecay: 0.5)

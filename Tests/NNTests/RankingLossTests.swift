@@ -1,5 +1,6 @@
 import Duet
 import DuetTestSupport
+import Foundation
 import Testing
 
 @Suite struct RankingLossTests {
@@ -60,6 +61,43 @@ import Testing
     #expect(loss(true).item(Double.self) == 0)
   }
 
+  @Test func labelsBehindTheEndDoNotCount() {
+    let x = logSoftmax(Random.normal([3, 2, 4], generator: Generator(seed: 1)))
+    func losses(_ labels: [[Int]], _ steps: [Int], _ lengths: [Int]) -> [Float] {
+      ctcLoss(
+        x, Tensor(labels), inputLengths: Tensor(steps), labelLengths: Tensor(lengths),
+        reduction: .none
+      ).asArray(Float.self)
+    }
+    let expected = losses([[1, 2], [3, 2]], [3, 2], [1, 1])
+    #expect(losses([[1, 9], [3, -1]], [3, 2], [1, 1]) == expected)
+    // Without steps there is one sequence of labels: the empty one. PyTorch's losses.
+    #expect(losses([[1, 2], [1, 2]], [0, 0], [1, 0]) == [.infinity, 0])
+    let leaf = x.requiringGrad()
+    ctcLoss(
+      leaf, Tensor([[1], [1]]), inputLengths: Tensor([0, 3]), labelLengths: Tensor([1, 1]),
+      reduction: .sum, zeroInfinity: true
+    ).backward()
+    let gradient = leaf.grad!.abs().sum(axes: [0, 2]).asArray(Float.self)
+    #expect(gradient[0] == 0 && gradient[1] > 0)
+  }
+
+  /// Losses and gradients are PyTorch's, but for the negative variance, which it refuses.
+  @Test func variancesBelowEpsCountAsEps() {
+    let variance = Tensor([-100, 0, 1e-7, .infinity, 1], dtype: .float64).requiringGrad()
+    let losses = gaussianNLLLoss(
+      zeros([5], dtype: .float64), ones([5], dtype: .float64), variance: variance,
+      reduction: .none)
+    losses.sum().backward()
+    let small = 0.5 * (log(1e-6) + 1e6)
+    let slope = 0.5 * (1e6 - 1e12)
+    expectClose(
+      losses.detached(), Tensor([small, small, small, .infinity, 0.5]), "losses",
+      tolerance: 1e-12)
+    expectClose(
+      variance.grad!, Tensor([slope, slope, slope, 0, 0]), "gradients", tolerance: 1e-12)
+  }
+
   @Test func mistakesAreNamed() {
     func expect(_ parts: String..., from body: () -> Void) {
       let found = mistake(body)
@@ -82,6 +120,15 @@ import Testing
     expect("ctcLoss", "[2, 1, 3]", "int64[1]") {
       _ = ctcLoss(ones([2, 1, 3]), lengths, inputLengths: lengths, labelLengths: lengths)
     }
+    func ofLengths(_ steps: Int, _ labels: Int) {
+      _ = ctcLoss(
+        ones([2, 1, 3]), Tensor([[1]]), inputLengths: Tensor([steps]),
+        labelLengths: Tensor([labels]))
+    }
+    expect("ctcLoss", "inputLengths", "0 ... 2", "3") { ofLengths(3, 1) }
+    expect("ctcLoss", "inputLengths", "-1") { ofLengths(-1, 1) }
+    expect("ctcLoss", "labelLengths", "0 ... 1", "2") { ofLengths(2, 2) }
+    expect("ctcLoss", "labelLengths", "-1") { ofLengths(2, -1) }
     expect("ctcLoss", "blank 3") {
       _ = ctcLoss(
         ones([2, 1, 3]), Tensor([[1]]), inputLengths: lengths, labelLengths: lengths, blank: 3)

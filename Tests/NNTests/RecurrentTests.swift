@@ -133,6 +133,12 @@ import Testing
     expect("RNN", "at least one step") { _ = RNN(3, 4)(ones([0, 2, 3])) }
     expect("GRU", "[1, 2, 4]", "[2, 4]") { _ = GRU(3, 4)(ones([5, 2, 3]), state: ones([2, 4])) }
     expect("LSTM", "numLayers") { _ = LSTM(3, 4, numLayers: 0) }
+    let x = ones([5, 2, 3])
+    expect("LSTM", "numLayers") { _ = LSTM(3, 4, numLayers: -1)(x) }
+    expect("GRU", "numLayers") { _ = GRU(3, 4, numLayers: -1)(x) }
+    expect("RNN", "numLayers") { _ = RNN(3, 4, numLayers: -1, bidirectional: true)(x) }
+    expect("LSTM", "hiddenSize") { _ = LSTM(3, -4)(x) }
+    expect("not a shape") { _ = LSTM(3, .max, bidirectional: true) }
     expect("LSTM", "dropout") { _ = LSTM(3, 4, numLayers: 2, dropout: 2) }
     expect("LSTMCell", "[N, 3]", "[2, 4]") { _ = LSTMCell(3, 4)(ones([2, 4])) }
     expect("GRUCell", "[2, 4]", "[2, 3]") { _ = GRUCell(3, 4)(ones([2, 3]), state: ones([2, 3])) }

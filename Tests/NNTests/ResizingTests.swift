@@ -61,13 +61,32 @@ import Testing
     expect("AdaptiveAvgPool2d", "[2, 3]") { _ = AdaptiveAvgPool2d(1)(ones([2, 3])) }
     expect("AdaptiveAvgPool2d", "outputSize") { _ = AdaptiveAvgPool2d(0)(ones([1, 1, 2, 2])) }
     expect("AdaptiveMaxPool2d", "[1, 1, 0, 2]") { _ = AdaptiveMaxPool2d(1)(ones([1, 1, 0, 2])) }
-    expect("adaptiveAvgPool1d", "[N, C, L]") { _ = AdaptiveAvgPool1d(2)(ones([1, 2])) }
+    expect("AdaptiveAvgPool1d", "[N, C, L]") { _ = AdaptiveAvgPool1d(2)(ones([1, 2])) }
+    let row = ones([1, 1, 4])
+    expect("AdaptiveMaxPool1d", "sequences") { _ = AdaptiveMaxPool1d(2)(Tensor([[[1, 2]]])) }
+    expect("AdaptiveAvgPool1d", "not 0") { _ = AdaptiveAvgPool1d(0)(row) }
+    expect("adaptiveMaxPool1d", "not -1") { _ = adaptiveMaxPool1d(row, outputSize: -1) }
+    expect("AdaptiveAvgPool1d", "too large") { _ = AdaptiveAvgPool1d(1 << 40)(row) }
+    expect("MaxPool1d: ", "kernel 0,", "length 4") { _ = MaxPool1d(0)(row) }
+    expect("AvgPool1d: ", "kernel 5,", "length 4") { _ = AvgPool1d(5)(row) }
+    expect("maxPool1d: ", "dilation 2") { _ = maxPool1d(row, kernelSize: 3, dilation: 2) }
+    expect("avgPool1d: ", "stride 0") { _ = avgPool1d(row, kernelSize: 2, stride: 0) }
+    expect("MaxPool1d: ", "padding 2") { _ = MaxPool1d(3, padding: 2)(row) }
     expect("maxPool1d", "[3]") { _ = maxPool1d(ones([3]), kernelSize: 2) }
     expect("Upsample", "factors") { _ = Upsample(scaleFactor: -1) }
     expect("Upsample", "[2, 3]") { _ = Upsample(scaleFactor: 2)(ones([2, 3])) }
     expect("interpolate", "sizes") { _ = interpolate(ones([1, 1, 0]), size: 2) }
     expect("interpolate", "factor") { _ = interpolate(ones([1, 1, 2]), scaleFactor: [2, 2]) }
     expect("interpolate", "size") { _ = interpolate(ones([1, 1, 2]), size: [1, 2, 3]) }
+    expect("interpolate", "too large") { _ = interpolate(ones([1, 1, 4, 4]), size: 1 << 32) }
+    expect("interpolate", "too large") { _ = interpolate(ones([1, 1, 3]), size: 1 << 32) }
+    expect("interpolate", "too large") {
+      _ = interpolate(zeros([0, 1, 1 << 40]), scaleFactor: 0x1p39)
+    }
+    expect("pixelShuffle", "channels") { _ = PixelShuffle(1 << 40)(ones([1, 4, 2, 2])) }
+    expect("pixelShuffle", "channels") { _ = PixelShuffle(1 << 31)(ones([1, 0, 1 << 33, 2])) }
+    expect("pixelUnshuffle", "multiples") { _ = PixelUnshuffle(1 << 40)(ones([1, 4, 0, 0])) }
+    expect("Unflatten", "sizes") { _ = Unflatten(axis: 0, [1 << 40, 1 << 40])(ones([4])) }
     expect("pixelShuffle", "2²") { _ = PixelShuffle(2)(ones([1, 3, 2, 2])) }
     expect("pixelUnshuffle", "multiples of 2") { _ = PixelUnshuffle(2)(ones([1, 3, 3, 2])) }
     expect("ZeroPad2d", "left") { _ = ZeroPad2d(left: -1) }

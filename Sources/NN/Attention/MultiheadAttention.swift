@@ -52,11 +52,11 @@ public struct MultiheadAttention: Module, NamesItsParts, Sendable {
     }
     noteImprobable(dropout, "dropout", in: "MultiheadAttention")
     self.dimensions = dimensions
-    self.heads = heads
+    self.heads = max(heads, 1)
     self.dropout = dropout
     self.batchFirst = batchFirst
     (keyDimensions, valueDimensions) = (k, v)
-    let e = max(dimensions, 0)
+    let e = boundedSize(dimensions)
     func weight(_ rows: Int, _ columns: Int, _ name: String) -> Parameter {
       Parameter(Initializer.xavierUniform()([rows, columns], dtype: dtype), name: name)
     }

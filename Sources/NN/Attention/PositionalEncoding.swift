@@ -42,8 +42,11 @@ public struct RoPE: UnaryLayer, Sendable {
     if let failed = mistake("RoPE", x, ranks: Array(2...8), "features [..., L, D]") {
       return failed
     }
-    guard x.dim(-1) >= dimensions else {
+    guard dimensions >= 2, dimensions % 2 == 0, x.dim(-1) >= dimensions else {
       return fail(OpError("RoPE", "cannot turn \(dimensions) features of \(x.shape)"))
+    }
+    guard offset.magnitude <= 1 << 53 else {
+      return fail(OpError("RoPE", "the offset \(offset) is too large"))
     }
     let dtype: DType = x.dtype == .float64 ? .float64 : .float32
     let half = dimensions / 2

@@ -59,25 +59,23 @@ func attention(
       return nil
     }
   }
-  var isSeeing: Tensor?
-  if let mask, mask.dtype.isFloatingPoint {
-    // Scores of -∞ alone have no softmax: where there is nothing to see, all is seen, and then forgotten.
-    let sees = (mask .> -Double.infinity).any(axis: -1, keepDims: true)
-    scores = scores + which(sees, mask.asType(scores.dtype), 0)
-    isSeeing = sees
-  }
-  var allowed = mask.flatMap { $0.dtype == .bool ? $0 : nil }
+  // In the dtype of the scores: a large number may be infinite there.
+  let summand = mask.flatMap { $0.dtype == .bool ? nil : $0.asType(scores.dtype) }
+  var allowed = summand.map { $0 .!= -Double.infinity } ?? mask
+  if let scalar = allowed, scalar.ndim == 0 { allowed = scalar.reshaped([1]) }
   if isCausal {
     let causal = tri(q.dim(-2), k.dim(-2), dtype: .bool)
     allowed = allowed.map { logicalAnd($0, causal) } ?? causal
   }
-  if let allowed {
-    let sees = allowed.any(axis: -1, keepDims: true)
+  // Scores of -∞ alone have no softmax: where there is nothing to see, all is seen, and then forgotten.
+  let sees = allowed?.any(axis: -1, keepDims: true)
+  if let summand, let sees { scores = scores + which(sees, summand, 0) }
+  // Summands hide by themselves what they hide.
+  if let allowed, let sees, summand == nil || isCausal {
     scores = which(logicalOr(allowed, logicalNot(sees)), scores, -Double.infinity)
-    if mask != nil { isSeeing = isSeeing.map { logicalAnd($0, sees) } ?? sees }
   }
   var weights = softmax(scores, axis: -1)
-  if let isSeeing { weights = which(isSeeing, weights, 0) }
+  if mask != nil, let sees { weights = which(sees, weights, 0) }
   let kept = dropout > 0 ? dropped(weights, dropout) : weights
   return (matmul(kept, v), weights)
 }

@@ -60,7 +60,16 @@ func adaptiveMaxPool2d(_ operation: String, _ x: Tensor, _ outputSize: any IntOr
 ///
 /// - Returns: `[N, C, outputSize]`.
 public func adaptiveAvgPool1d(_ x: Tensor, outputSize: Int) -> Tensor {
-  inRows("adaptiveAvgPool1d", x) { adaptiveAvgPool2d("adaptiveAvgPool1d", $0, [1, outputSize]) }
+  adaptiveAvgPool1d("adaptiveAvgPool1d", x, outputSize)
+}
+
+func adaptiveAvgPool1d(_ operation: String, _ x: Tensor, _ outputSize: Int) -> Tensor {
+  let form = "sequences [N, C, L]"
+  if let failed = mistake(operation, x, ranks: [3], form) { return failed }
+  guard outputSize >= 1 else {
+    return fail(OpError(operation, "outputSize must be at least 1, not \(outputSize)"))
+  }
+  return inRows(operation, x) { adaptiveAvgPool2d(operation, $0, [1, outputSize]) }
 }
 
 /// The largest elements of windows that divide sequences `[N, C, L]` into so many parts.
@@ -68,7 +77,16 @@ public func adaptiveAvgPool1d(_ x: Tensor, outputSize: Int) -> Tensor {
 ///
 /// - Returns: `[N, C, outputSize]`.
 public func adaptiveMaxPool1d(_ x: Tensor, outputSize: Int) -> Tensor {
-  inRows("adaptiveMaxPool1d", x) { adaptiveMaxPool2d("adaptiveMaxPool1d", $0, [1, outputSize]) }
+  adaptiveMaxPool1d("adaptiveMaxPool1d", x, outputSize)
+}
+
+func adaptiveMaxPool1d(_ operation: String, _ x: Tensor, _ outputSize: Int) -> Tensor {
+  let form = "sequences [N, C, L]"
+  if let failed = mistake(operation, x, ranks: [3], form) { return failed }
+  guard outputSize >= 1 else {
+    return fail(OpError(operation, "outputSize must be at least 1, not \(outputSize)"))
+  }
+  return inRows(operation, x) { adaptiveMaxPool2d(operation, $0, [1, outputSize]) }
 }
 
 /// Does to sequences `[N, C, L]` what a body does to images of one row.
@@ -96,6 +114,16 @@ private struct AdaptiveWindows {
     let (height, width) = (x.dim(2), x.dim(3))
     guard height > 0, width > 0 else {
       note(OpError(operation, "there is nothing to pool in images of shape \(x.shape)"))
+      return nil
+    }
+    // The windows are listed, and their bounds are computed as products of sizes.
+    let most = Int(Int32.max)
+    guard max(output.height, output.width) <= most, max(height, width) <= most else {
+      note(
+        OpError(
+          operation,
+          "cannot divide images of shape \(x.shape) into \(output.height) rows and "
+            + "\(output.width) columns: the sizes are too large"))
       return nil
     }
     self.output = output

@@ -11,7 +11,8 @@ import DuetRuntime
 ///   - logProbabilities: `[T, N, C]`, floating point: the logarithms of each step's probabilities.
 ///   - labels: Classes other than `blank`, `[N, S]`; what is behind a sequence's end does not count.
 ///   - inputLengths: The steps of each element of the batch, `[N]`, up to T.
-///   - labelLengths: The labels of each, `[N]`, up to S.
+///   - labelLengths: The labels of each, `[N]`, up to S. Lengths that are negative or too large are an error; not so in
+///     traced functions and in deferred mode, where numbers are not there to be looked at.
 ///   - blank: The class that stands for no label.
 ///   - reduction: A mean is that of each loss over its number of labels, at least 1, as in PyTorch.
 ///   - zeroInfinity: Whether losses of sequences for which there are too few steps are 0, without a gradient, instead
@@ -40,6 +41,16 @@ public func ctcLoss(
         name,
         "the blank \(blank) is no class of log-probabilities \(x.shape), or there are no steps"))
   }
+  if !ThreadContext.isRecordingOrDeferred {
+    for (lengths, limit, what) in [
+      (inputLengths, x.dim(0), "inputLengths"), (labelLengths, labels.dim(1), "labelLengths"),
+    ] {
+      let wrong = lengths.asType(.int64).asArray(Int.self).first { !(0...limit ~= $0) }
+      if let wrong {
+        return fail(OpError(name, "\(what) must be in 0 ... \(limit), but one is \(wrong)"))
+      }
+    }
+  }
   let lattice = CTCLattice(labels.asType(.int64), labelLengths.asType(.int64), blank: blank)
   // 16 bits do not hold sums of many logarithms.
   let wide = x.dtype.isHalf ? x.asType(.float32) : x
@@ -61,9 +72,14 @@ private struct CTCLattice {
   let maySkip: Tensor
   /// Whether a path may end at a place: at the last label, or the blank behind it.
   let isEnd: Tensor
+  /// Whether there is no label.
+  let isEmpty: Tensor
 
-  init(_ labels: Tensor, _ lengths: Tensor, blank: Int) {
-    let (n, s) = (labels.dim(0), labels.dim(1))
+  init(_ given: Tensor, _ lengths: Tensor, blank: Int) {
+    let (n, s) = (given.dim(0), given.dim(1))
+    // What is behind the end may be no class.
+    let labels = which(arange(s) .< lengths.expandedDimensions(axis: 1), given, blank)
+    isEmpty = logicalNot(lengths .> 0)
     let blanks = full([n, s + 1, 1], blank, dtype: .int64)
     let pairs = concatenated(
       [blanks[0..., 0..<s], labels.expandedDimensions(axis: 2)], axis: 2)
@@ -99,7 +115,9 @@ private struct CTCLattice {
       let isRunning = (lengths .> t).expandedDimensions(axis: 1)
       alpha = which(isRunning, maximum(next, never), alpha)
     }
-    let total = which(isEnd, alpha, never).logSumExp(axis: 1)
+    let ended = which(isEnd, alpha, never).logSumExp(axis: 1)
+    // Without steps there are no labels.
+    let total = which(lengths .> 0, ended, which(isEmpty, zeros(like: ended), never))
     return which(total .> never / 2, -total, Double.infinity)
   }
 }

@@ -40,6 +40,21 @@ func checkedExtent(
   return extent
 }
 
+/// The product of sizes; nil if it is more than a number holds.
+func checkedProduct(_ sizes: some Sequence<Int>) -> Int? {
+  var product = 1
+  for size in sizes {
+    let (next, overflow) = product.multipliedReportingOverflow(by: size)
+    if overflow { return nil }
+    product = next
+  }
+  return product
+}
+
+/// Sizes for parameters after noting what is wrong with them: negative ones as 0, and those that no tensor has as one
+/// that is too large for every tensor and small enough to compute with.
+func boundedSize(_ size: Int, atLeast least: Int = 0) -> Int { min(max(size, least), 1 << 47) }
+
 /// Notes a probability that is none.
 func noteImprobable(_ p: Double, _ argument: String, in operation: String) {
   if !(0...1).contains(p) {

@@ -67,10 +67,11 @@ func interpolate(
   }
   let factors =
     scaleFactors.count == 1 ? Array(repeating: scaleFactors[0], count: axes) : scaleFactors
-  return resized(
-    operation, x,
-    zip(x.shape.dropFirst(2), factors).map { (Int((Double($0) * $1).rounded(.down)), 1 / $1) }, mode
-  )
+  let targets = zip(x.shape.dropFirst(2), factors).map { size, factor in
+    // What no tensor has stays too large, and an integer.
+    (size: Int(min((Double(size) * factor).rounded(.down), 0x1p62)), step: 1 / factor)
+  }
+  return resized(operation, x, targets, mode)
 }
 
 private let resizable = "sequences [N, C, L] or images [N, C, H, W]"
@@ -84,6 +85,16 @@ private func resized(
     return fail(
       OpError(operation, "cannot give \(x.shape) the sizes \(targets.map(\.size))"))
   }
+  // Before one axis is enlarged for nothing. Elements between old ones are taken by lists of their places.
+  guard let count = checkedProduct(x.shape.prefix(2).map { max($0, 1) } + targets.map(\.size)),
+    count <= 1 << 46,
+    zip(x.shape.dropFirst(2), targets).allSatisfy({ size, target in
+      target.size <= Int(Int32.max) || mode == .nearest && isRepetition(size, target)
+    })
+  else {
+    return fail(
+      OpError(operation, "the sizes \(targets.map(\.size)) for \(x.shape) are too large"))
+  }
   // 16 bits are rounded once. The last axis goes first: there are fewer rows to take elements from.
   var y = mode != .nearest && x.dtype.isHalf ? x.asType(.float32) : x
   for (axis, target) in targets.enumerated().reversed() where !isSame(x, axis + 2, target) {
@@ -92,6 +103,8 @@ private func resized(
     case .linear(let alignCorners):
       y = linear(y, axis: axis + 2, target, alignCorners: alignCorners)
     }
+    // Out of memory, perhaps: there is no next axis then.
+    if y.isFailed { return y }
   }
   return y.asType(x.dtype)
 }
@@ -100,9 +113,14 @@ private func isSame(_ x: Tensor, _ axis: Int, _ target: (size: Int, step: Double
   x.dim(axis) == target.size && target.step == 1
 }
 
+/// Whether the nearest elements are all old ones, each equally often.
+private func isRepetition(_ size: Int, _ target: (size: Int, step: Double)) -> Bool {
+  target.size % size == 0 && target.step == Double(size) / Double(target.size)
+}
+
 private func nearest(_ x: Tensor, axis: Int, _ target: (size: Int, step: Double)) -> Tensor {
   let size = x.dim(axis)
-  if target.size % size == 0, target.step == Double(size) / Double(target.size) {
+  if isRepetition(size, target) {
     return x.repeated(count: target.size / size, axis: axis)
   }
   // Where a place falls on the border of two elements its rounding decides: as in PyTorch that of the elements' dtype.

@@ -1,5 +1,6 @@
 import DuetEager
 import DuetRuntime
+import DuetTracer
 
 /// The negative of the log-probability of counts under Poisson distributions: eˣ - t x, where x is the logarithm of the
 /// mean, or x - t log(x + eps), where it is the mean.
@@ -48,7 +49,9 @@ public func gaussianNLLLoss(
         "gaussianNLLLoss", "means \(x.shape) do not fit variances of shape \(variance.shape)"))
   }
   let wide = variance.shape == x.shape ? variance : variance.reshaped(shorter + [1])
-  let bounded = wide + noGrad { maximum(wide, eps) - wide }
+  let bound = customFunction(
+    name: "variance", forward: { (x: Tensor) in maximum(x, eps) }, vjp: { x, y, dy in dy })
+  let bounded = bound(wide)
   var losses = (log(bounded) + (x - targets).square() / bounded) * 0.5
   if full { losses = losses + 0.9189385332046727 }
   return reduction(losses)

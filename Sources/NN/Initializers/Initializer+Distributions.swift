@@ -4,7 +4,7 @@ import Foundation
 
 extension Initializer {
   /// Normally distributed among the numbers from `low` to `high`: by the inverse of the distribution's function, as in
-  /// PyTorch.
+  /// PyTorch. Numbers are drawn as `float64` and rounded once; a function that is recorded has to know them then.
   public static func truncatedNormal(
     mean: Double = 0, std: Double = 1, low: Double = -2, high: Double = 2
   ) -> Initializer {
@@ -29,7 +29,8 @@ extension Initializer {
   }
 
   /// A matrix whose rows, or columns where there are fewer of them, are at right angles and have the length `gain`
-  /// (Saxe and others, 2014). Further axes count as columns.
+  /// (Saxe and others, 2014). Further axes count as columns. Numbers are drawn and turned as `float64` and rounded
+  /// once; a function that is recorded has to know them then.
   public static func orthogonal(gain: Double = 1) -> Initializer {
     Initializer { shape, dtype, generator in
       guard shape.count >= 2, shape.allSatisfy({ $0 >= 0 }) else {
@@ -37,8 +38,11 @@ extension Initializer {
           OpError(
             "Initializer.orthogonal", "needs a weight of at least two axes, not shape \(shape)"))
       }
-      let (rows, columns) = (shape[0], shape.dropFirst().reduce(1, *))
-      if rows * columns == 0 { return DuetEager.zeros(shape, dtype: dtype) }
+      if shape.contains(0) { return DuetEager.zeros(shape, dtype: dtype) }
+      let rows = shape[0]
+      guard let columns = checkedProduct(shape.dropFirst()), checkedProduct(shape) != nil else {
+        return fail(OpError("Initializer.orthogonal", "a tensor of shape \(shape) is too large"))
+      }
       let (count, length) = (min(rows, columns), max(rows, columns))
       let drawn = Random.normal([count, length], dtype: .float64, generator: generator)
       if drawn.isFailed { return drawn }

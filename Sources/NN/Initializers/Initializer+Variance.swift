@@ -39,12 +39,12 @@ public enum FanMode: Sendable, Hashable {
 extension Initializer {
   /// Uniform in ±gain √(6 / (fan-in + fan-out)) (Glorot and Bengio, 2010).
   public static func xavierUniform(gain: Double = 1) -> Initializer {
-    scaled("xavierUniform", isUniform: true) { gain * (2 / Double($0 + $1)).squareRoot() }
+    scaled("xavierUniform", isUniform: true) { gain * (2 / ($0 + $1)).squareRoot() }
   }
 
   /// Normal with the deviation gain √(2 / (fan-in + fan-out)) (Glorot and Bengio, 2010).
   public static func xavierNormal(gain: Double = 1) -> Initializer {
-    scaled("xavierNormal", isUniform: false) { gain * (2 / Double($0 + $1)).squareRoot() }
+    scaled("xavierNormal", isUniform: false) { gain * (2 / ($0 + $1)).squareRoot() }
   }
 
   /// Uniform in ±gain √(3 / fan) (He and others, 2015).
@@ -53,7 +53,7 @@ extension Initializer {
     mode: FanMode = .fanIn, nonlinearity: Nonlinearity = .leakyRelu(negativeSlope: 0)
   ) -> Initializer {
     scaled("kaimingUniform", isUniform: true) {
-      nonlinearity.gain / Double(mode == .fanIn ? $0 : $1).squareRoot()
+      nonlinearity.gain / (mode == .fanIn ? $0 : $1).squareRoot()
     }
   }
 
@@ -63,14 +63,14 @@ extension Initializer {
     mode: FanMode = .fanIn, nonlinearity: Nonlinearity = .leakyRelu(negativeSlope: 0)
   ) -> Initializer {
     scaled("kaimingNormal", isUniform: false) {
-      nonlinearity.gain / Double(mode == .fanIn ? $0 : $1).squareRoot()
+      nonlinearity.gain / (mode == .fanIn ? $0 : $1).squareRoot()
     }
   }
 
   /// - Parameter deviation: Takes fan-in and fan-out.
   private static func scaled(
     _ name: String, isUniform: Bool,
-    _ deviation: @escaping @Sendable (_ fanIn: Int, _ fanOut: Int) -> Double
+    _ deviation: @escaping @Sendable (_ fanIn: Double, _ fanOut: Double) -> Double
   ) -> Initializer {
     Initializer { shape, dtype, generator in
       guard shape.count >= 2, shape.allSatisfy({ $0 >= 0 }) else {
@@ -78,8 +78,9 @@ extension Initializer {
           OpError("Initializer." + name, "needs a weight of at least two axes, not shape \(shape)"))
       }
       if shape.contains(0) { return DuetEager.zeros(shape, dtype: dtype) }
-      let kernel = shape.dropFirst(2).reduce(1, *)
-      let std = deviation(shape[1] * kernel, shape[0] * kernel)
+      // As floating point: the shape may be too large, which is found when numbers are drawn.
+      let kernel = shape.dropFirst(2).reduce(1.0) { $0 * Double($1) }
+      let std = deviation(Double(shape[1]) * kernel, Double(shape[0]) * kernel)
       if !isUniform { return Random.normal(shape, std: std, dtype: dtype, generator: generator) }
       let bound = std * 3.0.squareRoot()
       return Random.uniform(low: -bound, high: bound, shape, dtype: dtype, generator: generator)

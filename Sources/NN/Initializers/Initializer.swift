@@ -8,8 +8,10 @@ import DuetRuntime
 ///     layer.bias?.initialize(.zeros)
 ///
 /// Matrices are `[out, in]`, kernels of convolutions `[out, in, ...]`: the numbers that meet in a result (fan-in) are
-/// all axes but the first, those that a number takes part in (fan-out) all but the second. Numbers are drawn in the
-/// dtype that is asked for.
+/// all axes but the first, those that a number takes part in (fan-out) all but the second.
+///
+/// Numbers are drawn in the dtype that is asked for, but for `truncatedNormal` and `orthogonal`: these draw `float64`
+/// and read what they have drawn, which a traced function then depends on.
 public struct Initializer: Sendable {
   private let make: @Sendable (_ shape: [Int], _ dtype: DType, _ generator: Generator?) -> Tensor
 

@@ -31,7 +31,9 @@ public struct AdaptiveAvgPool1d: UnaryLayer, Sendable {
   public let outputSize: Int
   /// A layer that calls `adaptiveAvgPool1d`. Floating point.
   public init(_ outputSize: Int) { self.outputSize = outputSize }
-  public func callAsFunction(_ x: Tensor) -> Tensor { adaptiveAvgPool1d(x, outputSize: outputSize) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    adaptiveAvgPool1d("AdaptiveAvgPool1d", x, outputSize)
+  }
 }
 
 /// The largest elements of windows that divide sequences `[N, C, L]` into so many parts: `[N, C, outputSize]`.
@@ -40,5 +42,7 @@ public struct AdaptiveMaxPool1d: UnaryLayer, Sendable {
   public let outputSize: Int
   /// A layer that calls `adaptiveMaxPool1d`. Floating point.
   public init(_ outputSize: Int) { self.outputSize = outputSize }
-  public func callAsFunction(_ x: Tensor) -> Tensor { adaptiveMaxPool1d(x, outputSize: outputSize) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    adaptiveMaxPool1d("AdaptiveMaxPool1d", x, outputSize)
+  }
 }

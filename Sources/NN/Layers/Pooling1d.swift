@@ -20,7 +20,7 @@ public struct MaxPool1d: UnaryLayer, Sendable {
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    maxPool1d(x, kernelSize: kernelSize, stride: stride, padding: padding, dilation: dilation)
+    maxPool1d("MaxPool1d", x, kernelSize, stride, padding, dilation)
   }
 }
 
@@ -48,7 +48,6 @@ public struct AvgPool1d: UnaryLayer, Sendable {
   }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
-    avgPool1d(
-      x, kernelSize: kernelSize, stride: stride, padding: padding, countIncludePad: countIncludePad)
+    avgPool1d("AvgPool1d", x, kernelSize, stride, padding, countIncludePad)
   }
 }

@@ -67,9 +67,9 @@ public struct Unflatten: UnaryLayer, Sendable {
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     guard let axis = resolved(axis, of: x, in: "Unflatten") else { return .failed }
-    let known = sizes.filter { $0 != -1 }.reduce(1, *)
     let unknown = sizes.count { $0 == -1 }
     guard !sizes.isEmpty, sizes.allSatisfy({ $0 >= -1 }), unknown <= 1,
+      let known = checkedProduct(sizes.filter { $0 != -1 }),
       unknown == 0 ? known == x.dim(axis) : known > 0 && x.dim(axis) % known == 0
     else {
       return fail(

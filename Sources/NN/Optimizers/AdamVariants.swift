@@ -76,6 +76,11 @@ public final class NAdam: SlotOptimizer {
         .nadam, [betas.0, betas.1, eps, decoupledWeightDecay ? -weightDecay : weightDecay]))
   }
 
+  /// Those of every rule, and the product of momenta.
+  public override var stateVariables: [(name: String, variable: Variable)] {
+    [("momentum_product", product.variable)] + super.stateVariables
+  }
+
   override func numbers(rate: Tensor, count: Tensor) -> [Tensor] {
     func momentum(_ count: Tensor) -> Tensor {
       (1 - pow(0.96, count * momentumDecay) * 0.5) * betas.0
@@ -152,7 +157,8 @@ public final class RAdam: SlotOptimizer {
     let gradient = decoupled ? gradient : decayed(gradient, value, weightDecay)
     let mean = slots[0] + (gradient - slots[0]) * (1 - betas.0)
     let square = slots[1] * betas.1 + gradient * gradient * (1 - betas.1)
-    let factor = numbers[1] / (sqrt(square) + eps) + numbers[2]
+    // 1 while the variance is not known: the quotient may be 0 / 0 then.
+    let factor = which(numbers[2] .> 0, numbers[2], numbers[1] / (sqrt(square) + eps))
     return [value - mean * numbers[0] * factor, mean, square]
   }
 }

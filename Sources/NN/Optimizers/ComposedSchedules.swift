@@ -60,6 +60,10 @@ public final class SequentialLR: LearningRateScheduler {
     optimizer.learningRate = rate(at: 0)
   }
 
+  override var parts: [(name: String, schedule: LearningRateScheduler)] {
+    schedules.enumerated().map { ("schedules.\($0.offset)", $0.element) }
+  }
+
   /// That of the schedule whose turn it is.
   public override func rate(at step: Tensor) -> Tensor {
     var rate = full(like: step, initialRate)

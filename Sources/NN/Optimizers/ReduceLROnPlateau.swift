@@ -4,7 +4,7 @@ import DuetRuntime
 /// Lowers the rate when a metric has stopped getting better, as PyTorch's schedule of that name.
 ///
 /// All state is in variables, and `step` computes with tensors, so that it may be a part of a traced function.
-public final class ReduceLROnPlateau {
+public final class ReduceLROnPlateau: Scheduler {
   /// What getting better means.
   public enum Mode: Sendable, Hashable {
     /// The metric falls.
@@ -64,6 +64,13 @@ public final class ReduceLROnPlateau {
     best = OptimizerScalar(mode == .min ? .infinity : -.infinity, name: "plateau.best")
     badCount = OptimizerScalar(0, name: "plateau.bad_count")
     coolCount = OptimizerScalar(0, name: "plateau.cool_count")
+  }
+
+  /// The best metric so far, the steps since without a better one, and the steps that do not count yet.
+  public var stateVariables: [(name: String, variable: Variable)] {
+    [
+      ("best", best.variable), ("bad_count", badCount.variable), ("cool_count", coolCount.variable),
+    ]
   }
 
   /// Takes note of a metric, and lowers the rate if `patience` is at its end.

@@ -1,19 +1,30 @@
 import DuetEager
 import DuetRuntime
 
+/// What sets an optimiser's learning rate as training goes on.
+///
+/// `save(scheduler, to:)` writes what it remembers and `load(scheduler, from:)` reads it, so that an interrupted run
+/// goes on with the same bits; the rate that is set at the moment is saved with the optimiser.
+public protocol Scheduler: AnyObject {
+  /// Whose learning rate is set.
+  var optimizer: any Optimizer { get }
+  /// The variables that steps change, under names that stay the same from run to run.
+  var stateVariables: [(name: String, variable: Variable)] { get }
+}
+
 /// Changes an optimiser's learning rate as training goes on: call `step()` after each epoch, or each batch.
 ///
 /// The number of steps is kept in a variable, and the schedules of this module compute with tensors, so `step()` may be
 /// a part of a traced training step of an optimiser that has a `learningRateVariable`. A subclass overrides one of the
 /// two forms of `rate(at:)`: the one with tensors if it is to be traced. The one with numbers looks at the number of
 /// steps, which differs on every call, so a traced function that calls `step()` warns and runs its closure from then on.
-open class LearningRateScheduler {
+open class LearningRateScheduler: Scheduler {
   /// Whose learning rate is set.
   public let optimizer: any Optimizer
-  /// The learning rate that the optimiser had at the start.
-  public let initialRate: Double
-  /// How often `step()` was called. Set it to go on where a run was interrupted, with a scheduler that was made before
-  /// the optimiser's state was loaded: it keeps the initial rate.
+  /// The learning rate that the optimiser had at the start: when the scheduler was made, or in the run whose state was
+  /// loaded. A traced step keeps the one that it was traced with, so load before the first one.
+  public internal(set) var initialRate: Double
+  /// How often `step()` was called.
   public var stepCount: Int {
     get { Int(count.value) }
     set { count.value = Double(newValue) }
@@ -25,6 +36,12 @@ open class LearningRateScheduler {
     self.optimizer = optimizer
     initialRate = optimizer.learningRate
   }
+
+  /// The number of steps. Subclasses with variables of their own add these.
+  open var stateVariables: [(name: String, variable: Variable)] { [("step_count", count.variable)] }
+
+  /// Other schedules that the rate is made of, by names.
+  var parts: [(name: String, schedule: LearningRateScheduler)] { [] }
 
   /// Whether the form with numbers is asked by the one with tensors.
   private var isAsked = false
@@ -121,6 +138,10 @@ public final class LinearWarmup: LearningRateScheduler {
     self.next = next
     super.init(optimizer)
     optimizer.learningRate = rate(at: 0)
+  }
+
+  override var parts: [(name: String, schedule: LearningRateScheduler)] {
+    next.map { [("next", $0)] } ?? []
   }
 
   /// initialRate (step + 1) / steps below `steps`; then the other scheduler's of step - steps, or `initialRate`.

@@ -3,12 +3,18 @@ import DuetRuntime
 
 /// An optimiser whose rule is elementwise: new values of a parameter and of its slots, made of the old ones, of the
 /// gradient and of numbers that all parameters share. What `RMSprop`, `Adagrad` and others have in common.
+///
+/// Steps are counted for all parameters together. A parameter that is thawed later than others begins with running
+/// means of zero, but with the small corrections of a late step: to avoid that give it an optimiser of its own.
 public class SlotOptimizer: Optimizer {
   /// What is changed, in the order given.
   public let parameters: [Parameter]
   let rate: OptimizerScalar
-  /// The number of steps, counted for all parameters together.
+  /// The number of steps, counted for all parameters together: one that gets its first gradient late has the
+  /// corrections and decays of a late step.
   let count: OptimizerScalar
+  /// What each parameter's slots are called, in the order of the rule.
+  private let slotNames: [String]
   /// For each parameter its slots, in the order of the rule.
   let slots: [[Variable]]
   private let code: FusedCode
@@ -23,6 +29,7 @@ public class SlotOptimizer: Optimizer {
     self.parameters = Array(parameters)
     rate = OptimizerScalar(learningRate, name: "learning_rate")
     count = OptimizerScalar(0, name: "step_count")
+    slotNames = slots.map(\.key)
     self.slots = self.parameters.map { parameter in
       slots.map { name, value in
         Variable(
@@ -40,6 +47,12 @@ public class SlotOptimizer: Optimizer {
 
   /// Holds the step size.
   public var learningRateVariable: Variable? { rate.variable }
+
+  /// The number of steps, and slots by their names and their parameters' places: `square.0`.
+  public var stateVariables: [(name: String, variable: Variable)] {
+    [("step_count", count.variable)]
+      + slotNames.enumerated().flatMap { i, name in slots.map { $0[i] }.numbered(name) }
+  }
 
   /// Changes every parameter that has a gradient by the optimiser's rule.
   public final func step() {

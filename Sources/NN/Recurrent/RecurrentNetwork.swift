@@ -28,14 +28,15 @@ struct RecurrentNetwork<Step: RecurrentStep>: Sendable {
     self.step = step
     self.inputSize = inputSize
     self.hiddenSize = hiddenSize
-    self.layers = layers
+    self.layers = max(layers, 1)
     self.batchFirst = batchFirst
     isBidirectional = bidirectional
     self.dropout = Dropout(0...1 ~= dropout ? dropout : 0)
     let directions = bidirectional ? 2 : 1
-    weights = (0..<max(layers, 1) * directions).map { i in
+    let hidden = boundedSize(hiddenSize, atLeast: 1)
+    weights = (0..<self.layers * directions).map { i in
       RecurrentWeights(
-        i < directions ? inputSize : hiddenSize * directions, max(hiddenSize, 1),
+        i < directions ? inputSize : hidden * directions, hidden,
         gates: Step.gates, bias: bias, dtype, suffix: Self.suffix(i, directions))
     }
   }

@@ -66,6 +66,20 @@ public func load(_ optimizer: some Optimizer, from tensors: [String: Tensor]) th
   _ = try StateSource(tensors).load(into: optimizer.stateTargets, strict: true)
 }
 
+/// Reads what a schedule remembers, so that its next step is the one that it would have been. The schedule is of the
+/// same kind, made with the same settings. The optimiser's rate stays as it is: load the optimiser too.
+///
+/// - Throws: As for a list of parameters.
+public func load(_ scheduler: some Scheduler, from url: URL) throws {
+  _ = try load(scheduler.stateTargets, url, true)
+}
+
+/// Sets what a schedule remembers to tensors of their names, as if these came from a file.
+/// - Throws: `StateError` if the tensors do not fit; then nothing has changed.
+public func load(_ scheduler: some Scheduler, from tensors: [String: Tensor]) throws {
+  _ = try StateSource(tensors).load(into: scheduler.stateTargets, strict: true)
+}
+
 private func load(
   _ targets: [StateTarget], _ url: URL, _ strict: Bool
 ) throws -> (missing: [String], unexpected: [String]) {

@@ -19,8 +19,8 @@ public func save(
 
 /// Writes a model's parameters and buffers under their dotted names: what PyTorch calls its state dict.
 ///
-/// What training needs beside the model to go on where it was: the optimiser (`save(optimizer, to:)`), the random
-/// generator's `snapshot`, a scheduler's `stepCount` and a data loader's `epoch`.
+/// What training needs beside the model to go on where it was: the optimiser (`save(optimizer, to:)`), its schedule
+/// (`save(scheduler, to:)`), the random generator's `snapshot` and a data loader's `epoch`.
 /// - Parameter metadata: Is written beside them; `.safetensors` only. Some programs ask for `["format": "pt"]`.
 /// - Throws: As for a list of parameters.
 public func save(
@@ -33,4 +33,11 @@ public func save(
 /// - Throws: As for a list of parameters.
 public func save(_ optimizer: some Optimizer, to url: URL) throws {
   try saveNamed(optimizer.namedState, to: url)
+}
+
+/// Writes what a schedule remembers: its `stateVariables`, and the rate that it began with as `initial_rate`; of
+/// schedules that it is made of too, as `schedules.0.initial_rate`. Functions that it was made with are not written.
+/// - Throws: As for a list of parameters.
+public func save(_ scheduler: some Scheduler, to url: URL) throws {
+  try saveNamed(scheduler.namedState, to: url)
 }

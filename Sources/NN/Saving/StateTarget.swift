@@ -53,6 +53,31 @@ extension Optimizer {
   }
 }
 
+extension Scheduler {
+  var stateTargets: [StateTarget] {
+    let own = stateVariables.map { StateTarget($0.name, $0.variable) }
+    guard let scheduler = self as? LearningRateScheduler else { return own }
+    let rate = StateTarget("initial_rate", TensorType(.float64, [])) {
+      scheduler.initialRate = $0.item(Double.self)
+    }
+    return [rate] + own
+      + scheduler.parts.flatMap { name, part in
+        part.stateTargets.map { target in
+          StateTarget(name.appending(component: target.name), target.type, set: target.set)
+        }
+      }
+  }
+
+  var namedState: [(name: String, tensor: Tensor)] {
+    let own = stateVariables.map { ($0.name, $0.variable.valueToSave) }
+    guard let scheduler = self as? LearningRateScheduler else { return own }
+    return [("initial_rate", Tensor(scalar: scheduler.initialRate, for: .float64))] + own
+      + scheduler.parts.flatMap { name, part in
+        part.namedState.map { (name.appending(component: $0.name), $0.tensor) }
+      }
+  }
+}
+
 extension Variable {
   /// The present content, also in deferred mode, where reading gives a content to come.
   fileprivate var valueToSave: Tensor { ThreadContext.withRecorder(nil) { value } }
