@@ -20,6 +20,9 @@ struct Options {
   var threads: Int?
   var seed = 1
   var workers = 0
+  var load: URL?
+  var save: URL?
+  var export: URL?
 
   static let help = """
     Trains LeNet on the MNIST digits and prints its accuracy, the time per step and a hash of all parameters.
@@ -34,6 +37,9 @@ struct Options {
       --threads N       threads per operation (all processors)
       --seed N          seed of the weights and the order of images (1)
       --workers N       threads that prepare batches ahead (0)
+      --load FILE       begins with weights from a .safetensors or .npz file
+      --save FILE       writes the weights in the end
+      --export FILE     writes the trained model as a function that runs without this program, and tests it
       --help            this text
     """
 
@@ -59,6 +65,9 @@ struct Options {
       case "--threads": threads = try Self.whole(try value(), name, from: 1)
       case "--seed": seed = try Self.whole(try value(), name, from: 0)
       case "--workers": workers = try Self.whole(try value(), name, from: 0)
+      case "--load": load = URL(fileURLWithPath: try value())
+      case "--save": save = URL(fileURLWithPath: try value())
+      case "--export": export = URL(fileURLWithPath: try value())
       case "--mode":
         let text = try value()
         guard let mode = Mode(rawValue: text) else {

@@ -9,6 +9,7 @@ func train(_ options: Options) throws {
 
   Random.seed(options.seed)
   let model = LeNet()
+  if let url = options.load { try load(model, from: url) }
   let parameters = model.parameters
   let optimizer = SGD(
     parameters, learningRate: options.learningRate, momentum: options.momentum)
@@ -32,7 +33,7 @@ func train(_ options: Options) throws {
     progress.finish()
   }
 
-  let share = testAccuracy(model, digits.test)
+  let share = noGrad { testAccuracy(model.callAsFunction, digits.test) }
   print(String(format: "test accuracy: %.2f%% of %ld images", 100 * share, digits.test.count))
   if !durations.isEmpty {
     let mean = durations.reduce(0, +) / Double(durations.count)
@@ -41,6 +42,20 @@ func train(_ options: Options) throws {
       String(format: "time per step: %.1f µs (median), %.1f µs (mean)", median * 1e6, mean * 1e6))
   }
   print("parameters: \(hash(of: parameters))")
+  if let url = options.save { try save(model, to: url) }
+  if let url = options.export {
+    try export(model, to: url)
+    let classify = try SavedFunction(contentsOf: url)
+    let share = testAccuracy({ classify([$0])[0] }, digits.test)
+    print(String(format: "exported function: %.2f%%", 100 * share))
+  }
+}
+
+/// Writes the model as a function from any number of images to the probabilities of the digits.
+private func export(_ model: LeNet, to url: URL) throws {
+  let classify = traced { (images: Tensor) in noGrad { softmax(model(images), axis: 1) } }
+  try classify.lower(TensorSpec([nil, 1, 28, 28]))
+  try classify.save(to: url)
 }
 
 /// One step of training: takes images and labels and gives the loss.
@@ -62,15 +77,13 @@ private func trainingStep(
   }
 }
 
-/// The share of images whose digit the model finds.
-private func testAccuracy(_ model: LeNet, _ images: some Dataset) -> Double {
-  noGrad {
-    var right = 0.0
-    for (images, labels) in DataLoader(images, batchSize: 250) {
-      right += accuracy(model(images), labels).item(Double.self) * Double(labels.size)
-    }
-    return right / Double(images.count)
+/// The share of images whose digit gets the highest score.
+private func testAccuracy(_ scores: (Tensor) -> Tensor, _ images: some Dataset) -> Double {
+  var right = 0.0
+  for (images, labels) in DataLoader(images, batchSize: 250) {
+    right += accuracy(scores(images), labels).item(Double.self) * Double(labels.size)
   }
+  return right / Double(images.count)
 }
 
 /// The 64-bit FNV-1a hash of all parameters' bits in order (Fowler, Noll and Vo).
