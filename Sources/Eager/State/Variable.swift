@@ -6,7 +6,8 @@ import Synchronization
 /// A variable is a reference; models that are structs share it when they are copied. Reading and writing are
 /// safe from any thread, one at a time. Traced functions capture it by identity.
 public class Variable: @unchecked Sendable, CustomStringConvertible {
-  // Sendable: content sits in locked cells; all else is constant.
+  // Sendable: content sits in locked cells, and `isFrozen`, which is atomic, changes under the content's lock; all else
+  // is constant.
 
   package let cell: StateCell
   /// The place in the autograd graph that values have; nil while the variable is frozen, and if it never gets gradients.

@@ -64,12 +64,7 @@ public func adaptiveAvgPool1d(_ x: Tensor, outputSize: Int) -> Tensor {
 }
 
 func adaptiveAvgPool1d(_ operation: String, _ x: Tensor, _ outputSize: Int) -> Tensor {
-  let form = "sequences [N, C, L]"
-  if let failed = mistake(operation, x, ranks: [3], form) { return failed }
-  guard outputSize >= 1 else {
-    return fail(OpError(operation, "outputSize must be at least 1, not \(outputSize)"))
-  }
-  return inRows(operation, x) { adaptiveAvgPool2d(operation, $0, [1, outputSize]) }
+  pooledSequences(operation, x, outputSize) { adaptiveAvgPool2d(operation, $0, $1) }
 }
 
 /// The largest elements of windows that divide sequences `[N, C, L]` into so many parts.
@@ -81,12 +76,18 @@ public func adaptiveMaxPool1d(_ x: Tensor, outputSize: Int) -> Tensor {
 }
 
 func adaptiveMaxPool1d(_ operation: String, _ x: Tensor, _ outputSize: Int) -> Tensor {
-  let form = "sequences [N, C, L]"
-  if let failed = mistake(operation, x, ranks: [3], form) { return failed }
+  pooledSequences(operation, x, outputSize) { adaptiveMaxPool2d(operation, $0, $1) }
+}
+
+/// Pools sequences as images of one row.
+private func pooledSequences(
+  _ operation: String, _ x: Tensor, _ outputSize: Int, _ pool: (Tensor, [Int]) -> Tensor
+) -> Tensor {
+  if let failed = mistake(operation, x, ranks: [3], "sequences [N, C, L]") { return failed }
   guard outputSize >= 1 else {
     return fail(OpError(operation, "outputSize must be at least 1, not \(outputSize)"))
   }
-  return inRows(operation, x) { adaptiveMaxPool2d(operation, $0, [1, outputSize]) }
+  return inRows(operation, x) { pool($0, [1, outputSize]) }
 }
 
 /// Does to sequences `[N, C, L]` what a body does to images of one row.

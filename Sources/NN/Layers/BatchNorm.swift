@@ -19,15 +19,15 @@ public struct BatchNorm2d: UnaryLayer, NamesItsParts, Sendable {
   }
 
   /// `[C]`, beginning as ones.
-  public var weight: Parameter? { norm.weight }
+  public var weight: Parameter? { norm.statistics.weight }
   /// `[C]`, beginning as zeros.
-  public var bias: Parameter? { norm.bias }
+  public var bias: Parameter? { norm.statistics.bias }
   /// `[C]`, beginning as zeros.
-  public var runningMean: Variable? { norm.runningMean }
+  public var runningMean: Variable? { norm.statistics.runningMean }
   /// `[C]`, beginning as ones.
-  public var runningVariance: Variable? { norm.runningVariance }
+  public var runningVariance: Variable? { norm.statistics.runningVariance }
 
-  var parts: [(name: String, part: Any)] { norm.parts }
+  var parts: [(name: String, part: Any)] { norm.statistics.parts }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     norm(x, isShapeRight: x.ndim == 4, "BatchNorm2d", "[N, C, H, W]")
@@ -48,15 +48,15 @@ public struct BatchNorm1d: UnaryLayer, NamesItsParts, Sendable {
   }
 
   /// `[C]`, beginning as ones.
-  public var weight: Parameter? { norm.weight }
+  public var weight: Parameter? { norm.statistics.weight }
   /// `[C]`, beginning as zeros.
-  public var bias: Parameter? { norm.bias }
+  public var bias: Parameter? { norm.statistics.bias }
   /// `[C]`, beginning as zeros.
-  public var runningMean: Variable? { norm.runningMean }
+  public var runningMean: Variable? { norm.statistics.runningMean }
   /// `[C]`, beginning as ones.
-  public var runningVariance: Variable? { norm.runningVariance }
+  public var runningVariance: Variable? { norm.statistics.runningVariance }
 
-  var parts: [(name: String, part: Any)] { norm.parts }
+  var parts: [(name: String, part: Any)] { norm.statistics.parts }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     norm(x, isShapeRight: x.ndim == 2 || x.ndim == 3, "BatchNorm1d", "[N, C] or [N, C, L]")
@@ -65,61 +65,37 @@ public struct BatchNorm1d: UnaryLayer, NamesItsParts, Sendable {
 
 /// Batch normalisation over all axes but the second.
 struct BatchNorm {
-  let weight: Parameter?
-  let bias: Parameter?
-  let runningMean: Variable?
-  let runningVariance: Variable?
-  let batchCount: Variable?
+  let statistics: ChannelStatistics
   let eps: Double
   let momentum: Double
-  let channels: Int
-  let mode = TrainingMode()
 
   init(
     _ channels: Int, _ eps: Double, _ momentum: Double, _ affine: Bool, _ tracks: Bool,
     _ dtype: DType
   ) {
-    noteNegative(["channels": channels], in: "BatchNorm")
-    weight = affine ? Parameter(ones([channels], dtype: dtype), name: "weight") : nil
-    bias = affine ? Parameter(zeros([channels], dtype: dtype), name: "bias") : nil
-    runningMean =
-      tracks ? Variable(zeros([channels], dtype: dtype), name: "running_mean") : nil
-    runningVariance = tracks ? Variable(ones([channels], dtype: dtype), name: "running_var") : nil
-    batchCount = tracks ? Variable(zeros([], dtype: .int64), name: "num_batches_tracked") : nil
+    statistics = ChannelStatistics("BatchNorm", channels, affine: affine, tracks: tracks, dtype)
     self.eps = eps
     self.momentum = momentum
-    self.channels = channels
-  }
-
-  /// The names that PyTorch's state dicts have.
-  var parts: [(name: String, part: Any)] {
-    let variables: [(String, Variable?)] = [
-      ("weight", weight), ("bias", bias), ("running_mean", runningMean),
-      ("running_var", runningVariance), ("num_batches_tracked", batchCount),
-    ]
-    var parts = variables.compactMap { name, variable in variable.map { (name, $0 as Any) } }
-    parts.append(("mode", mode))
-    return parts
   }
 
   func callAsFunction(
     _ x: Tensor, isShapeRight: Bool, _ operation: String, _ expected: String
   ) -> Tensor {
     if x.isFailed { return x }
+    let (channels, count) = (statistics.channels, statistics.batchCount)
     guard isShapeRight, x.dim(1) == channels else {
       return fail(
         OpError(operation, "expects \(expected) with C = \(channels), not shape \(x.shape)"))
     }
-    let isTraining = mode.isTraining || runningMean == nil
+    let isTraining = statistics.usesInputStatistics
     if isTraining && x.size / max(channels, 1) <= 1 {
       return fail(
         OpError(operation, "needs more than one value per channel in training: \(x.shape)"))
     }
-    if mode.isTraining, let batchCount {
-      noGrad { batchCount.value = batchCount.value + 1 }
-    }
+    if statistics.mode.isTraining, let count { noGrad { count.value = count.value + 1 } }
     return batchNorm(
-      x, runningMean: runningMean, runningVariance: runningVariance, weight: weight?.value,
-      bias: bias?.value, training: isTraining, momentum: momentum, eps: eps)
+      x, runningMean: statistics.runningMean, runningVariance: statistics.runningVariance,
+      weight: statistics.weight?.value, bias: statistics.bias?.value, training: isTraining,
+      momentum: momentum, eps: eps)
   }
 }

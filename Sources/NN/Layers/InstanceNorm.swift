@@ -22,15 +22,15 @@ public struct InstanceNorm2d: UnaryLayer, NamesItsParts, Sendable {
   }
 
   /// `[C]`, beginning as ones.
-  public var weight: Parameter? { norm.weight }
+  public var weight: Parameter? { norm.statistics.weight }
   /// `[C]`, beginning as zeros.
-  public var bias: Parameter? { norm.bias }
+  public var bias: Parameter? { norm.statistics.bias }
   /// `[C]`, beginning as zeros.
-  public var runningMean: Variable? { norm.runningMean }
+  public var runningMean: Variable? { norm.statistics.runningMean }
   /// `[C]`, beginning as ones.
-  public var runningVariance: Variable? { norm.runningVariance }
+  public var runningVariance: Variable? { norm.statistics.runningVariance }
 
-  var parts: [(name: String, part: Any)] { norm.parts }
+  var parts: [(name: String, part: Any)] { norm.statistics.parts }
 
   public func callAsFunction(_ x: Tensor) -> Tensor {
     norm(x, rank: 4, "[N, C, H, W] or [C, H, W]")
@@ -52,72 +52,48 @@ public struct InstanceNorm1d: UnaryLayer, NamesItsParts, Sendable {
   }
 
   /// `[C]`, beginning as ones.
-  public var weight: Parameter? { norm.weight }
+  public var weight: Parameter? { norm.statistics.weight }
   /// `[C]`, beginning as zeros.
-  public var bias: Parameter? { norm.bias }
+  public var bias: Parameter? { norm.statistics.bias }
   /// `[C]`, beginning as zeros.
-  public var runningMean: Variable? { norm.runningMean }
+  public var runningMean: Variable? { norm.statistics.runningMean }
   /// `[C]`, beginning as ones.
-  public var runningVariance: Variable? { norm.runningVariance }
+  public var runningVariance: Variable? { norm.statistics.runningVariance }
 
-  var parts: [(name: String, part: Any)] { norm.parts }
+  var parts: [(name: String, part: Any)] { norm.statistics.parts }
 
   public func callAsFunction(_ x: Tensor) -> Tensor { norm(x, rank: 3, "[N, C, L] or [C, L]") }
 }
 
-/// Instance normalisation over all axes but the first two.
+/// Instance normalisation over all axes but the first two. As in PyTorch, nobody counts the batches.
 struct InstanceNorm {
   let operation: String
-  let weight: Parameter?
-  let bias: Parameter?
-  let runningMean: Variable?
-  let runningVariance: Variable?
-  /// PyTorch's state dicts have it; there, too, nobody counts.
-  let batchCount: Variable?
+  let statistics: ChannelStatistics
   let eps: Double
   let momentum: Double
-  let channels: Int
-  let mode = TrainingMode()
 
   init(
     _ operation: String, _ channels: Int, _ eps: Double, _ momentum: Double, _ affine: Bool,
     _ tracks: Bool, _ dtype: DType
   ) {
-    noteNegative(["channels": channels], in: operation)
     self.operation = operation
-    weight = affine ? Parameter(ones([channels], dtype: dtype), name: "weight") : nil
-    bias = affine ? Parameter(zeros([channels], dtype: dtype), name: "bias") : nil
-    runningMean =
-      tracks ? Variable(zeros([channels], dtype: dtype), name: "running_mean") : nil
-    runningVariance = tracks ? Variable(ones([channels], dtype: dtype), name: "running_var") : nil
-    batchCount = tracks ? Variable(zeros([], dtype: .int64), name: "num_batches_tracked") : nil
+    statistics = ChannelStatistics(operation, channels, affine: affine, tracks: tracks, dtype)
     self.eps = eps
     self.momentum = momentum
-    self.channels = channels
-  }
-
-  /// The names that PyTorch's state dicts have.
-  var parts: [(name: String, part: Any)] {
-    let variables: [(String, Variable?)] = [
-      ("weight", weight), ("bias", bias), ("running_mean", runningMean),
-      ("running_var", runningVariance), ("num_batches_tracked", batchCount),
-    ]
-    var parts = variables.compactMap { name, variable in variable.map { (name, $0 as Any) } }
-    parts.append(("mode", mode))
-    return parts
   }
 
   func callAsFunction(_ x: Tensor, rank: Int, _ expected: String) -> Tensor {
     if x.isFailed { return x }
     let isSingle = x.ndim == rank - 1
-    guard x.ndim == rank || isSingle, x.dim(isSingle ? 0 : 1) == channels else {
+    guard x.ndim == rank || isSingle, x.dim(isSingle ? 0 : 1) == statistics.channels else {
       return fail(
-        OpError(operation, "expects \(expected) with C = \(channels), not shape \(x.shape)"))
+        OpError(
+          operation, "expects \(expected) with C = \(statistics.channels), not shape \(x.shape)"))
     }
     let y = instanceNorm(
-      operation, isSingle ? x.expandedDimensions(axis: 0) : x, runningMean, runningVariance,
-      weight?.value, bias?.value, usesInputStatistics: mode.isTraining || runningMean == nil,
-      momentum, eps)
+      operation, isSingle ? x.expandedDimensions(axis: 0) : x, statistics.runningMean,
+      statistics.runningVariance, statistics.weight?.value, statistics.bias?.value,
+      usesInputStatistics: statistics.usesInputStatistics, momentum, eps)
     return isSingle && !y.isFailed ? y.squeezed(axis: 0) : y
   }
 }
