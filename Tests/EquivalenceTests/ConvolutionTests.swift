@@ -62,6 +62,15 @@ import Testing
       name: "depthwise 1xk", input: [2, 50, 1, 333], weight: [50, 1, 1, 7], stride: [1, 3],
       padding: [0, 3], groups: 50),
     Shape(
+      name: "depthwise, small images", input: [5, 70, 14, 13], weight: [70, 1, 5, 5],
+      padding: [2, 2], groups: 70),
+    Shape(
+      name: "depthwise, small images two apart, several outputs a channel", input: [3, 17, 19, 27],
+      weight: [34, 1, 3, 5], stride: [2, 2], padding: [1, 3], dilation: [1, 2], groups: 17),
+    Shape(
+      name: "depthwise, narrow bands", input: [1, 33, 401, 5], weight: [33, 1, 3, 3],
+      stride: [3, 1], padding: [1, 1], groups: 33),
+    Shape(
       name: "wide rows, two apart", input: [1, 40, 3, 2_305], weight: [35, 40, 1, 1],
       stride: [2, 2]),
     Shape(name: "few channels", input: [19, 6, 12, 12], weight: [16, 6, 5, 5]),

@@ -168,7 +168,7 @@ static void conv_call(trial *t, int32_t v) {
     out = c.groups * (is_depthwise ? PICK(t, 1, 1, 2) : trial_int(t, 1, most + 1));
     c.batch = trial_is_large(t) ? 4 : trial_int(t, 0, 3);
     h = draw_window(t, trial_is_large(t) ? 28 : trial_int(t, 1, 14));
-    w = draw_window(t, is_depthwise ? trial_int(t, 1, 90) : trial_is_large(t) ? 29 : trial_int(t, 1, 18));
+    w = draw_window(t, is_depthwise ? trial_int(t, 1, trial_chance(t, 50) ? 24 : 90) : trial_is_large(t) ? 29 : trial_int(t, 1, 18));
   }
   c.in_channels = in, c.out_channels = out;
   c.in_height = h.in, c.out_height = h.out, c.kernel_height = h.kernel;

@@ -68,5 +68,10 @@ case((2, 6, 5, 4), (6, 2, 2, 5), stride=(2, 3), padding=(0, 2), groups=3, output
 case((2, 8, 5, 6), (8, 1, 3, 3), stride=(2, 2), padding=(1, 1), groups=8, output_padding=(1, 1))
 case((1, 2, 4, 3), (2, 3, 3, 2), stride=(1, 2), padding=(2, 0), dilation=(3, 4), output_padding=(2, 3))
 case((1, 40, 3, 3), (40, 34, 1, 1), stride=(2, 2), output_padding=(1, 0))
+case((3, 18, 7, 7), (18, 1, 5, 5), padding=(2, 2), groups=18)
+case((1, 24, 14, 13), (24, 1, 3, 3), stride=(2, 2), padding=(1, 1), groups=24)
+case((2, 9, 9, 6), (27, 1, 4, 2), stride=(1, 3), padding=(2, 3), dilation=(2, 1), groups=9)
+case((1, 16, 5, 11), (32, 1, 2, 1), stride=(3, 4), padding=(1, 4), groups=16)
+case((2, 8, 30, 2), (8, 1, 3, 1), stride=(1, 1), padding=(2, 0), groups=8)
 with open("Fixtures/convolutions.json", "w") as file:
     json.dump({"torch": torch.__version__, "cases": cases}, file, indent=0)

@@ -119,7 +119,7 @@ duet_status duet_conv2d(const void *argument) {
   }
   if (duet_winograd_applies(c)) return duet_winograd_conv2d(c);
   if (duet_is_depthwise(argument)) {
-    duet_depthwise(argument);
+    duet_depthwise(argument, w.engine);
     return DUET_OK;
   }
   if (duet_gathers_forward(argument)) {

@@ -146,7 +146,7 @@ duet_status duet_conv2d_input_gradient(const void *argument) {
   }
   if (duet_winograd_applies(c)) return duet_winograd_input_gradient(c);
   if (duet_is_depthwise(argument)) {
-    duet_depthwise_input_gradient(argument);
+    duet_depthwise_input_gradient(argument, w.engine);
     return DUET_OK;
   }
   if (duet_spreads_input_gradient(argument)) {

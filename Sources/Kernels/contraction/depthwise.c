@@ -9,8 +9,7 @@
 
 enum {
   BAND_BYTES = 64 << 10,   // of a prepared image
-  TASK_WORK = 256 << 10,   // multiply-adds that are worth a task
-  SUM_BAND_BYTES = 192 << 10
+  TASK_WORK = 256 << 10    // multiply-adds that are worth a task
 };
 
 #if defined(__x86_64__)
@@ -41,7 +40,6 @@ int duet_is_depthwise(const duet_conv2d_call *c) {
 typedef struct {
   const duet_conv2d_call *call;
   const duet_depthwise_kernels *kernels;
-  const duet_engine *engine;
   int64_t es, outputs, taps;  // outputs of a channel
   int64_t rows;               // of a band
   int64_t planes_per_task;
@@ -195,7 +193,11 @@ static double work_in(const depthwise_work *w) {
   return (double)c->batch * c->out_channels * c->out_height * c->out_width * w->taps;
 }
 
-void duet_depthwise(const duet_conv2d_call *c) {
+void duet_depthwise(const duet_conv2d_call *c, const duet_engine *engine) {
+  if (duet_depthwise_prefers_lanes(c)) {
+    duet_depthwise_lanes(c, engine);
+    return;
+  }
   depthwise_work w = work_of(c);
   duet_image_copy copy = forward_copy(c, 0, 1);
   w.rows = at_least_one(BAND_BYTES / (duet_image_pitch(&copy) * w.es * c->stride_height));
@@ -281,7 +283,11 @@ static void gradient_task(void *context, int64_t index) {
     }
 }
 
-void duet_depthwise_input_gradient(const duet_conv2d_call *c) {
+void duet_depthwise_input_gradient(const duet_conv2d_call *c, const duet_engine *engine) {
+  if (duet_depthwise_gradient_prefers_lanes(c)) {
+    duet_depthwise_lanes_input_gradient(c, engine);
+    return;
+  }
   depthwise_work w = work_of(c);
   size_t phase_bytes = duet_phase_bytes(c);
   char *memory = duet_scratch(0, phase_bytes + c->out_channels * w.taps * w.es);
@@ -305,90 +311,4 @@ void duet_depthwise_input_gradient(const duet_conv2d_call *c) {
   w.rows = at_least_one(BAND_BYTES / (pitch * w.es * w.outputs));
   if (w.rows > phases.vertical[0].count) w.rows = phases.vertical[0].count;
   run(&w, gradient_task, c->batch * c->groups, work_in(&w));
-}
-
-// Lanes are channels: dy and the padded image are transposed, a band of rows at a time.
-static void weight_task(void *context, int64_t index) {
-  const depthwise_work *w = context;
-  const duet_conv2d_call *c = w->call;
-  int64_t es = w->es, lanes = DUET_VECTOR_BYTES / es, vector = DUET_VECTOR_BYTES;
-  int64_t first = index * lanes, channels = c->groups - first < lanes ? c->groups - first : lanes;
-  int64_t in_plane = c->in_height * c->in_width, out_plane = c->out_height * c->out_width;
-  int64_t left = c->pad_left;
-  int64_t width = (c->kernel_width - 1) * c->dilation_width + 1;
-  int64_t pitch = (c->out_width - 1) * c->stride_width + width;
-  int64_t height =
-    (w->rows - 1) * c->stride_height + (c->kernel_height - 1) * c->dilation_height + 1;
-  if (pitch < left + c->in_width) pitch = left + c->in_width;
-  size_t offset_bytes = duet_round_up(w->taps * sizeof(int64_t), 64);
-  size_t sum_bytes = (size_t)w->outputs * w->taps * vector;
-  size_t dy_bytes = (size_t)(w->rows * c->out_width + 1) * vector;
-  size_t row_bytes = (size_t)(c->in_width + 1) * vector;
-  size_t image_bytes = (size_t)(height * pitch + 1) * vector;
-  char *memory = duet_scratch(1, offset_bytes + sum_bytes + dy_bytes + row_bytes + image_bytes);
-  int64_t *offset = (int64_t *)memory;
-  char *sum = memory + offset_bytes, *dy = sum + sum_bytes, *row = dy + dy_bytes;
-  char *image = row + row_bytes;
-  // Lanes without a channel hold zeros.
-  memset(sum, 0, sum_bytes + dy_bytes + row_bytes + image_bytes);
-  for (int64_t t = 0; t < w->taps; t++)
-    offset[t] = t / c->kernel_width * c->dilation_height * pitch +
-                t % c->kernel_width * c->dilation_width;
-
-  for (int64_t n = 0; n < c->batch; n++) {
-    const char *x = (const char *)c->operand[1] + (n * c->groups + first) * in_plane * es;
-    for (int64_t i = 0; i < c->out_height; i += w->rows) {
-      int64_t rows = c->out_height - i < w->rows ? c->out_height - i : w->rows;
-      int64_t needed =
-        (rows - 1) * c->stride_height + (c->kernel_height - 1) * c->dilation_height + 1;
-      for (int64_t k = 0; k < needed; k++) {
-        int64_t from = i * c->stride_height - c->pad_top + k;
-        char *to = image + k * pitch * vector;
-        if (from < 0 || from >= c->in_height) {
-          memset(to, 0, pitch * vector);
-          continue;
-        }
-        w->engine->pack(row, lanes, x + from * c->in_width * es, channels, c->in_width, in_plane,
-                        1);
-        memset(to, 0, left * vector);
-        memcpy(to + left * vector, row, c->in_width * vector);
-        memset(to + (left + c->in_width) * vector, 0, (pitch - left - c->in_width) * vector);
-      }
-      for (int64_t o = 0; o < w->outputs; o++) {
-        const char *from =
-          (const char *)c->operand[2] +
-          ((n * c->out_channels + first * w->outputs + o) * out_plane + i * c->out_width) * es;
-        w->engine->pack(dy, lanes, from, channels, rows * c->out_width, w->outputs * out_plane, 1);
-        duet_tap_sums sums = {.sum = sum + o * w->taps * vector,
-                              .dy = dy,
-                              .image = image,
-                              .offset = offset,
-                              .taps = w->taps,
-                              .rows = rows,
-                              .columns = c->out_width,
-                              .row = c->stride_height * pitch,
-                              .column = c->stride_width};
-        w->kernels->add_taps(&sums);
-      }
-    }
-  }
-  for (int64_t o = 0; o < w->outputs; o++)
-    for (int64_t t = 0; t < w->taps; t++)
-      for (int64_t i = 0; i < channels; i++)
-        memcpy((char *)c->operand[0] + (((first + i) * w->outputs + o) * w->taps + t) * es,
-               sum + (o * w->taps + t) * vector + i * es, es);
-}
-
-void duet_depthwise_weight_gradient(const duet_conv2d_call *c, const duet_engine *engine) {
-  depthwise_work w = work_of(c);
-  w.engine = engine;
-  int64_t row_bytes = (c->in_width + c->pad_left + c->kernel_width * c->dilation_width) *
-                      c->stride_height * DUET_VECTOR_BYTES;
-  w.rows = at_least_one(SUM_BAND_BYTES / row_bytes);
-  if (w.rows > c->out_height) w.rows = c->out_height;
-  int64_t lanes = DUET_VECTOR_BYTES / w.es, tasks = (c->groups + lanes - 1) / lanes;
-  if (tasks == 1 || work_in(&w) < TASK_WORK)
-    for (int64_t i = 0; i < tasks; i++) weight_task(&w, i);
-  else
-    duet_parallel_for(tasks, weight_task, &w);
 }

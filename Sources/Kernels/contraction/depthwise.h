@@ -24,6 +24,17 @@ typedef struct {
 } duet_correlation;
 
 // Lanes are channels:
+//     result[i * result_row + j * result_column] =
+//       sum over t ascending of weight[t] * image[i * row + j * column + offset[t]]
+// in one chain, everything in vectors of DUET_VECTOR_BYTES.
+typedef struct {
+  void *result;
+  const void *image, *weight;
+  const int64_t *offset;
+  int64_t taps, rows, columns, row, column, result_row, result_column;
+} duet_lane_correlation;
+
+// Lanes are channels:
 //     sum[t] += dy[i, j] * image[i * row + j * column + offset[t]], i and j ascending,
 // dy contiguous, everything in vectors of DUET_VECTOR_BYTES.
 typedef struct {
@@ -49,8 +60,11 @@ typedef struct {
   void (*correlate)(const duet_correlation *call);
   // Rows of an image with up to a vector of zeros before and behind each, whole vectors being written.
   void (*copy_rows)(void *to, int64_t pitch, const void *from, int64_t width, int64_t rows, int64_t left);
-  void (*add_taps)(const duet_tap_sums *call);
   void (*add_shifted)(const duet_shifted_sum *call);
+  void (*correlate_lanes)(const duet_lane_correlation *call);
+  // to[i * stride + p] = lane i of from[p] for the first channels, stride in elements.
+  void (*unpack_lanes)(void *to, int64_t stride, const void *from, int64_t channels, int64_t positions);
+  void (*add_taps)(const duet_tap_sums *call);
 } duet_depthwise_kernels;
 
 typedef struct {
@@ -62,8 +76,14 @@ const duet_depthwise_kernels *duet_depthwise_kernels_for(duet_dtype dtype);
 int duet_is_depthwise(const duet_conv2d_call *call);
 
 // Nothing may be empty.
-void duet_depthwise(const duet_conv2d_call *call);
-void duet_depthwise_input_gradient(const duet_conv2d_call *call);
+void duet_depthwise(const duet_conv2d_call *call, const duet_engine *engine);
+void duet_depthwise_input_gradient(const duet_conv2d_call *call, const duet_engine *engine);
 void duet_depthwise_weight_gradient(const duet_conv2d_call *call, const duet_engine *engine);
+
+// With channels as lanes, for rows of results that fill vectors badly. The bits are the same.
+int duet_depthwise_prefers_lanes(const duet_conv2d_call *call);
+int duet_depthwise_gradient_prefers_lanes(const duet_conv2d_call *call);
+void duet_depthwise_lanes(const duet_conv2d_call *call, const duet_engine *engine);
+void duet_depthwise_lanes_input_gradient(const duet_conv2d_call *call, const duet_engine *engine);
 
 #endif

@@ -126,33 +126,6 @@ static void NAME(copy_rows)(void *to, int64_t pitch, const void *from, int64_t w
 #undef VECTOR_AT
 #undef PIXELS_AT
 
-DUET_INLINE void NAME(add_block)(const duet_tap_sums *x, int64_t first, const int taps) {
-  VECTOR sum[TAPS];
-  VECTOR *sums = (VECTOR *)x->sum + first;
-  const VECTOR *dy = x->dy, *at[TAPS];
-#pragma clang loop unroll(full)
-  for (int t = 0; t < taps; t++) {
-    sum[t] = sums[t];
-    at[t] = (const VECTOR *)x->image + x->offset[first + t];
-  }
-  for (int64_t i = 0; i < x->rows; i++)
-    for (int64_t j = 0; j < x->columns; j++) {
-      VECTOR d = *dy++;
-      int64_t where = i * x->row + j * x->column;
-#pragma clang loop unroll(full)
-      for (int t = 0; t < taps; t++) sum[t] = FMA(d, at[t][where], sum[t]);
-    }
-#pragma clang loop unroll(full)
-  for (int t = 0; t < taps; t++) sums[t] = sum[t];
-}
-
-static void NAME(add_taps)(const duet_tap_sums *x) {
-  int64_t t = 0;
-  for (; t + TAPS <= x->taps; t += TAPS) NAME(add_block)(x, t, TAPS);
-  for (; t + 3 <= x->taps; t += 3) NAME(add_block)(x, t, 3);
-  for (; t < x->taps; t++) NAME(add_block)(x, t, 1);
-}
-
 // A vector of results in every row, from the taps low ..< low + count of each row of the kernel:
 // what lies outside is read, and masked.
 DUET_INLINE void NAME(sum_shifted)(const duet_shifted_sum *x, int64_t first, const INTEGERS *mask,

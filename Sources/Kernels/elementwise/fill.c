@@ -10,16 +10,24 @@ static int64_t chunk_size(int64_t index, int64_t count) {
   return left < CHUNK ? left : CHUNK;
 }
 
+void duet_fill_run(char *to, uint64_t bits, int64_t count, int64_t size) {
+  uint8_t first = (uint8_t)bits;
+  int64_t unused = 64 - 8 * size;
+  if (bits << unused == (UINT64_MAX / 0xff * first) << unused) {  // every byte the same: mostly zeros
+    memset(to, first, (size_t)(count * size));
+    return;
+  }
+  switch (size) {
+    case 2: for (int64_t i = 0; i < count; i++) ((uint16_t *)to)[i] = (uint16_t)bits; break;
+    case 4: for (int64_t i = 0; i < count; i++) ((uint32_t *)to)[i] = (uint32_t)bits; break;
+    default: for (int64_t i = 0; i < count; i++) ((uint64_t *)to)[i] = bits; break;
+  }
+}
+
 static void fill_chunk(void *context, int64_t index) {
   const duet_fill_call *call = context;
   int64_t begin = index * CHUNK, n = chunk_size(index, call->count);
-  char *to = (char *)call->operand[0] + begin * call->element_size;
-  switch (call->element_size) {
-    case 1: memset(to, (int)(uint8_t)call->bits, (size_t)n); break;
-    case 2: for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i] = (uint16_t)call->bits; break;
-    case 4: for (int64_t i = 0; i < n; i++) ((uint32_t *)to)[i] = (uint32_t)call->bits; break;
-    default: for (int64_t i = 0; i < n; i++) ((uint64_t *)to)[i] = call->bits; break;
-  }
+  duet_fill_run((char *)call->operand[0] + begin * call->element_size, call->bits, n, call->element_size);
 }
 
 duet_status duet_fill(const void *argument) {

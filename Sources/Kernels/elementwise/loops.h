@@ -40,6 +40,9 @@ DUET_DECLARE_LOOPS(scalar)
 void duet_strided_loop(char *const *operand, const int64_t *stride, int64_t count, duet_loop loop,
                        const uint8_t *size, int operands);
 
+// Writes one element of 1, 2, 4 or 8 bytes, the low ones of `bits`, count times.
+void duet_fill_run(char *to, uint64_t bits, int64_t count, int64_t size);
+
 // Copies count elements of 1, 2, 4 or 8 bytes between any strides.
 void duet_copy_strided(char *to, int64_t to_stride, const char *from, int64_t from_stride,
                        int64_t count, int64_t size);

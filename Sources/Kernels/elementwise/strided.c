@@ -26,6 +26,12 @@ void duet_copy_strided(char *to, int64_t to_stride, const char *from, int64_t fr
     }
     return;
   }
+  if (to_stride == size && from_stride == 0) {
+    uint64_t bits = 0;
+    if (count > 0) memcpy(&bits, from, (size_t)size);
+    duet_fill_run(to, bits, count, size);
+    return;
+  }
   switch (size) {
     case 1: COPY_STRIDED(uint8_t)
     case 2: COPY_STRIDED(uint16_t)
