@@ -163,6 +163,67 @@ import Testing
     #expect(none.asArray(Float.self).allSatisfy { $0 == 0 })
   }
 
+  /// Long causal attention is done some rows at a time, with the bits of the whole.
+  @Test(
+    "causal attention is that with a mask of the same form", arguments: [DType.float32, .float16])
+  func causalMasks(_ dtype: DType) throws {
+    let g = Generator(seed: 5)
+    func normal(_ shape: [Int]) -> Tensor { Random.normal(shape, generator: g).asType(dtype) }
+    let forms: [(q: [Int], k: [Int], v: [Int], masks: [[Int]])] = [
+      ([130, 8], [130, 8], [130, 5], [[], [130], [1], [130, 1], [130, 130]]),
+      ([2, 3, 129, 6], [3, 129, 6], [2, 1, 129, 6], [[129], [3, 1, 129], [2, 1, 129, 129]]),
+      ([2, 200, 4], [2, 90, 4], [2, 90, 4], [[200, 90], [200, 1]]),
+      ([190, 4], [300, 4], [300, 4], [[1, 300]]),
+      ([1_100, 3], [1_100, 3], [1_100, 3], []),
+      ([150, 3], [1, 3], [1, 3], [[150, 1]]),
+      ([150, 3], [0, 3], [0, 3], [[150, 0]]),
+    ]
+    for form in forms {
+      let (q, k, v) = (normal(form.q), normal(form.k), normal(form.v))
+      let causal = tri(q.dim(-2), k.dim(-2), dtype: .bool)
+      let masks: [Tensor?] = [nil] + form.masks.map { Random.bernoulli(0.7, $0, generator: g) .> 0 }
+      for mask in masks {
+        let whole = scaledDotProductAttention(
+          q, k, v, mask: mask.map { logicalAnd($0, causal) } ?? causal)
+        func attended(_ q: Tensor, _ k: Tensor, _ v: Tensor) -> Tensor {
+          scaledDotProductAttention(q, k, v, mask: mask, isCausal: true)
+        }
+        let what = "\(form.q), \(form.k), mask \(mask?.shape ?? [])"
+        expectSame(attended(q, k, v), whole, what)
+        expectSame(traced(attended)(q, k, v), whole, what)
+        guard let mask else { continue }
+        let summand = which(mask, zeros([]), -Double.infinity)
+        expectSame(
+          scaledDotProductAttention(q, k, v, mask: summand, isCausal: true), whole, what)
+      }
+    }
+  }
+
+  @Test func gradientsOfLongCausalAttentionAreThoseOfTheWhole() {
+    let g = Generator(seed: 6)
+    let inputs = (0..<3).map { _ in
+      Random.normal([2, 150, 8], dtype: .float64, generator: g).requiringGrad()
+    }
+    func found(_ f: (Tensor, Tensor, Tensor) -> Tensor) -> [Tensor] {
+      gradients(of: [f(inputs[0], inputs[1], inputs[2]).square().sum()], by: inputs)
+    }
+    let parts = found { scaledDotProductAttention($0, $1, $2, isCausal: true) }
+    let whole = found {
+      scaledDotProductAttention($0, $1, $2, mask: tri(150, 150, dtype: .bool))
+    }
+    for (a, b) in zip(parts, whole) { #expect(allClose(a, b, rtol: 1e-9, atol: 1e-12).item()) }
+  }
+
+  @Test func causalAttentionTakesAnyLength() throws {
+    let f = traced { (x: Tensor) in scaledDotProductAttention(x, x, x, isCausal: true) }
+    try f.lower(TensorSpec([nil, 4]))
+    for length in [1, 7, 64, 65, 129, 1_009] {
+      let x = Random.normal([length, 4], generator: Generator(seed: length))
+      expectSame(f(x), scaledDotProductAttention(x, x, x, isCausal: true))
+    }
+    #expect(f.traceCount == 1)
+  }
+
   @Test func dropoutIsOfWeightsInTraining() {
     let layer = MultiheadAttention(8, 2, dropout: 0.5, batchFirst: true)
     let x = Random.normal([2, 6, 8], generator: Generator(seed: 1))
@@ -244,6 +305,11 @@ import Testing
     expect("scaledDotProductAttention", "mask", "bool[5]", "[2, 4]") {
       _ = scaledDotProductAttention(
         ones([2, 3]), ones([4, 3]), ones([4, 3]), mask: zeros([5], dtype: .bool))
+    }
+    expect("scaledDotProductAttention", "mask", "bool[5]", "[2, 180, 90]") {
+      _ = scaledDotProductAttention(
+        ones([2, 180, 3]), ones([90, 3]), ones([90, 3]), mask: zeros([5], dtype: .bool),
+        isCausal: true)
     }
     expect("scaledDotProductAttention", "dropout") {
       _ = scaledDotProductAttention(ones([2, 3]), ones([4, 3]), ones([4, 3]), dropout: 2)

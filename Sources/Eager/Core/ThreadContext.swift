@@ -20,6 +20,8 @@ package enum ThreadContext {
     static let checkpoint = Int32(1) << 16
     /// What cells hold is noted before they are written. As the one before.
     static let journal = Int32(1) << 17
+    /// A closure is recorded for arguments of any sizes. As the one before.
+    static let anySizes = Int32(1) << 18
   }
 
   @inline(__always)
@@ -51,6 +53,14 @@ package enum ThreadContext {
 
   /// Whether a closure runs under a checkpoint, which sees to state itself.
   package static var isUnderCheckpoint: Bool { has(Flags.checkpoint) }
+
+  /// Whether a closure is recorded for arguments of any sizes: operations must not depend on those at hand.
+  package static var isForAnySizes: Bool { has(Flags.anySizes) }
+
+  /// Runs the body as what is recorded for arguments of any sizes.
+  package static func forAnySizes<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+    try with(Flags.anySizes, true, body)
+  }
 
   /// Whether somebody records, or operations are put off.
   package static var isRecordingOrDeferred: Bool { has(Flags.recording | Flags.deferred) }

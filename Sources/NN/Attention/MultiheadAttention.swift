@@ -128,11 +128,11 @@ public struct MultiheadAttention: Module, NamesItsParts, Sendable {
       let (heads, weights) = attention(
         "MultiheadAttention", parts[0], parts[1], parts[2], joined(masks.compactMap { $0 }),
         isCausal,
-        mode.isTraining ? dropout : 0, nil)
+        mode.isTraining ? dropout : 0, nil, needWeights: needWeights)
     else { return failed }
     let order = batchFirst || isSingle ? [0, 2, 1, 3] : [2, 0, 1, 3]
     let output = outProj(heads.transposed(axes: order).reshaped(query.shape))
-    if !needWeights { return (output, nil) }
+    guard let weights else { return (output, nil) }
     let shown = averageWeights ? weights.mean(axis: 1) : weights
     return (output, isSingle ? shown.squeezed(axis: 0) : shown)
   }

@@ -122,7 +122,9 @@ extension TracedFunction {
         recorder.addArgument(Tensor(TensorBody(withoutElements: type)), name: "argument \(i)")
       }
       var run = Run()
-      let results = ThreadContext.withRecorder(recorder) { tensors(of: &run, from: arguments) }
+      let results = ThreadContext.forAnySizes {
+        ThreadContext.withRecorder(recorder) { tensors(of: &run, from: arguments) }
+      }
       guard var results else { throw run.error! }
       if let failure = recorder.failure { throw TensorError(failure, at: CallSite()) }
       guard !recorder.sawFailure, !results.contains(where: \.isFailed) else {
