@@ -32,6 +32,20 @@ import Testing
 
   static let runs = Result { try Fixture.load("optimizers", as: Runs.self) }
 
+  @Test func optimisersGoToOtherThreads() async {
+    let parameter = Parameter(ones([3]), name: "p")
+    let optimizers: [any Optimizer & Sendable] = [
+      SGD([parameter], learningRate: 1), AdamW([parameter], learningRate: 1),
+      Lion([parameter], learningRate: 1),
+    ]
+    for optimizer in optimizers {
+      let before = parameter.value.asArray(Float.self)
+      parameter.grad = ones([3])
+      await Task.detached { optimizer.step() }.value
+      #expect(parameter.value.asArray(Float.self) != before)
+    }
+  }
+
   @Test("Five steps are PyTorch's", arguments: Array(optimizers.keys).sorted())
   func agrees(_ name: String) throws {
     let runs = try Self.runs.get()

@@ -2,7 +2,7 @@ import DuetEager
 import DuetRuntime
 
 /// Steps by the gradient over the root of the sum of its squares so far (Duchi and others, 2011).
-public final class Adagrad: SlotOptimizer {
+public final class Adagrad: SlotOptimizer, @unchecked Sendable {
   private let rateDecay: Double
   private let weightDecay: Double
   private let eps: Double
@@ -42,7 +42,7 @@ public final class Adagrad: SlotOptimizer {
 }
 
 /// Steps as large as the running root of the squares of the steps before (Zeiler, 2012).
-public final class Adadelta: SlotOptimizer {
+public final class Adadelta: SlotOptimizer, @unchecked Sendable {
   private let rho: Double
   private let eps: Double
   private let weightDecay: Double

@@ -3,7 +3,7 @@ import DuetRuntime
 
 /// Adam: steps by the gradient's running mean over the root of its running square, both corrected for their
 /// start at 0 (Kingma and Ba, 2015).
-public final class Adam: Optimizer {
+public final class Adam: Optimizer, Sendable {
   private let core: AdamCore
 
   /// - Parameters:
@@ -41,7 +41,7 @@ public final class Adam: Optimizer {
 
 /// Adam with weight decay apart from the gradient: p ← p - learningRate · weightDecay · p first (Loshchilov
 /// and Hutter, 2019).
-public final class AdamW: Optimizer {
+public final class AdamW: Optimizer, Sendable {
   private let core: AdamCore
 
   /// As `Adam.init`.
@@ -74,7 +74,7 @@ public final class AdamW: Optimizer {
 }
 
 /// What both forms share. Operations and their order are PyTorch's.
-private final class AdamCore {
+private final class AdamCore: Sendable {
   let parameters: [Parameter]
   let rate: OptimizerScalar
   let betas: (Double, Double)

@@ -2,7 +2,7 @@ import DuetEager
 import DuetRuntime
 
 /// Adam with the largest gradient of late in the place of the running square (Kingma and Ba, 2015, section 7.1).
-public final class Adamax: SlotOptimizer {
+public final class Adamax: SlotOptimizer, @unchecked Sendable {
   private let betas: (Double, Double)
   private let eps: Double
   private let weightDecay: Double
@@ -40,7 +40,7 @@ public final class Adamax: SlotOptimizer {
 }
 
 /// Adam that looks ahead by its momentum, as Nesterov does (Dozat, 2016).
-public final class NAdam: SlotOptimizer {
+public final class NAdam: SlotOptimizer, @unchecked Sendable {
   private let betas: (Double, Double)
   private let eps: Double
   private let weightDecay: Double
@@ -107,7 +107,7 @@ public final class NAdam: SlotOptimizer {
 }
 
 /// Adam that divides by the running square only when enough steps have gone into it (Liu and others, 2020).
-public final class RAdam: SlotOptimizer {
+public final class RAdam: SlotOptimizer, @unchecked Sendable {
   private let betas: (Double, Double)
   private let eps: Double
   private let weightDecay: Double

@@ -3,7 +3,7 @@ import DuetRuntime
 
 /// Steps of one size by the sign of a running mean (Chen and others, 2023):
 /// c = β₁ m + (1 - β₁) g, m ← β₂ m + (1 - β₂) g, p ← p - learningRate (sign(c) + weightDecay p).
-public final class Lion: SlotOptimizer {
+public final class Lion: SlotOptimizer, @unchecked Sendable {
   private let betas: (Double, Double)
   private let weightDecay: Double
 

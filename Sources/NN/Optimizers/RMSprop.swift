@@ -2,7 +2,7 @@ import DuetEager
 import DuetRuntime
 
 /// Steps by the gradient over the root of its running square (Hinton, 2012, in PyTorch's form).
-public final class RMSprop: SlotOptimizer {
+public final class RMSprop: SlotOptimizer, @unchecked Sendable {
   private let alpha: Double
   private let eps: Double
   private let weightDecay: Double

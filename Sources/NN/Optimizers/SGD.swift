@@ -3,7 +3,7 @@ import DuetRuntime
 
 /// Stochastic gradient descent, with momentum if wished (Sutskever and others, 2013, in PyTorch's form):
 /// v ← momentum · v + (1 - dampening) · g, p ← p - learningRate · v.
-public final class SGD: Optimizer {
+public final class SGD: Optimizer, Sendable {
   /// What is changed, in the order given.
   public let parameters: [Parameter]
   /// How much of the velocity stays at each step; 0: there is no velocity, v is g.

@@ -6,7 +6,10 @@ import DuetRuntime
 ///
 /// Steps are counted for all parameters together. A parameter that is thawed later than others begins with running
 /// means of zero, but with the small corrections of a late step: to avoid that give it an optimiser of its own.
-public class SlotOptimizer: Optimizer {
+public class SlotOptimizer: Optimizer, @unchecked Sendable {
+  // Sendable: what is stored here and in the classes of this module made of it, which are all, is constant; numbers that
+  // change are in variables.
+
   /// What is changed, in the order given.
   public let parameters: [Parameter]
   let rate: OptimizerScalar
