@@ -150,7 +150,8 @@ import Testing
   }
 }
 
-private func withFile<R>(_ suffix: String, _ body: (URL) throws -> R) throws -> R {
+/// Runs a body with the place of a file, and deletes it.
+func withFile<R>(_ suffix: String, _ body: (URL) throws -> R) throws -> R {
   let url = FileManager.default.temporaryDirectory.appendingPathComponent(
     "duet-\(UUID().uuidString).\(suffix)")
   defer { try? FileManager.default.removeItem(at: url) }
