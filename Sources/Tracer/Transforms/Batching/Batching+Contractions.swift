@@ -18,7 +18,9 @@ extension Batching {
       return .mapped(reshaped(product, [size] + leading + [m, n]))
     }
     let rank = max(a.shape.rank, b.shape.rank)
-    return .mapped(apply(op, aligned(a, rank: rank), aligned(b, rank: rank)))
+    // A column times a row, as a layer's gradient by its weight is for one example, has no sums.
+    let product: Op = if case .matmul = op, k == 1 { .binary(.multiply) } else { op }
+    return .mapped(apply(product, aligned(a, rank: rank), aligned(b, rank: rank)))
   }
 
   /// The last two axes exchanged.
