@@ -500,6 +500,13 @@ import Testing
       }(ones([3, 2]).requiringGrad())
     }
     #expect(through?.contains("comes to a mapped argument that requires gradients") ?? false)
+    let generator = Generator(seed: 1)
+    let drawn = message {
+      _ = vmap { (x: Tensor) in
+        cond(x .> 0, then: { x + Random.normal(generator: generator) }, else: { x })
+      }(Tensor([1.0, -1.0]))
+    }
+    #expect(drawn?.contains("vmap: generator would get a value that differs") ?? false)
     nonisolated(unsafe) var escaped: Tensor?
     _ = vmap { (x: Tensor) in
       escaped = x

@@ -9,16 +9,18 @@ import DuetRuntime
 ///     let ensemble = vmap(inAxes: (0, nil)) { (w: Tensor, x: Tensor) in tanh(x.matmul(w)) }
 ///
 /// `f` is written for one example: its mapped arguments' tensors lack the axis that is mapped. It is called once,
-/// with tensors that have types and no values, and each of its operations is done on all examples: what it gives equals
-/// a loop over the examples up to rounding. So `vmap` can be traced, put off, differentiated, nested and used inside
+/// with tensors that have types and no values, and each of its operations is done on all examples: what it gives
+/// equals a loop over the examples up to rounding. So `vmap` can be traced, put off, differentiated, nested and used inside
 /// branches and loops like any function of tensors, and `f` may be made of `grad`, `jacobian`, `cond`, `scan` and other
 /// functions. Tensors and variables that `f` captures are the same for all examples.
 ///
 /// - Looking at values of mapped tensors (`item()`, `if` on an element) is an error.
-/// - A branch or a loop that a mapped value decides about computes both branches, and all iterations until the last example
-///   is done, for all examples, and chooses: an index out of range in what an example does not want is an error, too.
+/// - A branch or a loop that a mapped value decides about computes both branches, and all iterations until the last
+///   example is done, for all examples, and chooses: an index out of range in what an example does not want is an
+///   error, too.
 ///   Gradients of branches and loops cannot be differentiated in turn, as in a traced function.
-/// - Random numbers are drawn for each example, so they are other numbers than those of a loop.
+/// - Each example draws random numbers of its own, but other ones than in a loop. Drawing inside a branch or a loop
+///   that a mapped value decides about is an error: where the generator is would differ from example to example.
 /// - Variables that `f` writes get the value if all examples share it. One that differs from example to example is an
 ///   error.
 /// - Callbacks (`tracePrint`, `hostCallback`) are made for each example.
@@ -27,9 +29,9 @@ import DuetRuntime
 /// Tensors of one example have up to seven axes.
 ///
 /// - Parameters:
-///   - inAxes: For each argument the axis along which the examples lie in all of its tensors, negative ones counting from
-///     the end, or nil for an argument that all examples share. The mapped axes have one size, which may be 0; nothing
-///     mapped is an error.
+///   - inAxes: For each argument the axis along which the examples lie in all of its tensors, negative ones counting
+///     from the end, or nil for an argument that all examples share. The mapped axes have one size, which may be 0;
+///     nothing mapped is an error.
 ///   - outAxes: The axis of every result along which the examples will lie. What does not depend on the example is
 ///     repeated.
 ///   - f: Takes up to four trees of tensors, gives a tree or a tuple of up to four.

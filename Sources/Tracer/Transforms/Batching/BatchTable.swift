@@ -13,8 +13,9 @@ final class BatchTable: @unchecked Sendable {
   // Hold what has a value, so that nothing else can get its identity.
   private var alive: [Tensor] = []
   private var alivePlaces: [AutogradMeta] = []
-  /// How many tensors there were after those that nobody else knows were let go of.
-  private var keptCount = 0
+  /// How many tensors, and bytes behind them, were left when those that nobody else knows were let go of last.
+  private var (keptCount, keptBytes) = (0, 0)
+  private var newBytes = 0
 
   init(after earlier: BatchTable? = nil) { self.earlier = earlier }
 
@@ -39,7 +40,8 @@ final class BatchTable: @unchecked Sendable {
     {
       alivePlaces.append(place)
     }
-    if alive.count > 2 * keptCount + 64 { letGo() }
+    newBytes += Self.byteCount(value)
+    if alive.count > 2 * keptCount + 64 || newBytes > max(keptBytes / 8, 1 << 20) { letGo() }
   }
 
   func assign(_ results: [Batched], toRegion region: Tensor) {
@@ -47,14 +49,20 @@ final class BatchTable: @unchecked Sendable {
     alive.append(region)
   }
 
+  private static func byteCount(_ value: Batched) -> Int {
+    value.tensor.hasElements ? value.tensor.type.byteCount : 0
+  }
+
   /// Lets go of the tensors that the function has let go of: mapping shall not need more memory than running.
   private func letGo() {
     var kept = 0
+    (keptBytes, newBytes) = (0, 0)
     for i in alive.indices {
       if isKnownUniquelyReferenced(&alive[i].body) {
         let id = ObjectIdentifier(alive[i].body)
         (values[id], regions[id]) = (nil, nil)
       } else {
+        keptBytes += values[ObjectIdentifier(alive[i].body)].map(Self.byteCount) ?? 0
         alive.swapAt(kept, i)
         kept += 1
       }

@@ -1,8 +1,8 @@
 import DuetEager
 import DuetRuntime
 
-/// What stands for a tensor of a mapped function outside of it: a tensor with all examples along axis 0, or one that all
-/// examples share.
+/// What stands for a tensor of a mapped function outside of it: a tensor with all examples along axis 0, or one that
+/// all examples share.
 struct Batched {
   let tensor: Tensor
   let isMapped: Bool

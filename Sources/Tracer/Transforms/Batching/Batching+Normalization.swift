@@ -136,12 +136,8 @@ extension Batching {
     let flat = reshaped(expanded(labels), [size, count])
     let one = filled(TensorType(dtype, []), 1)
     var shares = apply(.broadcast([size, count]), one)
-    var counting: Tensor?
-    var known = flat
-    if let ignored = loss.ignored {
-      counting = flat .!= ignored
-      known = which(counting!, flat, 0)
-    }
+    let counting = loss.ignored.map { flat .!= $0 }
+    let known = counting.map { which($0, flat, 0) } ?? flat
     if let weights { shares = apply(.take(axis: 0), weights, known).asType(dtype) }
     if let counting { shares = which(counting, shares, 0) }
     return apply(.reduce(.sum, axes: AxisSet(1), keepDims: false), shares)
