@@ -5,7 +5,7 @@ extension Machine {
   func transform(_ x: Operand, _ other: Operand, _ random: inout SplitMix64) -> Operand {
     coverage?.gradients += 1
     let y = fitting(other, with: x)
-    switch random.int(below: 9) {
+    switch random.int(below: 11) {
     case 0:
       let f = { (x: Tensor, y: Tensor) in (x.tanh() * y + x).sum() }
       return say(
@@ -62,6 +62,29 @@ extension Machine {
         random.chance(0.5) ? g(x.tensor) : grad { g($0).tanh().sum() }(x.tensor),
         "the gradient, or that of its tanh, by x = \(x) of { $0.square().sum() }(layer(x.cos() * layer(x))), where "
           + "layer is checkpointed { (z: Tensor) in (z.sin() * \(y)).exp().tanh() * z }")
+    case 8:
+      let rows = shaped(x, [1 + random.int(below: 4), 3])
+      let row = shaped(y, [3])
+      let f = vmap(inAxes: (0, nil)) { (a: Tensor, b: Tensor) in
+        cond(
+          (a * b).sum() .> 0, then: { a.cumsum(axis: 0) * b }, else: { b.sin() + a.softmax() })
+      }
+      return say(
+        f(rows.tensor, row.tensor),
+        "vmap(inAxes: (0, nil)) { (a: Tensor, b: Tensor) in cond((a * b).sum() .> 0, "
+          + "then: { a.cumsum(axis: 0) * b }, else: { b.sin() + a.softmax() }) }(\(rows), \(row))")
+    case 9:
+      let rows = shaped(x, [1 + random.int(below: 4), 3])
+      let f = vmap(
+        inAxes: (nil, 0),
+        grad { (w: Tensor, x: Tensor) in
+          (w.reshaped(2, 3).matmul(x).tanh() * x.sum()).sum()
+        })
+      let weights = shaped(x, [6])
+      return say(
+        f(weights.tensor, rows.tensor),
+        "vmap(inAxes: (nil, 0), grad { (w: Tensor, x: Tensor) in "
+          + "(w.reshaped(2, 3).matmul(x).tanh() * x.sum()).sum() })(\(weights), \(rows))")
     default:
       guard !callees.isEmpty else {
         let f = { (x: Tensor) in (x * x * x).sum() }

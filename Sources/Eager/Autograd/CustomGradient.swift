@@ -43,10 +43,15 @@ package final class CustomGradient: RegionGradient, @unchecked Sendable {
         rule, keepsResults ? results : results.map { Tensor(TensorBody(withoutElements: $0.type)) },
         places), saving: inputs)
     let all = AutogradMeta(function)
-    return results.enumerated().map { i, result in
+    let attached = results.enumerated().map { i, result in
       guard result.dtype.isFloatingPoint else { return result }
       return result.attached(to: places[i].meta(of: i, result.type, under: all))
     }
+    ThreadContext.recorder?.didAttach(
+      AttachedGradient(
+        kind: .custom(rule, name: name, inputs: inputs, keepsResults: keepsResults),
+        results: results, attached: attached))
+    return attached
   }
 
   /// The cotangents of the inputs.

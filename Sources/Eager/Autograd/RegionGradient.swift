@@ -7,7 +7,7 @@ package class RegionGradient: @unchecked Sendable {
 
   /// Takes the cotangents of the results, nil where none has arrived, and whether the graph is to be kept; gives the
   /// cotangents of the inputs.
-  let cotangents: (_ results: [Tensor?], _ keepingGraph: Bool) -> [Tensor?]
+  package let cotangents: (_ results: [Tensor?], _ keepingGraph: Bool) -> [Tensor?]
 
   package init(_ cotangents: @escaping ([Tensor?], Bool) -> [Tensor?]) {
     self.cotangents = cotangents
@@ -25,11 +25,17 @@ package class RegionGradient: @unchecked Sendable {
   ) -> [Tensor] {
     let function = GradientFunction(region, inputs, self)
     let all = AutogradMeta(function)
-    return results.enumerated().map { i, result in
+    let attached = results.enumerated().map { i, result in
       guard isDifferentiable[i] else { return result }
       return result.attached(
         to: AutogradMeta(GradientFunction(result: i, result.type, of: all)))
     }
+    ThreadContext.recorder?.didAttach(
+      AttachedGradient(
+        kind: .region(
+          self, name: region.name, inputs: inputs, isDifferentiable: isDifferentiable),
+        results: results, attached: attached))
+    return attached
   }
 
   /// Gradients that are to be differentiable in turn: they are not, and say so if it comes to that.

@@ -186,4 +186,8 @@ open class Recorder {
   open func endRecomputation() {}
   /// A symbolic tensor's type is all that is known; its name in printed form.
   open func name(of tensor: Tensor) -> String? { nil }
+  /// What random numbers are drawn from instead of a generator's state, with the same elements.
+  open func stateOfDraws(_ state: Tensor) -> Tensor { state }
+  /// Results got a place in the autograd graph with a gradient that is no operation's own.
+  open func didAttach(_ gradient: AttachedGradient) {}
 }

@@ -40,7 +40,8 @@ public final class Generator: Sendable {
     drawing.withLock { _ in
       let advance = Op.advanceRandom(blocks: distribution.blocks(for: type))
       while true {
-        guard let before = state.readAsItIs() else { return .failed }
+        guard let content = state.readAsItIs() else { return .failed }
+        let before = ThreadContext.recorder?.stateOfDraws(content) ?? content
         if !StateCell.isWatched {
           // Replays draw without this lock: the counter is moved on first, if it is still what it was.
           let after = apply(advance, before)
