@@ -58,7 +58,10 @@ let package = Package(
     .testTarget(
       name: "ReferenceTests", dependencies: ["Duet", "DuetTestSupport"],
       path: "Tests/ReferenceTests",
-      exclude: ["make_fixtures.py", "make_convolution_fixtures.py", "make_transform_fixtures.py"],
+      exclude: [
+        "make_fixtures.py", "make_composed_fixtures.py", "make_convolution_fixtures.py",
+        "make_transform_fixtures.py",
+      ],
       resources: [.copy("Fixtures")]),
     .testTarget(
       name: "NNTests", dependencies: ["Duet", "DuetTestSupport"], path: "Tests/NNTests",
