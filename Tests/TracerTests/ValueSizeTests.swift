@@ -72,6 +72,35 @@ import Testing
     #expect(f.traceCount == 2)
   }
 
+  @Test func formsWithASizeTakeAnyNumberOfRows() throws {
+    func all(_ x: Tensor) -> [Tensor] {
+      let u = uniqueAll(x.round(), size: 4)
+      return [
+        nonzero(x .> 0, size: 5), maskedSelect(x, x .> 0, size: 6, fillValue: -1), u.values,
+        u.inverse, u.counts, bincount((x * 3).asType(.int64), length: 4),
+        searchSorted(Tensor([-1.0, 0, 1]), x), histogram(x, bins: 3, range: (-1, 1)).counts,
+        nanMean(x, axis: 0), norm(x, order: 3, axis: 1), diff(x, axis: 1),
+      ]
+    }
+    let f = traced { (x: Tensor) in all(x) }
+    try f.lower(TensorSpec([nil, 3]))
+    var random = SplitMix64(8)
+    for size in [4, 2, 9, 4, 30] {
+      let x = random.tensor(.float32, [size, 3])
+      expectSame(f(x), all(x), "n = \(size)")
+    }
+    #expect(f.traceCount == 1)
+  }
+
+  @Test func whatWasLookedAtIsTheNumberAndHasItsLine() {
+    let f = traced { (x: Tensor) in x[x .> 0] + nonzero(x).sum() }
+    for places in [[1], [4], [1, 4]] { _ = f(Self.mask(places)) }
+    let guards = f.explain().traces[0].guards
+    #expect(guards.first?.operation == "subscript")
+    #expect(guards.contains { $0.operation == "nonzero" })
+    #expect(guards.allSatisfy { $0.location?.file == "ValueSizeTests.swift" })
+  }
+
   @Test func gradientsGoThroughChosenElements() {
     func slope(_ x: Tensor) -> Tensor { grad { (x: Tensor) in (x[x .> 0] ** 2).sum() }(x) }
     let f = traced { (x: Tensor) in slope(x) }
