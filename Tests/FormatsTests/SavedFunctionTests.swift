@@ -49,6 +49,31 @@ import Testing
     }
   }
 
+  @Test func emptyBytesAreAResult() throws {
+    let f = traced { (x: Tensor) in x[0..<0].asType(.uint8) }
+    let x = Tensor([1.0, 2.0])
+    _ = f(x)
+    try withTemporaryFile("duet") { url in
+      try f.save(to: url)
+      expectSame(try SavedFunction(contentsOf: url)([x])[0], zeros([0], dtype: .uint8))
+    }
+  }
+
+  @Test func pathsByHowManyThereAreAreKept() throws {
+    let f = traced { (x: Tensor) in [x[x .> 0], unique(x)] }
+    let inputs = [[1.0, -1, 2], [-1.0, 3, 4], [5.0, 5, 5]].map { Tensor($0) }
+    let results = inputs.map { f($0) }
+    try withTemporaryFile("duet") { url in
+      try f.save(to: url)
+      let h = try SavedFunction(contentsOf: url)
+      for (x, result) in zip(inputs, results) { expectSame(h([x]), result) }
+      // Elsewhere, but as many.
+      expectSame(
+        h([Tensor([7.0, 8, -9])]),
+        [Tensor([7.0, 8.0]), Tensor([-9.0, 7.0, 8.0])])
+    }
+  }
+
   @Test func equalFunctionsMakeEqualBytes() throws {
     let w = Random.normal([40, 3], generator: Generator(seed: 1))
     let f = traced { (x: Tensor) in matmul(x, w).exp() }

@@ -53,10 +53,25 @@ extension Machine {
     case .assignment: return assignment(x, b, &random)
     case .mask:
       let small = numeric(shaped(x, [min(5, x.tensor.size)]))
-      return say(small.tensor[small.tensor .> 0], "\(small)[\(small) .> 0]")
+      switch random.int(below: 4) {
+      case 0: return say(nonzero(small.tensor), "nonzero(\(small))")
+      case 1: return say(unique(small.tensor), "unique(\(small))")
+      case 2:
+        return say(
+          maskedSelect(small.tensor, small.tensor .> 0), "maskedSelect(\(small), \(small) .> 0)")
+      default: return say(small.tensor[small.tensor .> 0], "\(small)[\(small) .> 0]")
+      }
     case .oneHot:
       let places = indices(b, below: 4, 3)
-      return say(oneHot(places.tensor, 5), "oneHot(\(places), 5)")
+      switch random.int(below: 5) {
+      case 0: return say(nonzero(x.tensor, size: 3), "nonzero(\(x), size: 3)")
+      case 1:
+        let all = numeric(x)
+        return say(
+          uniqueAll(all.tensor, size: 3).inverse, "uniqueAll(\(all), size: 3).inverse")
+      case 2: return say(bincount(places.tensor, length: 3), "bincount(\(places), length: 3)")
+      default: return say(oneHot(places.tensor, 5), "oneHot(\(places), 5)")
+      }
     default:
       // Now and then out of range, as the values tell.
       let places = integral(shaped(b, [3]))

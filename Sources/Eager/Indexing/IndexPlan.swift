@@ -118,13 +118,10 @@ struct IndexPlan {
       throw OpError("subscript", "a mask of shape \(mask.shape) for axes of shape \(covered)")
     }
     guard mask.ndim > 0 else { throw OpError("subscript", "a mask needs an axis at least") }
-    guard mask.isReadable(for: "subscript") else { return nil }
-    let chosen = mask.elements(Bool.self).enumerated().filter(\.element).map(\.offset)
-    var inner = covered.elementCount
-    return covered.map { size in
-      inner /= Swift.max(size, 1)
-      return Tensor(copying: chosen.map { $0 / inner % size }, [chosen.count])
+    guard let count = mask.trueCount(for: "subscript", orUse: "maskedSelect(x, mask, size:)") else {
+      return nil
     }
+    return mask.truePlaces(count)
   }
 }
 

@@ -48,12 +48,14 @@ extension Tensor {
   }
 
   /// Whether there are elements that the program may see now; if not, the reason has been noted.
-  package func isReadable(for operation: String) -> Bool {
+  /// - Parameter alternative: What does the same without looking at values.
+  package func isReadable(for operation: String, orUse alternative: String? = nil) -> Bool {
     if isFailed { return false }
     // What is seen again was looked at before.
     let isKnown = hasElements && ThreadContext.isRunningAgain
     if !isKnown, let reason = ThreadContext.recorder?.willRead(self, for: operation) {
-      note(OpError(operation, reason))
+      let hint = alternative.map { "; or use \($0), which looks at no value" } ?? ""
+      note(OpError(operation, reason + hint))
       return false
     }
     return !evaluated(for: operation).isFailed
@@ -82,18 +84,18 @@ extension Tensor {
   }
 
   /// The elements in row-major order, whoever is watching. There are some to read.
-  func elements<T: TensorScalar>(_ type: T.Type) -> [T] {
+  func elements<T: TensorScalar>(_ type: T.Type) -> [T] { withElements(type) { Array($0) } }
+
+  /// Hands the elements to a closure, in row-major order, whoever is watching. There are some to read.
+  func withElements<T: TensorScalar, R>(_ type: T.Type, _ body: (UnsafeBufferPointer<T>) -> R) -> R
+  {
     let source = ThreadContext.withRecorder(nil) {
       noGrad { evaluated(for: "elements").asType(T.dtype).contiguous() }
     }
-    // Making an empty array from uninitialised memory writes to the one that all empty arrays share.
-    if source.size == 0 { return [] }
     return withExtendedLifetime(source) {
-      Array(unsafeUninitializedCapacity: source.size) { buffer, count in
-        count = source.size
-        UnsafeMutableRawPointer(buffer.baseAddress!).copyMemory(
-          from: source.body.pointer, byteCount: count * MemoryLayout<T>.stride)
-      }
+      body(
+        UnsafeBufferPointer(
+          start: source.body.pointer.assumingMemoryBound(to: T.self), count: source.size))
     }
   }
 }

@@ -8,8 +8,8 @@ extension Tensor {
   ///
   /// Integers name a place and remove the axis, ranges a part of it; both count from the end if
   /// negative. Index tensors of integers gather; several broadcast against each other. A `bool`
-  /// tensor picks where it is true, which depends on values. Parts that are regular are views: no
-  /// element is copied.
+  /// tensor picks where it is true; how many elements these are depends on values, and is looked at as
+  /// `item()` does. Parts that are regular are views: no element is copied.
   ///
   /// Setting a part gives this variable a changed tensor and leaves all others alone; the elements
   /// are copied first if another tensor shares them. The new value broadcasts, and takes this

@@ -158,16 +158,7 @@ extension Tensor {
 public func allClose(
   _ a: Tensor, _ b: Tensor, rtol: Double = 1e-5, atol: Double = 1e-8, equalNaN: Bool = false
 ) -> Tensor {
-  if a.isFailed || b.isFailed { return .failed }
-  guard Shape.broadcast(a.body.layout.shape, b.body.layout.shape) != nil else {
-    return fail(OpError("allClose", "the shapes \(a.shape) and \(b.shape) do not broadcast"))
-  }
-  let isExact = a .== b
-  let isNear = abs(a - b) .<= (abs(b) * rtol + atol)
-  // An infinite b is near to everything by the formula.
-  let isEqual = isExact .| (isNear .& isFinite(b))
-  if !equalNaN { return isEqual.all() }
-  return (isEqual .| (isNaN(a) .& isNaN(b))).all()
+  isClose("allClose", a, b, rtol, atol, equalNaN).all()
 }
 
 private func binary(

@@ -200,6 +200,17 @@ extension Tensor {
     return apply(.slice(slice), self)
   }
 
+  /// The elements turned by so many quarters in the plane of two axes, from the first towards the second.
+  public func rot90(_ count: Int = 1, axes: (Int, Int) = (0, 1)) -> Tensor {
+    guard checkedAxes([axes.0, axes.1], "rot90") != nil else { return .failed }
+    switch (count % 4 + 4) % 4 {
+    case 1: return flipped(axis: axes.1).swappedAxes(axes.0, axes.1)
+    case 2: return flipped(axes: [axes.0, axes.1])
+    case 3: return flipped(axis: axes.0).swappedAxes(axes.0, axes.1)
+    default: return self
+    }
+  }
+
   /// The elements moved on by `shift` places along an axis; what leaves at the end comes in at the
   /// front. Without an axis, of all elements in row-major order.
   public func rolled(_ shift: Int, axis: Int? = nil) -> Tensor {

@@ -65,6 +65,11 @@ public func padded(_ x: Tensor, widths: [(Int, Int)], value: Double = 0) -> Tens
 /// The elements in reverse order along an axis, or along all.
 public func flipped(_ x: Tensor, axis: Int? = nil) -> Tensor { x.flipped(axis: axis) }
 
+/// The elements turned by so many quarters in the plane of two axes, from the first towards the second.
+public func rot90(_ x: Tensor, _ count: Int = 1, axes: (Int, Int) = (0, 1)) -> Tensor {
+  x.rot90(count, axes: axes)
+}
+
 /// The elements moved on by `shift` places along an axis; what leaves at the end comes in at the
 /// front.
 public func rolled(_ x: Tensor, _ shift: Int, axis: Int? = nil) -> Tensor {

@@ -41,7 +41,7 @@ extension Tensor {
   }
 
   /// What has 16 bits in float32: squares would overflow or vanish, and what is made of them is rounded once.
-  private func widened() -> Tensor { dtype.isHalf ? asType(.float32) : self }
+  func widened() -> Tensor { dtype.isHalf ? asType(.float32) : self }
 
   /// The logarithm of the sum of the elements' exponentials, safe from overflow. Floating point.
   public func logSumExp(axis: Int? = nil, keepDims: Bool = false) -> Tensor {
@@ -89,7 +89,7 @@ extension Tensor {
   }
 
   /// The square root, whose gradient at 0 counts as 0: behind a square the true one would give 0 · ∞.
-  private func rootFlatAtZero() -> Tensor {
+  func rootFlatAtZero() -> Tensor {
     guard requiresGrad, isGradEnabled else { return sqrt() }
     let isZero = self .== 0
     return which(isZero, 0, which(isZero, 1, self).sqrt())

@@ -68,7 +68,9 @@ struct LoadedPath: Sendable {
     try Self.check(graph, path.inputs, arguments, reads)
 
     func isArray(_ value: Int) -> Bool {
-      graph.nodes.indices.contains(value) && graph.nodes[value].type != Region.type
+      guard graph.nodes.indices.contains(value) else { return false }
+      if case .region = graph.nodes[value].operation { return false }
+      return true
     }
     var looks: [Look] = []
     var position = graph.inputs.count
