@@ -59,7 +59,7 @@ let package = Package(
       name: "ReferenceTests", dependencies: ["Duet", "DuetTestSupport"],
       path: "Tests/ReferenceTests",
       exclude: [
-"make_fixtures.py", "make_composed_fixtures.py", "make_convolution_fixtures.py",
+        "make_fixtures.py", "make_composed_fixtures.py", "make_convolution_fixtures.py",
         "make_transform_fixtures.py", "make_vmap_fixtures.py",
       ],
       resources: [.copy("Fixtures")]),
