@@ -4,6 +4,53 @@ import Testing
 
 /// Functions composed of operations, where dtypes, empty tensors and arguments at their bounds matter.
 @Suite struct ComposedOperationTests {
+  @Test func quantilesOfInfinitiesAreThere() {
+    let infinity = Double.infinity
+    #expect(Tensor([1.0, infinity]).median().item(Double.self) == infinity)
+    #expect(Tensor([infinity, infinity]).median().item(Double.self) == infinity)
+    #expect(Tensor([Float(-3e38), Float(3e38)]).median().item(Float.self) == 0)
+    let most = Tensor([1, infinity, infinity, infinity])
+    #expect(most.quantile(0.9).item(Double.self) == infinity)
+  }
+
+  @Test func integersAreCloseByTheirDifference() {
+    let bytes = isClose(Tensor([UInt8(0), 2]), Tensor([UInt8(255), 3]), atol: 2)
+    #expect(bytes.asArray(Bool.self) == [false, true])
+    #expect(!isClose(Tensor([Int8(100)]), Tensor([Int8(-100)]), atol: 60).all().item())
+    #expect(!isClose(Tensor([Int.min]), Tensor([0])).all().item())
+    #expect(
+      isClose(Tensor([true, false]), Tensor([true, true])).asArray(Bool.self) == [true, false])
+  }
+
+  @Test func splittingGoesOnAfterMistakes() throws {
+    #expect(zeros([0]).chunked(1).map(\.shape) == [[0]])
+    #expect(zeros([3, 0]).chunked(1, axis: 1).map(\.shape) == [[3, 0]])
+    #expect(throws: TensorError.self) {
+      try checked {
+        let p = zeros([4]).chunked(2, axis: 5)
+        return p[0] + p[1]
+      }
+    }
+    #expect(throws: TensorError.self) { try checked { zeros([4]).chunked(-2)[0] } }
+    #expect(throws: TensorError.self) { try checked { zeros([4]).split(size: 2, axis: 5)[0] } }
+    #expect(throws: TensorError.self) {
+      try checked { Tensor([1.0]).repeated(counts: [1 << 40]) }
+    }
+    #expect(throws: TensorError.self) { try checked { zeros([1 << 40, 0]).unique(axis: 0) } }
+    let many = Tensor([1, 2, 3]).repeated(counts: [0, 1 << 24, 1])
+    #expect(
+      many.size == (1 << 24) + 1 && many[0].item(Int.self) == 2 && many[-1].item(Int.self) == 3)
+  }
+
+  @Test func histogramsAreOfFiniteElements() {
+    let (counts, edges) = histogram(Tensor([1.0, .nan, 3, .infinity]), bins: 2)
+    #expect(counts.asArray(Int.self) == [1, 1] && edges.asArray(Double.self) == [1, 2, 3])
+    #expect(histogram(Tensor([Double.nan])).counts.asArray(Int.self).allSatisfy { $0 == 0 })
+    #expect(throws: TensorError.self) {
+      try checked { histogram(zeros([3]), bins: 2, range: (-1e39, 1e39)).counts }
+    }
+  }
+
   @Test(arguments: [DType.float16, .bfloat16])
   func halvesAreComputedInSinglePrecision(_ dtype: DType) {
     // Squares, cubes and sums beyond the largest float16.

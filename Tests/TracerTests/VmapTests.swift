@@ -340,6 +340,90 @@ import Testing
     expectSame(gradients(Tensor([1.0, 2.0])), Tensor([2.0, 4.0]))
   }
 
+  @Test func variablesWithGradientsChangeMoreThanOnce() {
+    let x = Tensor([1.0, 2.0])
+    let stepped = vmap { (x: Tensor) -> Tensor in
+      let p = Parameter(x)
+      let optimizer = SGD([p], learningRate: 0.5)
+      for _ in 0..<2 {
+        optimizer.zeroGrad()
+        p.value.square().sum().backward()
+        optimizer.step()
+      }
+      noGrad { p.value = p.value + 1 }
+      return p.value * 1
+    }
+    #expect(stepped(x).asArray(Double.self) == [1, 1])
+    let shared = vmap { (x: Tensor) -> Tensor in
+      let p = Parameter(ones([]))
+      noGrad {
+        p.value = p.value * x
+        p.value = p.value + x
+      }
+      return p.value * 1
+    }
+    #expect(shared(x).asArray(Double.self) == [2, 4])
+
+    for isDeferred in [false, true] {
+      let w = Parameter(Tensor(1.0))
+      let f = vmap { (x: Tensor) -> Tensor in
+        noGrad {
+          w.value = w.value * 2
+          cond(Tensor(true), then: { w.value = w.value * 3 }, else: {})
+        }
+        return x * w.value
+      }
+      let found = withExecution(isDeferred ? .deferred : .eager) { f(x).asArray(Double.self) }
+      #expect(found == [6, 12])
+      #expect(w.value.item(Double.self) == 6)
+    }
+  }
+
+  @Test func variablesMadeInsideMayBeKept() {
+    var state: Variable?
+    var generator: Generator?
+    let f = vmap { (x: Tensor) -> Tensor in
+      if state == nil { state = Variable(Tensor(0.0)) }
+      if generator == nil { generator = Generator(seed: 1) }
+      state!.value = state!.value + 1
+      return x * state!.value + Random.uniform(generator: generator!) * 0
+    }
+    #expect(f(ones([2])).asArray(Double.self) == [1, 1])
+    #expect(state!.value.item(Double.self) == 1)
+    #expect(f(ones([2])).asArray(Double.self) == [2, 2])
+    #expect(state!.value.item(Double.self) == 2)
+    _ = Random.uniform(generator: generator!)
+  }
+
+  @Test func argumentsThatDoNotFitAreToldBeforeAnythingHappens() {
+    let v = Variable(Tensor(0.0))
+    #expect(throws: TensorError.self) {
+      try checked {
+        vmap(inAxes: 3) { (x: Tensor) -> Tensor in
+          v.value = v.value + 1
+          return x[x.shape[0] - 1]
+        }(zeros([2, 3]))
+      }
+    }
+    #expect(v.value.item(Double.self) == 0)
+  }
+
+  @Test func rulesOfSharedArgumentsMayNotDependOnTheExample() {
+    let w = ones([2]).requiringGrad()
+    let f = vmap { (m: Tensor) -> Tensor in
+      let doubled = customFunction(
+        forward: { (w: Tensor) -> Tensor in w * 2 },
+        vjp: { (w: Tensor, y: Tensor, dy: Tensor) -> Tensor in dy * m })
+      return doubled(w)
+    }
+    do {
+      try checked { f(ones([4, 2])).sum().backward() }
+      Issue.record("the gradient depends on the example")
+    } catch {
+      #expect("\(error)".contains("make the mapped tensor that its vjp captures an argument"))
+    }
+  }
+
   @Test func callbacksSeeEveryExample() {
     nonisolated(unsafe) var seen: [Float] = []
     let f = vmap { (x: Tensor) in

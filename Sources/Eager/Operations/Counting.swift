@@ -103,11 +103,11 @@ private func counted(_ numbers: Tensor, _ weights: Tensor?, _ length: Int) -> Te
 ///
 /// - Parameters:
 ///   - x: Of any shape.
-///   - range: The outermost edges; nil: the smallest and the largest element. If they are equal, half a unit to either
+///   - range: The outermost edges; nil: the smallest and the largest finite element, 0 and 1 without any. If they are equal, half a unit to either
 ///     side is added.
 ///   - weights: Of the shape of `x`: what each element counts for.
 ///   - density: Whether counts are divided by their sum and the intervals' widths, so that the histogram's area is 1.
-/// - Returns: Counts as `int64`, with weights or as densities floating point. Edges in the dtype of `x`, of 16 bits as
+/// - Returns: Counts as `int64`, with floating-point weights or as densities floating point. Edges in the dtype of `x`, of 16 bits as
 ///   `float32`, of integers as `float64`.
 public func histogram(
   _ x: Tensor, bins: Int = 10, range: (Double, Double)? = nil, weights: Tensor? = nil,
@@ -117,9 +117,12 @@ public func histogram(
   guard bins > 0, bins < 1 << 40 else {
     return failedHistogram("\(bins) bins: there must be at least one")
   }
-  if let range, !(range.0 <= range.1 && range.0.isFinite && range.1.isFinite) {
+  let largest =
+    values.dtype == .float32 ? Double(Float.greatestFiniteMagnitude) : .greatestFiniteMagnitude
+  if let range, !(range.0 <= range.1 && range.1 - range.0 <= largest) {
     return failedHistogram(
-      "\(range) is not a range: the first bound is above the second, or not finite")
+      "\(range) is not a range of \(values.dtype): the first bound is above the second, or not finite"
+    )
   }
   var (low, high): (Tensor, Tensor)
   if let range {
@@ -128,7 +131,11 @@ public func histogram(
   } else if values.size == 0 {
     (low, high) = (zeros([], dtype: values.dtype), ones([], dtype: values.dtype))
   } else {
-    (low, high) = (values.min(), values.max())
+    let isNumber = isFinite(values)
+    let infinity = Double.infinity
+    let bounds = (which(isNumber, values, infinity).min(), which(isNumber, values, -infinity).max())
+    let areThere = bounds.0 .<= bounds.1
+    (low, high) = (which(areThere, bounds.0, 0), which(areThere, bounds.1, 1))
   }
   let isPoint = low .== high
   (low, high) = (which(isPoint, low - 0.5, low), which(isPoint, high + 0.5, high))

@@ -78,8 +78,11 @@ extension Tensor {
     case .lower: return low
     case .higher: return high
     case .nearest: return Int(place.rounded(.toNearestOrEven)) == Int(place) ? low : high
-    case .linear: return DuetEager.lerp(low, high, fraction)
-    case .midpoint: return DuetEager.lerp(low, high, 0.5)
+    case .linear:
+      // Between two equal infinities there is nothing else.
+      let isInfinite = (low .== high) .& low.isInf()
+      return which(isInfinite, low, DuetEager.lerp(low, high, fraction))
+    case .midpoint: return low * 0.5 + high * 0.5
     }
   }
 }

@@ -2,7 +2,7 @@ import DuetRuntime
 
 // Elementwise functions that are made of others.
 
-/// The way from `a` to `b` at `weight`: a + weight (b - a), exact at both ends. Floating point; shapes broadcast.
+/// The way from `a` to `b` at `weight`: a + weight (b - a), exact at both finite ends. Floating point; shapes broadcast.
 public func lerp(_ a: Tensor, _ b: Tensor, _ weight: Double) -> Tensor {
   let (a, b) = promotedPair(a, b)
   guard a.requireFloatingPoint("lerp"), b.requireFloatingPoint("lerp") else { return .failed }
@@ -11,8 +11,8 @@ public func lerp(_ a: Tensor, _ b: Tensor, _ weight: Double) -> Tensor {
   }
 }
 
-/// The way from `a` to `b` at `weight`, a number for each element: a + weight (b - a), exact at both ends. Floating
-/// point; shapes broadcast.
+/// The way from `a` to `b` at `weight`, a number for each element: a + weight (b - a), exact at both finite ends.
+/// Floating point; shapes broadcast.
 public func lerp(_ a: Tensor, _ b: Tensor, _ weight: Tensor) -> Tensor {
   let (a, b) = promotedPair(a, b)
   guard a.requireFloatingPoint("lerp"), b.requireFloatingPoint("lerp"), !weight.isFailed else {
@@ -107,8 +107,11 @@ func isClose(
     return fail(OpError(operation, "the shapes \(a.shape) and \(b.shape) do not broadcast"))
   }
   let isExact = a .== b
-  let isNear = abs(a - b) .<= (abs(b) * rtol + atol)
+  // Differences of integers may not fit their dtype.
+  let isReal = DType.promoted(a.dtype, b.dtype).isFloatingPoint
+  let (x, y) = isReal ? (a, b) : (a.asType(.float64), b.asType(.float64))
+  let isNear = abs(x - y) .<= (abs(y) * rtol + atol)
   // An infinite b is near to everything by the formula.
-  let isEqual = isExact .| (isNear .& isFinite(b))
+  let isEqual = isExact .| (isNear .& isFinite(y))
   return equalNaN ? isEqual .| (isNaN(a) .& isNaN(b)) : isEqual
 }

@@ -24,7 +24,7 @@ extension Tensor {
   /// Parts of one size along an axis, the last of which may be smaller, as PyTorch's `split` with a number. Of no elements
   /// one part.
   public func split(size: Int, axis: Int = 0) -> [Tensor] {
-    guard let axis = checkedAxis(axis, "split") else { return [] }
+    guard let axis = checkedAxis(axis, "split") else { return [.failed] }
     guard size > 0 || size == 0 && dim(axis) == 0 else {
       return [fail(OpError("split", "parts of size \(size) of axis \(axis) of shape \(shape)"))]
     }
@@ -38,25 +38,32 @@ extension Tensor {
   /// Up to so many parts along an axis, all but the last of one size, as PyTorch's `chunk`: 7 elements in 5 chunks are
   /// 2, 2, 2 and 1.
   public func chunked(_ count: Int, axis: Int = 0) -> [Tensor] {
-    guard let axis = checkedAxis(axis, "chunked") else { return [] }
-    guard count > 0 else { return [fail(OpError("chunked", "\(count) parts"))] }
-    return split(size: (dim(axis) - 1) / count + (dim(axis) > 0 ? 1 : 0), axis: axis)
+    guard let axis = checkedAxis(axis, "chunked") else { return failedParts(count) }
+    guard count > 0 else {
+      note(OpError("chunked", "\(count) parts"))
+      return failedParts(count)
+    }
+    let size = dim(axis) == 0 ? 0 : (dim(axis) - 1) / count + 1
+    return split(size: size, axis: axis)
   }
 
   /// Exactly so many parts along an axis whose sizes differ by one at most, the larger ones first, as NumPy's
   /// `array_split`: 7 elements in 5 parts are 2, 2, 1, 1 and 1.
   public func arraySplit(parts: Int, axis: Int = 0) -> [Tensor] {
-    // After a mistake as many as were asked for, within reason, so that a program can go on in `checked`.
-    let failed = Array(repeating: Tensor.failed, count: Swift.min(Swift.max(parts, 0), 1 << 16))
-    guard let axis = checkedAxis(axis, "arraySplit") else { return failed }
+    guard let axis = checkedAxis(axis, "arraySplit") else { return failedParts(parts) }
     guard parts > 0 else {
       note(OpError("arraySplit", "\(parts) parts"))
-      return failed
+      return failedParts(parts)
     }
     let (size, larger) = dim(axis).quotientAndRemainder(dividingBy: parts)
     return (0..<parts).map { i in
       part(along: axis, i * size + Swift.min(i, larger), size + (i < larger ? 1 : 0))
     }
+  }
+
+  /// What a mistake gives: as many as were asked for, within reason, so that a program can go on in `checked`.
+  private func failedParts(_ count: Int) -> [Tensor] {
+    Array(repeating: .failed, count: Swift.min(Swift.max(count, 1), 1 << 16))
   }
 
   /// Each element along an axis as often in a row as its count says, as PyTorch's `repeat_interleave`; without an axis, of
@@ -81,6 +88,11 @@ extension Tensor {
       sizes[axis] = overflow ? .max : sum
     }
     guard checkedShape(sizes, "repeated") != nil else { return .failed }
+    if sizes[axis] > 1 << 24 {
+      // By operations, which say so where memory does not suffice.
+      let ends = Tensor(copying: counts, [counts.count]).cumsum(axis: 0)
+      return apply(.take(axis: axis), self, searchSorted(ends, arange(sizes[axis]), side: .right))
+    }
     var places: [Int] = []
     places.reserveCapacity(sizes[axis])
     for (place, count) in counts.enumerated() {

@@ -121,6 +121,7 @@ private struct EqualGroups {
       sorted = inOrder
       isFirst = isDifferent(inOrder, axis: 0)
     }
+    if isFirst.isFailed { return nil }
   }
 
   /// The places in the order where others begin. Looks at how many there are.
@@ -185,6 +186,7 @@ private struct EqualGroups {
 
 /// Whether elements differ from those before them along an axis; the first ones do.
 private func isDifferent(_ sorted: Tensor, axis: Int) -> Tensor {
+  if sorted.isFailed { return .failed }
   let count = sorted.dim(axis)
   var first = sorted.shape
   first[axis] = Swift.min(count, 1)

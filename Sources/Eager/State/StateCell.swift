@@ -55,6 +55,9 @@ public final class StateCell: @unchecked Sendable {
     return value
   }
 
+  /// Whether there is no content, whoever is watching.
+  package var isEmpty: Bool { withLock { content == nil } }
+
   /// Whether somebody is told of what this thread reads and writes.
   @inline(__always)
   static var isWatched: Bool {

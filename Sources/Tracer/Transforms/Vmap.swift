@@ -19,8 +19,9 @@ import DuetRuntime
 ///   example is done, for all examples, and chooses: an index out of range in what an example does not want is an
 ///   error, too.
 ///   Gradients of branches and loops cannot be differentiated in turn, as in a traced function.
-/// - Each example draws random numbers of its own, but other ones than in a loop. Drawing inside a branch or a loop
-///   that a mapped value decides about is an error: where the generator is would differ from example to example.
+/// - Each example draws random numbers of its own, but other ones than in a loop, from generators that `f` makes or
+///   seeds, too. Drawing inside a branch or a loop that a mapped value decides about is an error: where the generator is
+///   would differ from example to example.
 /// - Variables that `f` writes get the value if all examples share it. One that differs from example to example is an
 ///   error.
 /// - Callbacks (`tracePrint`, `hostCallback`) are made for each example.
@@ -183,8 +184,12 @@ private func mapped<Result, each Argument: TensorTree>(
       return f(repeat each inside)
     }
     guard let arguments = MappedArguments(given.tensors, given.paths, axes) else {
-      // After a mistake inside `checked`: the function tells what form the results would have.
-      let result = called(given.tensors.map { _ in .failed })
+      // After a mistake inside `checked`: the function tells what form the results would have, and does nothing else.
+      let recorder = GraphRecorder(isSymbolic: true)
+      let standIns = zip(given.tensors, axes).map { tensor, axis in
+        recorder.example(of: tensor, without: axis)
+      }
+      let result = ThreadContext.withRecorder(recorder) { called(standIns) }
       return form.rebuilt(result, with: form.tensors(result).map { _ in .failed })
     }
     let recorder = BatchingRecorder(Batching(size: arguments.size))

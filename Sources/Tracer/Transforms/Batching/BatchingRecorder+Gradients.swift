@@ -100,7 +100,16 @@ extension BatchingRecorder {
   ///   - target: Nil for a tensor of the surroundings.
   private func gradient(_ gradient: Tensor, isMapped: Bool, for target: Batched?) -> Tensor {
     let found = value(of: gradient)
-    if found.tensor.isFailed || !isMapped { return found.tensor }
+    if found.tensor.isFailed { return .failed }
+    guard isMapped else {
+      if !found.isMapped { return found.tensor }
+      // The cotangent that comes is the sum of all examples' already.
+      return fail(
+        OpError(
+          "vmap",
+          "the gradient of a custom function of arguments that all examples share differs from example to example: make "
+            + "the mapped tensor that its vjp captures an argument"))
+    }
     return outside {
       let whole = batching.expanded(found)
       if target?.isMapped ?? false { return whole }

@@ -27,8 +27,8 @@ final class BatchingRecorder: Recorder {
   private var argumentGradients: [StateCell] = []
   /// State cells with greater numbers were made by the function itself.
   private let lastCell = StateCell.lastSequence
-  /// The content of cells that the function itself has made.
-  private var ownCells: [ObjectIdentifier: Tensor?] = [:]
+  /// Cells that the function itself has made and written, with their content.
+  private var ownCells: [ObjectIdentifier: (cell: StateCell, content: Tensor?)] = [:]
 
   /// - Parameter table: What was known to a recording that this one goes on with.
   convenience init(_ batching: Batching, resuming table: BatchTable? = nil) {
@@ -44,7 +44,10 @@ final class BatchingRecorder: Recorder {
   func run<R>(_ body: () -> R) -> R { ThreadContext.withRecorder(self, body) }
 
   /// Ends the recording.
-  func close() { table.seal { tensor in outside { tensor.detached() } } }
+  func close() {
+    settleOwnCells()
+    table.seal { tensor in outside { tensor.detached() } }
+  }
 
   /// Does something as the surroundings do it.
   func outside<R>(_ body: () -> R) -> R {
@@ -92,7 +95,7 @@ final class BatchingRecorder: Recorder {
       outer?.recordAlias(result, of: source)
       return
     }
-    if let place = result.autograd, let known = table.value(at: place) {
+    if let place = result.autograd, !isOfVariable(place), let known = table.value(at: place) {
       // Back at its own place in the graph.
       table.assign(known, to: result)
       return
@@ -181,7 +184,8 @@ final class BatchingRecorder: Recorder {
 
   override func read(_ cell: StateCell, _ value: Tensor?) -> Tensor? {
     if cell.sequence > lastCell || isOfArgument(cell) {
-      return ownCells[ObjectIdentifier(cell)] ?? value
+      guard let own = ownCells[ObjectIdentifier(cell)] else { return value }
+      return own.content
     }
     return outside { cell.read() }
   }
@@ -196,8 +200,9 @@ final class BatchingRecorder: Recorder {
       return false
     }
     if cell.sequence > lastCell {
-      // What a new variable starts with is no change of state.
-      return ownCells.updateValue(value, forKey: ObjectIdentifier(cell)) == nil
+      // What a new variable starts with is no change of state. A generator has its own from the start.
+      return ownCells.updateValue((cell, value), forKey: ObjectIdentifier(cell)) == nil
+        && cell.isEmpty
     }
     guard let value, let known = table[value] else {
       outside { cell.write(value) }
@@ -211,16 +216,41 @@ final class BatchingRecorder: Recorder {
             + "write what becomes of all of them outside"))
       return false
     }
+    write(known.tensor, as: value, to: cell)
+    return false
+  }
+
+  /// Writes what a tensor of the function stands for.
+  private func write(_ known: Tensor, as value: Tensor, to cell: StateCell) {
     outside {
       // A variable's content is a leaf of its own.
-      var content = known.tensor
+      var content = known
       if let place = value.autograd, place.function == nil {
         content = Tensor(content.body.attached(to: place))
-        outer?.recordAlias(content, of: known.tensor)
+        outer?.recordAlias(content, of: known)
       }
       cell.write(content)
     }
-    return false
+  }
+
+  /// Variables that outlive the function get what it wrote last, if that does not differ from example to example.
+  private func settleOwnCells() {
+    var cells = ownCells
+    ownCells = [:]
+    for id in Array(cells.keys) {
+      var (cell, content) = cells.removeValue(forKey: id)!
+      if isKnownUniquelyReferenced(&cell) { continue }
+      guard let content, let known = table[content] else {
+        outside { cell.write(content) }
+        continue
+      }
+      if !known.isMapped { write(known.tensor, as: content, to: cell) }
+    }
+  }
+
+  /// Whether this is the leaf of a variable, at which one content follows the other.
+  private func isOfVariable(_ place: AutogradMeta) -> Bool {
+    place.function == nil && !(place.gradientCell.map(isOfArgument) ?? false)
   }
 
   private func isOfArgument(_ cell: StateCell) -> Bool {

@@ -48,6 +48,18 @@ struct MappedArguments {
   }
 }
 
+extension GraphRecorder {
+  /// Something like one example of a tensor; the tensor's like if there is no such axis.
+  func example(of tensor: Tensor, without axis: Int?) -> Tensor {
+    if tensor.isFailed { return tensor }
+    var shape = tensor.body.layout.shape
+    let place = axis.map { $0 < 0 ? $0 + shape.rank : $0 }
+    if let place, 0..<shape.rank ~= place { shape = shape.removing(axis: place) }
+    let type = TensorType(tensor.dtype, shape)
+    return addArgument(Tensor(TensorBody(withoutElements: type)), name: "an example")
+  }
+}
+
 extension BatchingRecorder {
   /// A result of the function for all examples, which lie along that axis.
   func result(_ tensor: Tensor, along axis: Int) -> Tensor {
