@@ -1,59 +1,9 @@
 import Duet
-import Foundation
 import Testing
 
 /// Functional transforms against JAX's; eagerly, and inside a traced function.
 @Suite struct TransformTests {
-  private struct File: Decodable {
-    let cases: [String: Case]
-  }
-
-  private struct Case: Decodable {
-    let inputs: [Stored]
-    let outputs: [Stored]
-  }
-
-  private struct Stored: Decodable {
-    let shape: [Int]
-    let values: [Double]
-    var tensor: Tensor { Tensor(values, shape) }
-  }
-
-  private static let file: File = {
-    let url = Bundle.module.url(
-      forResource: "transforms", withExtension: "json", subdirectory: "Fixtures")!
-    // A fixture that does not read is a broken checkout.
-    return try! JSONDecoder().decode(File.self, from: Data(contentsOf: url))
-  }()
-
-  /// Compares what a closure makes of a case's inputs with its outputs.
-  private func expect(
-    _ name: String, sourceLocation: Testing.SourceLocation = #_sourceLocation,
-    _ body: @escaping ([Tensor]) -> [Tensor]
-  ) throws {
-    let item = try #require(Self.file.cases[name], sourceLocation: sourceLocation)
-    let inputs = item.inputs.map(\.tensor)
-    let function = traced(body)
-    for (mode, results) in [
-      ("eager", body(inputs)), ("recorded", function(inputs)), ("replayed", function(inputs)),
-    ] {
-      #expect(results.count == item.outputs.count, "\(name)", sourceLocation: sourceLocation)
-      for (i, (result, output)) in zip(results, item.outputs).enumerated() {
-        #expect(!result.requiresGrad, "\(name), \(mode), \(i)", sourceLocation: sourceLocation)
-        #expect(
-          result.shape == output.shape && result.dtype == .float64, "\(name), \(mode), \(i)",
-          sourceLocation: sourceLocation)
-        for (a, b) in zip(result.asArray(Double.self), output.values) {
-          #expect(
-            abs(a - b) <= 1e-12 + 1e-11 * abs(b), "\(name), \(mode), \(i)",
-            sourceLocation: sourceLocation)
-        }
-      }
-    }
-    #expect(
-      function.explain().traces.allSatisfy { $0.runsEagerlyBecause == nil }, "\(name)",
-      sourceLocation: sourceLocation)
-  }
+  private let fixture = TransformFixture("transforms")
 
   private static func bent(_ x: Tensor) -> Tensor { (x.tanh() * x * x).sum() }
 
@@ -67,26 +17,26 @@ import Testing
   }
 
   @Test func gradients() throws {
-    try expect("grad") { [grad(Self.bent)($0[0])] }
-    try expect("valueAndGrad") {
+    try fixture.expect("grad") { [grad(Self.bent)($0[0])] }
+    try fixture.expect("valueAndGrad") {
       let (value, gradient) = valueAndGrad(Self.bent)($0[0])
       return [value, gradient]
     }
   }
 
   @Test func hessians() throws {
-    try expect("hessian") { [hessian(Self.bent)($0[0])] }
-    try expect("hessian of a matrix") {
+    try fixture.expect("hessian") { [hessian(Self.bent)($0[0])] }
+    try fixture.expect("hessian of a matrix") {
       [hessian { (m: Tensor) in matmul(m.sin(), m).sum() }($0[0])]
     }
   }
 
   @Test func gradientsOfTrees() throws {
-    try expect("grad of a tree") {
+    try fixture.expect("grad of a tree") {
       let gradients = grad(Self.network)(["bias": $0[0], "weight": $0[1]], $0[2])
       return [gradients["bias"]!, gradients["weight"]!]
     }
-    try expect("grad of a grad of a tree") {
+    try fixture.expect("grad of a grad of a tree") {
       let parameters = ["bias": $0[0], "weight": $0[1]]
       let slopes = { (x: Tensor) -> Tensor in
         let gradients = grad(Self.network)(parameters, x)
@@ -97,27 +47,27 @@ import Testing
   }
 
   @Test func jacobians() throws {
-    try expect("jacobian") {
+    try fixture.expect("jacobian") {
       [jacobian { (x: Tensor, w: Tensor) in matmul(x, w).tanh() }($0[0], $0[1])]
     }
-    try expect("jacobian of softmax") { [jacobian { (x: Tensor) in x.softmax() }($0[0])] }
+    try fixture.expect("jacobian of softmax") { [jacobian { (x: Tensor) in x.softmax() }($0[0])] }
   }
 
   @Test func products() throws {
-    try expect("vjp") {
+    try fixture.expect("vjp") {
       let (outputs, gradients) = vjp(
         Self.several, primals: [$0[0], $0[1]], cotangents: [$0[2], $0[3], $0[4]])
       return outputs + gradients
     }
-    try expect("jvp") {
+    try fixture.expect("jvp") {
       let (outputs, products) = jvp(
         Self.several, primals: [$0[0], $0[1]], tangents: [$0[2], $0[3]])
       return outputs + products
     }
-    try expect("jvp of a grad") {
+    try fixture.expect("jvp of a grad") {
       [jvp(grad(Self.bent), primals: $0[0], tangents: $0[1]).jvps]
     }
-    try expect("grad of a jvp") { arguments in
+    try fixture.expect("grad of a jvp") { arguments in
       [
         grad { (x: Tensor) in jvp(Self.bent, primals: x, tangents: arguments[1]).jvps }(
           arguments[0])
@@ -126,7 +76,7 @@ import Testing
   }
 
   @Test func derivativesOfDerivatives() throws {
-    try expect("grad four times") {
+    try fixture.expect("grad four times") {
       let f = { (x: Tensor) in x ** 3 * x.sin() }
       let (first, second) = (grad(f), grad(grad(f)))
       let (third, fourth) = (grad(second), grad(grad(second)))

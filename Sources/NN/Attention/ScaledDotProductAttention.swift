@@ -56,7 +56,7 @@ func attention(
     let kept = dropout > 0 ? dropped(weights, dropout) : weights
     return (matmul(kept, v), needWeights ? weights : nil)
   }
-  // The same bits, without the scores of keys that come after all of some rows.
+  // For finite values the same bits, without the scores of keys that come after all of some rows.
   let (length, count) = (q.dim(-2), k.dim(-2))
   var results: [Tensor] = []
   for part in 0..<parts {
