@@ -30,6 +30,15 @@ int duet_isa_available(duet_isa isa) {
   }
 }
 
+int32_t duet_halved_registers = 0;
+
+#if defined(__x86_64__)
+__attribute__((constructor)) static void look_at_processor(void) {
+  __builtin_cpu_init();
+  duet_halved_registers = __builtin_cpu_is("znver4") != 0;
+}
+#endif
+
 static duet_isa choose(void) {
   const char *wanted = getenv("DUET_ISA");
   if (wanted && *wanted) {

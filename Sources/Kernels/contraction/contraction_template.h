@@ -46,6 +46,13 @@
 #define FEW_REGISTERS 1
 #endif
 
+// Sweeps over large matrices (multiply_streamed.c). Tiles were not compared with them on NEON.
+#if defined(DUET_ISA_NEON)
+#define SWEEPING 0
+#else
+#define SWEEPING 1
+#endif
+
 // Tall tiles of whole cache lines leave time to read rows that lie apart.
 #if defined(DUET_ISA_AVX512)
 #define IN_PLACE INT64_MAX

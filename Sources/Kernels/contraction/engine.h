@@ -104,15 +104,22 @@ typedef void (*duet_matvec_fn)(void *y, const void *matrix, const void *x, int64
                                int64_t row_stride, int64_t k_stride, void *lanes);
 
 // c[i, j] += sum over p < k of a[p * rows + i] * b[p, j], p ascending, for `tiles` times two vectors of
-// columns; k is DUET_SWEEP_K, or less at the end. Rows of b are b_step elements apart, rows of c
-// DUET_SWEEP_STEP bytes, which hold DUET_SWEEP_RUN and keep the rows apart in the caches.
+// columns; k is DUET_SWEEP_K, or less at the end. Rows of b are b_step elements apart. Rows of c are
+// DUET_SWEEP_STEP bytes apart, which hold DUET_SWEEP_RUN and keep the rows apart in the caches; with sweeps that
+// fetch, tiles [rows, two vectors] of c follow each other.
 enum {
   DUET_SWEEP_K = 8,
-  DUET_SWEEP_ROWS = 12,
+  DUET_SWEEP_ROWS = 16,
   DUET_SWEEP_RUN = 16 << 10,
   DUET_SWEEP_STEP = DUET_SWEEP_RUN + 192
 };
-typedef void (*duet_sweep_fn)(const void *a, int64_t k, const void *b, int64_t b_step, void *c, int64_t tiles);
+typedef struct {
+  const void *a, *b;
+  void *c;
+  int64_t b_step, k, tiles;
+  const void *next;  // where b of the sweep that follows begins, which is fetched at the end of this one
+} duet_sweep;
+typedef void (*duet_sweep_fn)(const duet_sweep *);
 
 // Products of tiny matrices, one in each lane of lines of 64 bytes: c[i, j] = sum over p of a[i, p]
 // b[p, j], strides in lines, c [m, n] contiguous.
@@ -133,6 +140,8 @@ typedef struct {
   duet_tile_mode in_place_mode;  // of tiles whose left operand is read where it lies
   int64_t in_place;    // bytes of a right operand that small products read where it lies
   duet_sweep_fn sweep[DUET_SWEEP_ROWS];  // [rows - 1], of streamed products; NULL: they are tiles
+  int32_t sweep_rows;     // the most that a sweep takes
+  int32_t sweep_fetches;  // what lies ahead
   duet_tile_fn tile[DUET_TILE_MODES][DUET_COLUMNS_COUNT][DUET_TILE_ROWS];  // [rows - 1]
   duet_pack_fn pack;
   duet_spread_fn spread;
@@ -238,6 +247,7 @@ void duet_multiply(const duet_product *product);
 
 // The same where few rows meet a large right operand that lies row by row.
 int duet_streams(const duet_product *product);
+int duet_sweeps(const duet_product *product);  // whether they are swept then
 void duet_multiply_streamed(const duet_product *product);
 
 // The same for a large product, with all threads and scratch slot 0: outside of tasks, not for

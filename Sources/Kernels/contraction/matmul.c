@@ -142,8 +142,8 @@ static duet_status multiply_matrices(matmul_work *w) {
   int64_t groups = (w->batches + w->batches_per_task - 1) / w->batches_per_task;
   w->m_parts = (w->m + PART_ROWS - 1) / PART_ROWS;
   duet_product whole = product_of(w);
-  int is_swept = w->engine->sweep[0] && duet_streams(&whole);
-  int is_skinny = w->engine->sweep[0] ? is_swept : w->m <= 2 * DUET_TILE_ROWS;
+  int sweeps = duet_sweeps(&whole), is_swept = sweeps && duet_streams(&whole);
+  int is_skinny = sweeps ? is_swept : w->m <= 2 * DUET_TILE_ROWS;
   int64_t most_columns = is_skinny ? STRIP_COLUMNS : PART_COLUMNS;
   w->n_parts = (call->n + most_columns - 1) / most_columns;
   if (each >= 2 * TASK_WORK)

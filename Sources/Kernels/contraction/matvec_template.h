@@ -223,37 +223,56 @@ static void NAME(matvec_columns)(ELEMENT *y, const ELEMENT *matrix, const ELEMEN
   if (k == 0) memset(y, 0, rows * sizeof(ELEMENT));
 }
 
-// The same for large matrices with long rows: rows are read from end to end, lanes stay in memory.
+// `turns` rows of one lane, which are 16 rows apart, for whole pairs of vectors; answers how many columns that were.
+DUET_INLINE int64_t NAME(sweep_lane)(ELEMENT *sum, const ELEMENT *from, const ELEMENT *x, int64_t count,
+                                     const int turns, int64_t k_stride) {
+  typedef NAME(vector) vector;
+  typedef NAME(vector_any) vector_any;
+  int64_t i = 0;
+  for (; i + 2 * LANES <= count; i += 2 * LANES) {
+    vector sum0 = *(const vector_any *)(sum + i), sum1 = *(const vector_any *)(sum + i + LANES);
+#pragma clang loop unroll(full)
+    for (int t = 0; t < turns; t++) {
+      const ELEMENT *row = from + t * 16 * k_stride + i;
+      sum0 = MULTIPLY_ADD(*(const vector_any *)row, (vector)x[16 * t], sum0);
+      sum1 = MULTIPLY_ADD(*(const vector_any *)(row + LANES), (vector)x[16 * t], sum1);
+    }
+    *(vector_any *)(sum + i) = sum0;
+    *(vector_any *)(sum + i + LANES) = sum1;
+  }
+  return i;
+}
+
+// The same for larger matrices with longer rows: eight of them are read from end to end beside each other, and lanes
+// stay in memory.
 static void NAME(matvec_long_rows)(ELEMENT *y, const ELEMENT *matrix, const ELEMENT *x,
                                    int64_t rows,
                                    int64_t k, int64_t k_stride, ELEMENT *lanes) {
-  typedef NAME(vector) vector;
-  typedef NAME(vector_any) vector_any;
-  enum { STRIP = 1024 };
+  enum { STRIP = (256 << 10) / (16 * sizeof(ELEMENT)), TURNS = 8 };
   for (int64_t i0 = 0; i0 < rows; i0 += STRIP) {
-    const int64_t count = rows - i0 < STRIP ? rows - i0 : STRIP, whole = count / LANES * LANES;
+    const int64_t count = rows - i0 < STRIP ? rows - i0 : STRIP;
     memset(lanes, 0, 16 * count * sizeof(ELEMENT));
-    // Four rows at a time: enough streams to keep memory busy.
-    for (int64_t p = 0; p < k; p += 4) {
-      int64_t group = k - p < 4 ? k - p : 4;
-      const ELEMENT *from = matrix + p * k_stride + i0;
-      ELEMENT *sum = lanes + p % 16 * count;
-      if (group == 4)
-        for (int64_t i = 0; i < whole; i += LANES) {
-#pragma clang loop unroll(full)
-          for (int64_t r = 0; r < 4; r++)
-            *(vector_any *)(sum + r * count + i) =
-              MULTIPLY_ADD(*(const vector_any *)(from + r * k_stride + i), (vector)x[p + r],
-                           *(const vector_any *)(sum + r * count + i));
+    for (int64_t p = 0; p < k; p += 16 * TURNS)
+      for (int64_t l = 0; l < 16 && p + l < k; l++) {
+        ELEMENT *sum = lanes + l * count;
+        const ELEMENT *from = matrix + (p + l) * k_stride + i0, *own = x + p + l;
+        const int64_t left = (k - p - l + 15) / 16, turns = left < TURNS ? left : TURNS;
+        int64_t done = 0, t = 0;
+        if (turns == TURNS) {
+          done = NAME(sweep_lane)(sum, from, own, count, TURNS, k_stride);
+          t = TURNS;
         }
-      for (int64_t r = 0; r < group; r++)
-        for (int64_t i = group == 4 ? whole : 0; i < count; i += LANES) {
+        for (; t + 2 <= turns; t += 2)
+          done = NAME(sweep_lane)(sum, from + t * 16 * k_stride, own + t * 16, count, 2, k_stride);
+        if (t < turns) done = NAME(sweep_lane)(sum, from + t * 16 * k_stride, own + t * 16, count, 1, k_stride);
+        for (int64_t i = done; i < count; i += LANES) {
           const NAME(mask) mask = NAME(mask_of)(count - i < LANES ? count - i : LANES);
-          ELEMENT *to = sum + r * count + i;
-          NAME(store_part)(to, MULTIPLY_ADD(NAME(load_part)(from + r * k_stride + i, mask),
-                                            (vector)x[p + r], NAME(load_part)(to, mask)), mask);
+          NAME(vector) v = NAME(load_part)(sum + i, mask);
+          for (t = 0; t < turns; t++)
+            v = MULTIPLY_ADD(NAME(load_part)(from + t * 16 * k_stride + i, mask), (NAME(vector))own[16 * t], v);
+          NAME(store_part)(sum + i, v, mask);
         }
-    }
+      }
     for (int64_t step = 8; step > 0; step /= 2)
       for (int64_t i = 0; i < step * count; i++) lanes[i] = lanes[i] + lanes[i + step * count];
     memcpy(y + i0, lanes, count * sizeof(ELEMENT));
@@ -271,7 +290,7 @@ static void NAME(matvec)(void *result, const void *left, const void *right, int6
                                                  row_stride);
     for (; i < rows; i++) NAME(dot_rows)(y + i, matrix + i * row_stride, x, 1, k, row_stride);
 #if !FEW_REGISTERS
-  } else if (rows >= 256 && rows * k > (256 << 10)) {
+  } else if (rows >= 4 * LANES && rows * k > (8 << 10) && (k >= 128 || rows * k > (32 << 10))) {
     NAME(matvec_long_rows)(y, matrix, x, rows, k, k_stride, lanes);
 #endif
   } else {

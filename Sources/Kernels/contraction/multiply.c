@@ -268,7 +268,7 @@ void duet_multiply(const duet_product *p) {
     // Sweeps take whole tiles, and without masks a part of a vector cannot be read in place.
     int64_t es = p->engine->element_size, lanes = p->engine->lanes;
     duet_product whole = *p;
-    whole.n -= p->n % (p->engine->sweep[0] ? 2 * lanes : p->engine->masked ? 1 : lanes);
+    whole.n -= p->n % (duet_sweeps(p) ? 2 * lanes : p->engine->masked ? 1 : lanes);
     duet_multiply_streamed(&whole);
     rest.n -= whole.n;
     rest.b += whole.n * es;

@@ -21,16 +21,26 @@ enum {
   FETCHED_RUN = 1 << 10,  // bytes of a row in a strip whose blocks are fetched
   FETCHED_K = 128,        // rows of a block: two blocks fit in the second-level cache
   FETCHED_AGAIN = 32,     // after so many rows a line is fetched again
-  SWEPT_BYTES = 256 << 10 // of the results of a strip that is swept, which the second-level cache holds
+  SWEPT_BYTES = 256 << 10,  // of the results of a strip that is swept, which the second-level cache holds
+  SWEPT_FAR_BYTES = 512 << 10  // the same of sweeps that fetch
 };
 
 int duet_streams(const duet_product *p) {
   int64_t es = p->engine->element_size;
-  int sweeps = p->engine->sweep[0] != NULL;
+  int sweeps = p->engine->sweep[0] && !p->engine->sweep_fetches;
   int64_t most_rows = sweeps ? SWEPT_ROWS : 2 * p->engine->rows, least = sweeps ? SWEPT_ROW : LONG_ROW;
   int64_t bytes = sweeps && p->m <= FEW_ROWS ? FEW_ROWS_BYTES : LARGE_BYTES;
   return !p->table->widen[p->dtype] && p->b_column == 1 && p->c_column == 1 && p->m <= most_rows &&
          p->b_k * es >= least && p->n * es >= least && p->n * p->k * es > bytes;
+}
+
+// Processors that halve the widest registers multiply for as long as they read: they take tiles. So do others where
+// those are nearly full.
+int duet_sweeps(const duet_product *p) {
+  const duet_engine *engine = p->engine;
+  if (!engine->sweep[0] || !engine->sweep_fetches) return engine->sweep[0] != NULL;
+  int fills_tiles = p->m <= engine->rows && p->m + 2 > engine->rows;
+  return !duet_halves_registers() && p->m <= engine->sweep_rows && !fills_tiles;
 }
 
 typedef struct {
@@ -41,6 +51,7 @@ typedef struct {
   char *a_panels;
   char *sums;                // of a strip
   int64_t sums_row;
+  int sums_tiled;
 } streamed_product;
 
 // Rows q ..< q + k of the part, columns j0 ..< j0 + columns; next: where the block that follows
@@ -73,20 +84,24 @@ static void multiply_block(const streamed_product *x, int64_t q, int64_t k, int6
   }
 }
 
-// The results of a strip before and after its part of k.
-static void load_sums(const streamed_product *x, const char *c, int64_t columns) {
-  for (int64_t i = 0; i < x->p->m; i++) {
-    char *to = x->sums + i * x->sums_row * x->es;
-    if (x->k0 > 0)
-      memcpy(to, c + i * x->p->c_row * x->es, columns * x->es);
-    else
-      memset(to, 0, columns * x->es);
+// The results of a strip before and after its part of k: rows sums_row apart, or tiles one behind the other.
+static void move_sums(const streamed_product *x, char *c, int64_t columns, int loads) {
+  const duet_product *p = x->p;
+  int64_t tile = x->sums_tiled ? x->panel * x->es : columns * x->es;
+  for (int64_t part = 0; part < x->rows.count; part++) {
+    int64_t begin = duet_part_begin(x->rows, part), end = duet_part_begin(x->rows, part + 1);
+    char *sums = x->sums + begin * x->sums_row * x->es;
+    for (int64_t at = 0; at < columns * x->es; at += tile)
+      for (int64_t i = begin; i < end; i++, sums += x->sums_tiled ? tile : x->sums_row * x->es) {
+        char *row = c + i * p->c_row * x->es + at;
+        if (!loads)
+          memcpy(row, sums, (size_t)tile);
+        else if (x->k0 > 0)
+          memcpy(sums, row, (size_t)tile);
+        else
+          memset(sums, 0, (size_t)tile);
+      }
   }
-}
-
-static void store_sums(const streamed_product *x, char *c, int64_t columns) {
-  for (int64_t i = 0; i < x->p->m; i++)
-    memcpy(c + i * x->p->c_row * x->es, x->sums + i * x->sums_row * x->es, columns * x->es);
 }
 
 static void multiply_blocks(const streamed_product *x, int64_t j0, int64_t columns) {
@@ -105,30 +120,46 @@ static void multiply_blocks(const streamed_product *x, int64_t j0, int64_t colum
 // The first rows of the result take b from memory, others find it in the second-level cache.
 static void sweep(const streamed_product *x, int64_t j0, int64_t columns) {
   const duet_product *p = x->p;
-  const char *b = p->b + (x->k0 * p->b_k + j0) * x->es;
+  int64_t es = x->es;
+  duet_sweep s = {.b_step = p->b_k, .tiles = columns / x->panel};
   for (int64_t q = 0; q < x->k; q += DUET_SWEEP_K) {
-    int64_t k = x->k - q < DUET_SWEEP_K ? x->k - q : DUET_SWEEP_K;
+    int64_t next_k = q + DUET_SWEEP_K, next_j = j0;
+    if (next_k >= x->k) {
+      next_k = 0;
+      next_j = j0 + columns < p->n ? j0 + columns : 0;
+    }
+    s.k = x->k - q < DUET_SWEEP_K ? x->k - q : DUET_SWEEP_K;
+    s.b = p->b + ((x->k0 + q) * p->b_k + j0) * es;
+    s.next = p->b + ((x->k0 + next_k) * p->b_k + next_j) * es;
     for (int64_t i = 0; i < x->rows.count; i++) {
       int64_t begin = duet_part_begin(x->rows, i), rows = duet_part_begin(x->rows, i + 1) - begin;
-      p->engine->sweep[rows - 1](x->a_panels + (begin * x->k + q * rows) * x->es, k, b + q * p->b_k * x->es,
-                                 p->b_k, x->sums + begin * DUET_SWEEP_STEP, columns / x->panel);
+      s.a = x->a_panels + (begin * x->k + q * rows) * es;
+      s.c = x->sums + begin * x->sums_row * es;
+      p->engine->sweep[rows - 1](&s);
     }
   }
 }
 
 void duet_multiply_streamed(const duet_product *p) {
   const duet_engine *engine = p->engine;
-  int sweeps = engine->sweep[0] != NULL;
+  int sweeps = duet_sweeps(p);
   int64_t es = engine->element_size, most = p->k < PART_K ? p->k : PART_K;
-  int64_t run = FETCHED_RUN;
-  if (sweeps) run = p->m * DUET_SWEEP_RUN <= SWEPT_BYTES ? DUET_SWEEP_RUN : SWEPT_BYTES / p->m & -1024;
+  int64_t run = FETCHED_RUN, step = FETCHED_RUN + 64;
+  if (sweeps && engine->sweep_fetches) {
+    run = step = SWEPT_FAR_BYTES / p->m & -1024;
+  } else if (sweeps) {
+    run = p->m * DUET_SWEEP_RUN <= SWEPT_BYTES ? DUET_SWEEP_RUN : SWEPT_BYTES / p->m & -1024;
+    step = DUET_SWEEP_STEP;
+  }
+  if (run > p->n * es) run = p->n * es;
   int64_t strip = run / es;
   size_t a_bytes = duet_round_up((p->m * most + 16) * es, 64);
   streamed_product x = {.p = p,
                         .es = es,
                         .panel = 2 * engine->lanes,
-                        .rows = duet_split(p->m, sweeps ? 2 * engine->rows : engine->rows),
-                        .sums_row = (sweeps ? DUET_SWEEP_STEP : FETCHED_RUN + 64) / es};
+                        .rows = duet_split(p->m, sweeps ? engine->sweep_rows : engine->rows),
+                        .sums_tiled = sweeps && engine->sweep_fetches,
+                        .sums_row = step / es};
   x.a_panels = duet_scratch(1, a_bytes + p->m * x.sums_row * es);
   x.sums = x.a_panels + a_bytes;
   for (x.k0 = 0; x.k0 < p->k; x.k0 += PART_K) {
@@ -141,12 +172,12 @@ void duet_multiply_streamed(const duet_product *p) {
     for (int64_t j0 = 0; j0 < p->n; j0 += strip) {
       int64_t columns = p->n - j0 < strip ? p->n - j0 : strip;
       char *c = p->c + j0 * es;
-      load_sums(&x, c, columns);
+      move_sums(&x, c, columns, 1);
       if (sweeps)
         sweep(&x, j0, columns);
       else
         multiply_blocks(&x, j0, columns);
-      store_sums(&x, c, columns);
+      move_sums(&x, c, columns, 0);
     }
   }
 }

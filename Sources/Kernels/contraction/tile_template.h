@@ -265,9 +265,11 @@ NARROW_TILES(TILE, STRIDED, part, 0, 1)
 #else
 #define NARROW_TILES(M, m, s, f, t)
 #endif
-#include "sweep_template.h"
 #else
 TILES(TILE, STREAMED, two, 2, 0)
+#endif
+#if SWEEPING
+#include "sweep_template.h"
 #endif
 TILES(TILE, MOVING, two, 2, 0)
 #if HALF
@@ -307,13 +309,17 @@ static const duet_engine NAME(engine) = {
 #if FEW_REGISTERS
   .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS),
            {{0}}, TILE_TABLES_WHOLE(MOVING), TILE_TABLES_NARROW(STRIDED)},
-  .sweep = {SWEEPS},
 #elif HALF
   .tile = {TILE_TABLES_HALF(PACKED), TILE_TABLES_HALF(ROWS_AT), TILE_TABLES_HALF(TAPS),
            TILE_TABLES_WHOLE(STREAMED), TILE_TABLES_WHOLE(MOVING)},
 #else
   .tile = {TILE_TABLES(PACKED), TILE_TABLES(ROWS_AT), TILE_TABLES(TAPS),
            TILE_TABLES_WHOLE(STREAMED), TILE_TABLES_WHOLE(MOVING)},
+#endif
+#if SWEEPING
+  .sweep = {SWEEPS},
+  .sweep_rows = 2 * TILE_ROWS,
+  .sweep_fetches = !FEW_REGISTERS,
 #endif
   .pack = PACK,
   .spread = SPREAD,
@@ -350,10 +356,11 @@ static const duet_engine NAME(engine) = {
 #undef TILE_TABLES_NARROW
 #undef NARROW_TILES
 #undef NARROW_ROWS
-#undef C_STEP
 #undef SWEEP
 #undef SWEEPS
 #undef SWEEPS_8
+#undef SWEEPS_12
+#undef TILE_ROWS
 #undef ELEMENT
 #undef LANES
 #undef ROWS

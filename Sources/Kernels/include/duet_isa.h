@@ -12,5 +12,9 @@ int duet_isa_available(duet_isa isa);
 const char *duet_isa_name(duet_isa isa);
 // For tests and benchmarks: uses another instruction set from now on; 0 if the processor lacks it.
 int duet_use_isa(duet_isa isa);
+// Whether the processor takes its widest registers in two halves (AMD's Zen 4), which changes what is fastest
+// without changing a bit. Written before main alone.
+extern int32_t duet_halved_registers;
+static inline int duet_halves_registers(void) { return duet_halved_registers; }
 
 #endif

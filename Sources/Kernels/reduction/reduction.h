@@ -8,6 +8,7 @@
 #ifndef DUET_REDUCTION_TABLES_H
 #define DUET_REDUCTION_TABLES_H
 
+#include "../include/duet_isa.h"
 #include "../include/duet_reduction.h"
 
 enum { DUET_CHUNK = 1024, DUET_LANE_COUNT = 16, DUET_STREAMS = 4 };
