@@ -2,6 +2,7 @@
 #ifndef DUET_LIMITS_TABLE_H
 #define DUET_LIMITS_TABLE_H
 
+#include "../include/duet_isa.h"
 #include "../include/duet_limits.h"
 
 typedef struct {

@@ -27,17 +27,28 @@
 FMA_LOOP(fma_chains_f32, f32x16, fma_f32, 16)
 FMA_LOOP(fma_chains_f64, f64x8, fma_f64, 8)
 
-// By half lines also where registers are wider: processors fetch ahead faster for them.
+// Processors that take the widest registers in two halves fetch ahead faster for half lines, others for whole ones.
+#define READ_LOOP(name, type, lanes)                                                                                 \
+  static float name(const float *from, int64_t count) {                                                              \
+    typedef DUET_LANES(float, lanes) type;                                                                           \
+    enum { CHUNK = 256 / lanes };                                                                                    \
+    type sum[8] = {0};                                                                                               \
+    for (int64_t i = 0; i < count; i += 256)                                                                         \
+      for (int k = 0; k < CHUNK; k++) sum[k % 8] += *(const type *)(from + i + lanes * k);                           \
+    type all = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));                    \
+    float total = 0;                                                                                                 \
+    for (int l = 0; l < lanes; l++) total += all[l];                                                                 \
+    return total;                                                                                                    \
+  }
+READ_LOOP(read_half_lines, half_line, 8)
+#if defined(DUET_ISA_AVX512)
+READ_LOOP(read_lines, line, 16)
 static float read_all(const float *from, int64_t count) {
-  typedef DUET_LANES(float, 8) half_line;
-  half_line sum[8] = {0};
-  for (int64_t i = 0; i < count; i += 64)
-    for (int k = 0; k < 8; k++) sum[k] += *(const half_line *)(from + i + 8 * k);
-  half_line all = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-  float total = 0;
-  for (int l = 0; l < 8; l++) total += all[l];
-  return total;
+  return duet_halves_registers() ? read_half_lines(from, count) : read_lines(from, count);
 }
+#else
+#define read_all read_half_lines
+#endif
 
 static void copy_stored(float *to, const float *from, int64_t count) {
   for (int64_t i = 0; i < count; i += 16) {
@@ -89,3 +100,5 @@ const duet_limit_loops DUET_SUFFIX(duet_limit_loops) = {
 
 #undef CHAINS
 #undef FMA_LOOP
+#undef READ_LOOP
+#undef read_all
