@@ -233,7 +233,25 @@ DUET_INLINE void OPERATION(deep_lanes)(TYPE *slot, const char *const *row, int n
   const VECTOR identity = (TYPE)IDENTITY;
   const SOURCE *from[8];
   for (int k = 0; k < n; k++) from[k] = (const SOURCE *)row[k];
-  for (int64_t v = 0; v < vectors; v++) {
+  int64_t v = 0;
+#if defined(DUET_ISA_AVX512) && !defined(QUICK)
+  // Two lines of a row one after the other are fetched faster from memory.
+  for (; n == 8 && v + 2 < vectors; v += 2) {
+    VECTOR a = identity, b = identity;
+    if (!fresh) {
+      a = JOIN(load_, VECTOR)(slot + v * 16);
+      b = JOIN(load_, VECTOR)(slot + v * 16 + 16);
+    }
+#pragma clang loop unroll(full)
+    for (int k = 0; k < n; k++) {
+      a = COMBINE(a, OPERATION(load)(from[k] + v * 16));
+      b = COMBINE(b, OPERATION(load)(from[k] + v * 16 + 16));
+    }
+    JOIN(store_, VECTOR)(slot + v * 16, a);
+    JOIN(store_, VECTOR)(slot + v * 16 + 16, b);
+  }
+#endif
+  for (; v < vectors; v++) {
     int64_t at = v < vectors - 1 ? v * 16 : last;
     VECTOR start = fresh ? identity : JOIN(load_, VECTOR)(slot + v * 16), x[8];
 #pragma clang loop unroll(full)

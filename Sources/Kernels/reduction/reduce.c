@@ -10,7 +10,7 @@
 // Rows fetched at a time, and chunks of one result that are fetched together, a power of two.
 enum { DEEP = 8, PIECE = DEEP * DUET_LANE_COUNT, CHUNKS = 4 };
 // Rows taken at a time are streams from memory, of which few are best where the slots of all lanes
-// stay neither in the first-level cache nor fill the second-level one.
+// stay neither in the first-level cache nor fill the second-level one, but for processors that read whole lines.
 enum { SMALL_SLOTS = 32 << 10, LARGE_SLOTS = 256 << 10, FEW_STREAMS = 4 };
 
 // From here on arrays are taken to come from memory.
@@ -36,7 +36,8 @@ static void open_workspace(const duet_reduction_job *job, workspace *space) {
   int64_t width = block_width(job, 0, 0);
   space->level_bytes = width * job->wide;
   int64_t slots = rounded(16 * space->level_bytes);
-  int has_few = slots > SMALL_SLOTS && slots <= LARGE_SLOTS + 64 && job->is_direct;
+  int reads_lines = duet_current_isa() == DUET_AVX512 && !duet_halves_registers();
+  int has_few = slots > SMALL_SLOTS && slots <= LARGE_SLOTS + 64 && job->is_direct && !reads_lines;
   space->streams = has_few ? FEW_STREAMS : DEEP;
   int64_t buffer = rounded(CHUNKS * DUET_CHUNK * job->wide);
   if (job->columns > 1) buffer = rounded(DEEP * (DUET_BUFFERED_SLOT_BYTES + 128));
