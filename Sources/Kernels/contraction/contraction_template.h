@@ -15,18 +15,22 @@
 
 #if defined(DUET_ISA_AVX512)
 #define FLOAT_ROWS 14
+#define FLOAT_K_BLOCK 640
 #define INTEGER_ROWS 6
 #define HALVES 1
 #elif defined(DUET_ISA_NEON)
 #define FLOAT_ROWS 12
+#define FLOAT_K_BLOCK 512
 #define INTEGER_ROWS 6
 #define HALVES 0
 #elif defined(DUET_ISA_AVX2)
 #define FLOAT_ROWS 6
+#define FLOAT_K_BLOCK 512
 #define INTEGER_ROWS 4
 #define HALVES 0
 #else
 #define FLOAT_ROWS 4
+#define FLOAT_K_BLOCK 512
 #define INTEGER_ROWS 4
 #define HALVES 0
 #endif
@@ -94,7 +98,7 @@ DUET_INLINE int64_t duet_distance(const duet_distances *d, const int rows) {
 #define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u32)
 #define MATVEC NAME(matvec)
 #define MATVEC_ORDER 1
-#define K_BLOCK 512
+#define K_BLOCK FLOAT_K_BLOCK
 #define ROW_BLOCK 224
 #include "registers_template.h"
 #include "matvec_template.h"
@@ -114,7 +118,7 @@ DUET_INLINE int64_t duet_distance(const duet_distances *d, const int rows) {
 #define SPREAD_PAST_CACHES DUET_SUFFIX(spread_past_caches_u64)
 #define MATVEC NAME(matvec)
 #define MATVEC_ORDER 1
-#define K_BLOCK 256
+#define K_BLOCK (FLOAT_K_BLOCK / 2)
 #define ROW_BLOCK 224
 #include "registers_template.h"
 #include "matvec_template.h"

@@ -17,7 +17,7 @@ typedef enum {
   DUET_TILE_PACKED,   // a: a panel [p][rows]; b: rows b_step apart; no segments
   DUET_TILE_ROWS_AT,  // a: one pointer per row, a_step and a_segment; b: b_step and b_segment
   DUET_TILE_TAPS,     // a: a panel [s][p][rows]; b: row p at offset[p] from b, b_segment
-  DUET_TILE_STREAMED, // as PACKED; tiles of two whole vectors also fetch what `runs` names. Not of engines that sweep
+  DUET_TILE_STREAMED, // as PACKED; tiles of two whole vectors also fetch what `runs` names. Not of engines of few registers
   DUET_TILE_MOVING,   // as PACKED; tiles of two whole vectors also do a part of `moves`
   DUET_TILE_STRIDED,  // a: a_row and a_step; no segments. Only where it is an engine's in_place_mode
   DUET_TILE_MODES
@@ -140,8 +140,8 @@ typedef struct {
   duet_tile_mode in_place_mode;  // of tiles whose left operand is read where it lies
   int64_t in_place;    // bytes of a right operand that small products read where it lies
   duet_sweep_fn sweep[DUET_SWEEP_ROWS];  // [rows - 1], of streamed products; NULL: they are tiles
-  int32_t sweep_rows;     // the most that a sweep takes
-  int32_t sweep_fetches;  // what lies ahead
+  int32_t sweep_rows;     // the most that one takes
+  int32_t sweep_fetches;  // whether they fetch what lies ahead
   duet_tile_fn tile[DUET_TILE_MODES][DUET_COLUMNS_COUNT][DUET_TILE_ROWS];  // [rows - 1]
   duet_pack_fn pack;
   duet_spread_fn spread;

@@ -14,6 +14,7 @@ enum {
   LEAST_UNITS = 8,       // below this units are split by columns, too
   UNIT_COLUMNS = 256,    // and these are the least of them
   BLOCKS = 4,            // of rows: a multiple of this
+  K_BYTES = 2560,        // of a row of the left operand in a block
   PIECE_K = 16,          // k of a piece: a line of the cache of each row of float32
   ROOM = 16,             // elements behind panels of a, which packing may overwrite
   LARGE_BYTES = 1 << 20  // of panels that the second-level cache does not hold
@@ -338,7 +339,7 @@ void duet_multiply_large(const duet_product *p) {
   // Between the panels that tiles read, the block of rows that is being packed and what is fetched,
   // the second-level cache has room for a block of rows of this size. Up to half as long again
   // rather than many short blocks of k: the result is read and written once for each.
-  int64_t k_block = engine->k_block * 5 / 4, k_blocks = (p->k + k_block / 2) / k_block;
+  int64_t k_block = K_BYTES / x.es, k_blocks = (p->k + k_block / 2) / k_block;
   if (k_blocks < 1) k_blocks = 1;
   x.k_parts = duet_split(p->k, (p->k + k_blocks - 1) / k_blocks);
   x.stages = (p->n + PART_COLUMNS - 1) / PART_COLUMNS * x.k_parts.count;

@@ -3,7 +3,8 @@
 // Tall tiles hold the results of many rows of k: strips are short, and as processors do not follow
 // short runs of memory by themselves, tiles fetch a block of rows into the second-level cache while the
 // block before is multiplied. Engines of few registers sweep over long strips, a few rows of k at a time,
-// which processors do follow, further ahead than they take requests for.
+// which processors do follow, further ahead than they take requests for. So do those of registers that hold a
+// line, on processors that multiply faster than they read; they ask for what lies ahead besides.
 #include "engine.h"
 
 #include <string.h>
@@ -21,8 +22,8 @@ enum {
   FETCHED_RUN = 1 << 10,  // bytes of a row in a strip whose blocks are fetched
   FETCHED_K = 128,        // rows of a block: two blocks fit in the second-level cache
   FETCHED_AGAIN = 32,     // after so many rows a line is fetched again
-  SWEPT_BYTES = 256 << 10,  // of the results of a strip that is swept, which the second-level cache holds
-  SWEPT_FAR_BYTES = 512 << 10  // the same of sweeps that fetch
+  SWEPT_BYTES = 256 << 10,    // of the results of a strip that is swept, which the second-level cache holds
+  FETCHED_BYTES = 512 << 10   // the same of sweeps that fetch
 };
 
 int duet_streams(const duet_product *p) {
@@ -146,7 +147,7 @@ void duet_multiply_streamed(const duet_product *p) {
   int64_t es = engine->element_size, most = p->k < PART_K ? p->k : PART_K;
   int64_t run = FETCHED_RUN, step = FETCHED_RUN + 64;
   if (sweeps && engine->sweep_fetches) {
-    run = step = SWEPT_FAR_BYTES / p->m & -1024;
+    run = step = FETCHED_BYTES / p->m & -1024;
   } else if (sweeps) {
     run = p->m * DUET_SWEEP_RUN <= SWEPT_BYTES ? DUET_SWEEP_RUN : SWEPT_BYTES / p->m & -1024;
     step = DUET_SWEEP_STEP;

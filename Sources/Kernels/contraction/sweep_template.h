@@ -1,7 +1,7 @@
 // Sweeps of one element type: a few rows of k of a large right operand are read from end to end, beside
 // each other, and added to all rows of the result. Processors follow such long runs by themselves where
 // each row is read by an instruction of its own, so the rows of a sweep are unrolled. Needs what
-// tile_template.h needs.
+// tile_template.h needs. Defines TILE_ROWS, the rows of a tile, and SWEEPS, entries of the engine.
 
 #if FEW_REGISTERS
 #define TILE_ROWS ROWS
