@@ -94,12 +94,15 @@ typedef struct {
   uint64_t done;
 } OPERATION(levels);
 
-DUET_INLINE void OPERATION(add_chunk)(OPERATION(levels) *l, TYPE value) {
-  int k = 0;
+// `value` is that of 2^level chunks; as many are done, or a multiple of it.
+DUET_INLINE void OPERATION(add_chunks)(OPERATION(levels) *l, TYPE value, int level) {
+  int k = level;
   for (; l->done >> k & 1; k++) value = OPERATION(pair)(l->level[k], value);
   l->level[k] = value;
-  l->done++;
+  l->done += (uint64_t)1 << level;
 }
+
+DUET_INLINE void OPERATION(add_chunk)(OPERATION(levels) *l, TYPE value) { OPERATION(add_chunks)(l, value, 0); }
 
 DUET_INLINE TYPE OPERATION(result)(const OPERATION(levels) *l) {
   int k = __builtin_ctzll(l->done);
@@ -205,17 +208,39 @@ static void OPERATION(rows_from_memory)(void *out, const char *x, int64_t stride
   }
 }
 #elif defined(IN_PIECES)
+// The chunks of two runs of 2^DUET_FAR_LEVEL of them, side by side: two streams far apart are read faster than one.
+static void OPERATION(two_runs)(OPERATION(levels) *all, const SOURCE *x) {
+  const SOURCE *y = x + (DUET_CHUNK << DUET_FAR_LEVEL);
+  OPERATION(levels) first = {.done = 0}, second = {.done = 0};
+  for (int64_t at = 0; at < DUET_CHUNK << DUET_FAR_LEVEL; at += DUET_CHUNK) {
+    VECTOR a = (TYPE)IDENTITY, b = a;
+    for (int64_t i = at; i < at + DUET_CHUNK; i += 64) {
+#pragma clang loop unroll(full)
+      for (int64_t k = i; k < i + 64; k += 16) {
+        a = COMBINE(a, OPERATION(load)(x + k));
+        b = COMBINE(b, OPERATION(load)(y + k));
+      }
+    }
+    OPERATION(add_chunk)(&first, TREE(a, COMBINE));
+    OPERATION(add_chunk)(&second, TREE(b, COMBINE));
+  }
+  OPERATION(add_chunks)(all, OPERATION(result)(&first), DUET_FAR_LEVEL);
+  OPERATION(add_chunks)(all, OPERATION(result)(&second), DUET_FAR_LEVEL);
+}
+
 static void OPERATION(rows_from_memory)(void *out, const char *x, int64_t stride, int64_t rows, int64_t count) {
-  enum { AHEAD = 4096 };
-  TYPE *to = out;
-  if (count < DUET_CHUNK) {
+  enum { AHEAD = 4096, TWO_RUNS = 2 * DUET_CHUNK << DUET_FAR_LEVEL };
+  if (count < DUET_CHUNK || duet_halves_registers()) {
     OPERATION(rows)(out, x, stride, rows, count);
     return;
   }
+  TYPE *to = out;
   for (int64_t r = 0; r < rows; r++) {
     const SOURCE *row = (const SOURCE *)(x + r * stride);
     OPERATION(levels) l = {.done = 0};
-    for (int64_t at = 0; at < count; at += DUET_CHUNK)
+    int64_t at = 0;
+    for (; at + TWO_RUNS <= count; at += TWO_RUNS) OPERATION(two_runs)(&l, row + at);
+    for (; at < count; at += DUET_CHUNK)
       OPERATION(add_chunk)(&l, count - at >= DUET_CHUNK ? OPERATION(chunk_ahead)(row + at, DUET_CHUNK, AHEAD)
                                                         : OPERATION(chunk_ahead)(row + at, count - at, AHEAD));
     to[r] = OPERATION(result)(&l);
