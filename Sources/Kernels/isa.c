@@ -1,5 +1,8 @@
 #include "duet_isa.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,9 +36,16 @@ int duet_isa_available(duet_isa isa) {
 int32_t duet_halved_registers = 0;
 
 #if defined(__x86_64__)
+// AMD's family 25 is Zen 3, which has no AVX-512, and Zen 4. Asked of the processor itself: older compilers' libraries
+// do not know Zen 4 by name.
 __attribute__((constructor)) static void look_at_processor(void) {
+  unsigned version, vendor[3], rest[3];
+  if (!__get_cpuid(0, &rest[0], &vendor[0], &vendor[2], &vendor[1])) return;
+  if (memcmp(vendor, "AuthenticAMD", sizeof vendor) != 0) return;
+  if (!__get_cpuid(1, &version, &rest[0], &rest[1], &rest[2])) return;
   __builtin_cpu_init();
-  duet_halved_registers = __builtin_cpu_is("znver4") != 0;
+  unsigned family = (version >> 8 & 15) + (version >> 20 & 255);
+  duet_halved_registers = family == 25 && duet_isa_available(DUET_AVX512);
 }
 #endif
 

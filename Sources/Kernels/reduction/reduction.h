@@ -11,7 +11,9 @@
 #include "../include/duet_isa.h"
 #include "../include/duet_reduction.h"
 
-enum { DUET_CHUNK = 1024, DUET_LANE_COUNT = 16, DUET_STREAMS = 4, DUET_FAR_LEVEL = 5 };
+enum { DUET_CHUNK = 1024, DUET_LANE_COUNT = 16, DUET_STREAMS = 4 };
+// Two runs of 2^DUET_FAR_LEVEL chunks are read side by side.
+enum { DUET_FAR_LEVEL = 5 };
 // Sizes of blocks of columns, of which there are sixteen slots, and positions taken together.
 enum { DUET_SLOT_BYTES = 32 << 10, DUET_BUFFERED_SLOT_BYTES = 4 << 10, DUET_TOGETHER = 64 };
 
