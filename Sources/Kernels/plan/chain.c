@@ -12,7 +12,11 @@ static duet_chain_interpreter *interpreter(duet_isa isa, const duet_chain *chain
 #define INTERPRETER(isa) is_double ? WIDTH(f64, isa) : WIDTH(f32, isa)
   switch (isa) {
 #if defined(__x86_64__)
-    case DUET_AVX512: return INTERPRETER(avx512);
+    case DUET_AVX512:
+      if (chain->is_fetching)
+        return is_double ? duet_interpret_fetching_chain_f64_avx512
+                         : duet_interpret_fetching_chain_f32_avx512;
+      return INTERPRETER(avx512);
     case DUET_AVX2:
       if (!is_narrow && !chain->has_functions)
         return is_double ? duet_interpret_plain_chain_f64_avx2 : duet_interpret_plain_chain_f32_avx2;
@@ -301,6 +305,13 @@ static void add_operation(duet_chain *chain, operation o, const duet_tile_call *
     add(chain, o.code);
 }
 
+// Processors fetch ahead on their own for fewer arrays than three, and do it better for more than four.
+static int fetches(const duet_tile_call *call) {
+  int32_t arrays = 0;
+  for (int32_t e = call->output_count; e < call->external_count; e++) arrays += row_stride(call, e) != 0;
+  return !duet_halves_registers() && (arrays == 3 || arrays == 4);
+}
+
 int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t streamed) {
   // Looked up once: it may be set anew while a chain runs.
   duet_isa isa = duet_current_isa();
@@ -362,6 +373,7 @@ int duet_make_chain(duet_chain *chain, const duet_tile_call *call, uint32_t stre
   chain->has_functions = 0;
   for (int32_t k = 0; k < chain->count; k++) chain->has_functions |= is_function(chain->step[k].code);
   chain->is_narrow = streamed != 0 && !chain->has_functions;
+  chain->is_fetching = chain->is_narrow && fetches(call);
   chain->interpret = interpreter(isa, chain);
   spread(chain);
   return chain->interpret != NULL;

@@ -97,6 +97,7 @@ typedef struct {
   // Waits for memory rather than for arithmetic: one vector at a time. Then an instruction that loads
   // goes from line to line, which is what processors look for when they fetch ahead.
   int32_t is_narrow;
+  int32_t is_fetching;    // narrow, and what it reads is fetched ahead
   int32_t has_functions;  // of DUET_CHAIN_FUNCTIONS; they keep a chain from being narrow
   int32_t is_double;      // float64 in registers
   duet_chain_interpreter *interpret;
@@ -132,5 +133,6 @@ DUET_CHAIN_INTERPRETERS(avx512)
 DUET_CHAIN_INTERPRETERS(avx2)
 DUET_CHAIN_INTERPRETERS(neon)
 duet_chain_interpreter duet_interpret_plain_chain_f32_avx2, duet_interpret_plain_chain_f64_avx2;
+duet_chain_interpreter duet_interpret_fetching_chain_f32_avx512, duet_interpret_fetching_chain_f64_avx512;
 
 #endif

@@ -18,5 +18,13 @@
 #define INTERPRET SUFFIXED(REAL(duet_interpret_narrow_chain))
 #define VECTORS 1
 #include "chain_template.h"
+
+#if defined(DUET_ISA_AVX512)
+#define INTERPRET SUFFIXED(REAL(duet_interpret_fetching_chain))
+#define VECTORS 1
+#define FETCHED 2304
+#include "chain_template.h"
+#undef FETCHED
+#endif
 #undef WITHOUT_FUNCTIONS
 #undef SUFFIXED

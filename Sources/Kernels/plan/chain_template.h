@@ -1,6 +1,6 @@
 // The interpreter of chains, on one vector or on four at a time: VECTORS. INTERPRET names it, REAL adds the suffix of
 // the values in registers, of type VECTOR with LANES of SCALAR; with HALVES, arrays of 16-bit floats. There are no
-// DUET_CHAIN_FUNCTIONS with WITHOUT_FUNCTIONS.
+// DUET_CHAIN_FUNCTIONS with WITHOUT_FUNCTIONS. What comes from memory is fetched FETCHED bytes ahead where that is defined.
 #if VECTORS == 4
 #define EACH(part, with) part(0, with) part(1, with) part(2, with) part(3, with)
 // Lane by lane in the order of the elements.
@@ -38,7 +38,12 @@
 #define BEGUN(k, value) VECTOR v##k = value, w##k = value;
 #endif
 
-#define LOADED(k, at) v##k = REAL(load)(at + 64 * k);
+#ifdef FETCHED
+#define FETCH __builtin_prefetch(p + FETCHED);
+#else
+#define FETCH
+#endif
+#define LOADED(k, at) FETCH v##k = REAL(load)(at + 64 * k);
 #define FILLED(k, value) v##k = value;
 #define STORED(k, at) REAL(store)(at + 64 * k, v##k);
 #define STREAMED(k, at) __builtin_nontemporal_store(v##k, (VECTOR *)at + k);
@@ -62,9 +67,9 @@
     v##k = REAL(first_half)(both);         \
     v##l = REAL(second_half)(both);        \
   }
-#define WITH_MEMORY(k, set) set(&v##k, &m[k], v##k, REAL(load)(p + 64 * k));
+#define WITH_MEMORY(k, set) FETCH set(&v##k, &m[k], v##k, REAL(load)(p + 64 * k));
 #define WITH_ONE(k, set) set(&v##k, &m[k], v##k, one);
-#define MEMORY_WITH(k, set) set(&v##k, &m[k], REAL(load)(p + 64 * k), v##k);
+#define MEMORY_WITH(k, set) FETCH set(&v##k, &m[k], REAL(load)(p + 64 * k), v##k);
 #define ONE_WITH(k, set) set(&v##k, &m[k], one, v##k);
 #define WITH_KEPT(k, set) set(&v##k, &m[k], v##k, W(k));
 #define KEPT_WITH(k, set) set(&v##k, &m[k], W(k), v##k);
@@ -283,6 +288,7 @@ end:
 #undef STORED_AT
 #undef BEGUN
 #undef LOADED
+#undef FETCH
 #undef FILLED
 #undef STORED
 #undef STREAMED
