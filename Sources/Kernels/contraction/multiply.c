@@ -109,6 +109,37 @@ static const char *next_lines(multiplication *x, duet_tile_mode mode, int64_t k)
   return NULL;
 }
 
+// Whether rows of a, once in the nearest cache, meet all panels of b: nothing is packed, and the panels are few.
+static int goes_by_rows(const multiplication *x) {
+  enum { FEW_PANELS = 4 };
+  const duet_product *p = &x->p;
+  int b_is_whole = x->b_direct && (p->engine->masked || p->n % p->engine->lanes == 0);
+  return x->a_direct && b_is_whole && !x->sums && !x->through_tile && p->n <= FEW_PANELS * x->panel;
+}
+
+static void multiply_by_rows(multiplication *x, const char *a, const char *b, char *c, int64_t m, int64_t k,
+                             int accumulate) {
+  const duet_product *p = &x->p;
+  const duet_engine *engine = p->engine;
+  const duet_tile_mode mode = engine->in_place_mode;
+  duet_parts parts = duet_split(m, x->rows);
+  const void *row[DUET_TILE_ROWS];
+  duet_tile t = {.a_row = p->a_row, .a_step = p->a_k, .b_step = p->b_k, .c_step = p->c_row, .k = k,
+                 .segments = 1, .accumulate = accumulate};
+  for (int64_t i = 0; i < parts.count; i++) {
+    int64_t begin = duet_part_begin(parts, i), rows = duet_part_begin(parts, i + 1) - begin;
+    duet_read_in_place(engine, &t, a + begin * p->a_row * x->es, rows, row);
+    for (int64_t j = 0; j < p->n; j += x->panel) {
+      int64_t columns = p->n - j < x->panel ? p->n - j : x->panel;
+      t.columns = (int32_t)columns;
+      t.b = b + j * x->es;
+      t.c = c + (begin * p->c_row + j) * x->es;
+      t.ahead = next_lines(x, mode, k);
+      duet_choose_tile(engine, mode, rows, columns)(&t);
+    }
+  }
+}
+
 // Rows m0 ..< m0 + m of the result, for the k of one block. The panels of b are packed on the way
 // when these are the first rows.
 static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0, int64_t k) {
@@ -119,6 +150,10 @@ static void multiply_block(multiplication *x, int64_t m0, int64_t m, int64_t k0,
   char *c0 = (x->sums ? x->sums : p->c) + m0 * c_row * es;
   const char *a = p->a + (m0 * p->a_row + k0 * p->a_k) * x->storage;
   const char *b = p->b + k0 * p->b_k * x->storage;
+  if (goes_by_rows(x)) {
+    multiply_by_rows(x, a, b, c0, m, k, k0 > 0);
+    return;
+  }
   duet_parts parts = duet_split(m, x->rows);
 
   if (!x->a_direct)
