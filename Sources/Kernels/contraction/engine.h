@@ -66,6 +66,7 @@ typedef struct {
   void *c;
   int64_t c_step;      // between rows of c
   const char *ahead;   // NULL or memory that is wanted soon (duet_lines_ahead)
+  int64_t ahead_step;  // of DUET_TILE_PACKED and _STRIDED: bytes from two lines of it to the next two; 0: they follow
   duet_runs_ahead runs;  // of DUET_TILE_STREAMED
   duet_moves *moves;     // of DUET_TILE_MOVING
   int64_t c_ahead;       // of the same: from c to a tile of it that is wanted soon
@@ -78,7 +79,7 @@ static inline int64_t duet_lines_ahead(duet_tile_mode mode, int64_t k) {
   switch (mode) {
     case DUET_TILE_ROWS_AT: return k;
     case DUET_TILE_PACKED:
-    case DUET_TILE_STRIDED:
+    case DUET_TILE_STRIDED: return k / 4 * 2;
     case DUET_TILE_MOVING: return k / 4;
     default: return 0;
   }

@@ -13,7 +13,6 @@ enum {
   COPY_BYTES = 32,       // runs are copied in groups of this size, or of LINE bytes
   LINE = 64,
   IN_PLACE_ROWS = 280,   // m of products whose sources are not packed
-  IN_PLACE_DEPTH = 256,
   HELD_BYTES = 256 << 10,  // of panels that are packed together
   PACK_WORK = 128 << 10, // elements that are worth a task
   TASK_WORK = 8 << 20,   // multiply-adds of a task below which there are fewer tasks
@@ -310,10 +309,11 @@ static void copy_compact(const gathering *g, char *to, const char *source, int64
       }
 }
 
-// The panel's tiles first ..< last, for one block of channels.
+// The panel's tiles first ..< last, for one block of channels. Where the panel is read in place, `next` is the one that
+// follows: the tiles fetch it in equal shares. Its rows are so far apart that processors do not fetch them by themselves.
 static void multiply_panel(const gathering *g, const char *panel, int64_t b_step, int64_t block,
                            const run_of_positions *run, int64_t runs, int64_t columns,
-                           int64_t first, int64_t last, char *tile) {
+                           int64_t first, int64_t last, char *tile, const char *next) {
   const duet_gathered *x = g->x;
   int64_t es = g->es, channel = duet_part_begin(g->blocks, block);
   int64_t channels = duet_part_begin(g->blocks, block + 1) - channel;
@@ -327,6 +327,7 @@ static void multiply_panel(const gathering *g, const char *panel, int64_t b_step
                  .segments = 1,
                  .c_step = is_whole ? x->result_m : columns,
                  .columns = (int32_t)columns,
+                 .ahead_step = b_step * es,
                  .accumulate = block > 0};
   char *result = x->result - duet_part_begin(g->parts, x->first_panel) * row_bytes;
   for (int64_t p = first; p < last; p++) {
@@ -338,10 +339,12 @@ static void multiply_panel(const gathering *g, const char *panel, int64_t b_step
     if (!is_whole && t.accumulate) move_runs(g, run, runs, c, tile, rows, columns, 0);
     // The tile below is wanted next.
     if (is_whole && p + 1 < last && t.k > 128) {
-      char *next = (char *)t.c + rows * row_bytes;
-      for (int64_t r = 0; r < g->parts.base; r++, next += row_bytes)
-        for (int64_t at = 0; at < columns * es; at += 64) __builtin_prefetch(next + at, 1);
+      char *below = (char *)t.c + rows * row_bytes;
+      for (int64_t r = 0; r < g->parts.base; r++, below += row_bytes)
+        for (int64_t at = 0; at < columns * es; at += 64) __builtin_prefetch(below + at, 1);
     }
+    int64_t fetched = (p - first) * (t.k / 4);
+    t.ahead = next && fetched < t.k ? next + fetched * t.ahead_step : NULL;
     duet_choose_tile(x->engine, DUET_TILE_PACKED, rows, columns)(&t);
     if (!is_whole) move_runs(g, run, runs, c, tile, rows, columns, 1);
   }
@@ -437,7 +440,7 @@ void duet_multiply_gathered(const duet_gathered *x, char *scratch) {
   char *next = panels;
   // With few rows a panel is read hardly more often than packing would.
   int reads_in_place = g.in_place && x->taps == 1 && x->engine->masked &&
-                       x->panels * x->engine->rows <= IN_PLACE_ROWS && g.depth <= IN_PLACE_DEPTH;
+                       x->panels * x->engine->rows <= IN_PLACE_ROWS;
   int64_t last_panel = x->first_panel + x->panels;
   int64_t panels_per_block = x->engine->row_block / x->engine->rows;
   for (int64_t block = 0; block < g.blocks.count; block++) {
@@ -454,12 +457,13 @@ void duet_multiply_gathered(const duet_gathered *x, char *scratch) {
         int64_t runs = find_runs(&g, q, columns, run);
         if (gathered) {
           multiply_panel(&g, gathered + q * depth * es, g.full, block, run, runs, columns, first,
-                         last, tile);
+                         last, tile, NULL);
           continue;
         }
         if (reads_in_place && runs == 1) {
-          multiply_panel(&g, image + (run[0].from + g.offset[0]) * es, g.channel, block, run, runs,
-                         columns, first, last, tile);
+          const char *in_place = image + (run[0].from + g.offset[0]) * es;
+          multiply_panel(&g, in_place, g.channel, block, run, runs, columns, first, last, tile,
+                         in_place + columns * es);
           continue;
         }
         char *panel = panels;
@@ -473,7 +477,7 @@ void duet_multiply_gathered(const duet_gathered *x, char *scratch) {
         }
         next = panel + g.full * depth * es;
         packed--;
-        multiply_panel(&g, panel, g.full, block, run, runs, columns, first, last, tile);
+        multiply_panel(&g, panel, g.full, block, run, runs, columns, first, last, tile, NULL);
       }
     }
   }

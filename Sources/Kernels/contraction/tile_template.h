@@ -65,16 +65,18 @@ DUET_INLINE void NAME(fetch_quarter)(const char *from, int q) {
     c_row += c_step;                                                                       \
   }
 
-// Four steps of k at a time, beside each four a line that is wanted soon and, while there are any, a row of c.
+// Four steps of k at a time, beside each four two lines that are wanted soon and, while there are any, a row of c.
 #define FOUR_BY_FOUR(ROW)                                                                  \
   {                                                                                        \
     for (; p < 4 * c_rows; p += 4, ahead += ahead_step) {                                  \
       __builtin_prefetch(ahead, 0, 2);                                                     \
+      __builtin_prefetch(ahead + 64, 0, 2);                                                \
       FETCH_ROW_OF_C                                                                       \
       _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) ROW                   \
     }                                                                                      \
     for (; p + 4 <= k; p += 4, ahead += ahead_step) {                                      \
       __builtin_prefetch(ahead, 0, 2);                                                     \
+      __builtin_prefetch(ahead + 64, 0, 2);                                                \
       _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) ROW                   \
     }                                                                                      \
   }
@@ -95,7 +97,8 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   const duet_distances a_rows = duet_distances_of(mode == DUET_TILE_STRIDED ? t->a_row * (int64_t)sizeof(ELEMENT) : 0);
   const int64_t *offset = t->offset;
   const char *ahead = t->ahead ? t->ahead : (const char *)b;
-  const int64_t ahead_step = t->ahead ? 64 : 0;
+  const int lines = mode == DUET_TILE_PACKED || mode == DUET_TILE_STRIDED ? 2 : 1;
+  const int64_t ahead_step = !t->ahead ? 0 : lines == 2 && t->ahead_step != 0 ? t->ahead_step : lines * 64;
   duet_runs_ahead runs = t->runs;
   const NAME(mask) mask = NAME(mask_of)(t->columns - full * LANES);
 
