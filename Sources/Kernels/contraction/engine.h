@@ -242,6 +242,7 @@ typedef struct {
   const char *bias;  // NULL: none; one element per column of c
   int64_t bias_step;
   const char *next[3];  // NULL, or the operands and the result of a product that follows
+  const char *a_panels; // NULL, or a as duet_pack_streamed left it: the product is streamed
 } duet_product;
 
 void duet_multiply(const duet_product *product);
@@ -250,6 +251,8 @@ void duet_multiply(const duet_product *product);
 int duet_streams(const duet_product *product);
 int duet_sweeps(const duet_product *product);  // whether they are swept then
 void duet_multiply_streamed(const duet_product *product);
+size_t duet_streamed_bytes(const duet_product *product);  // of the left operand, packed
+void duet_pack_streamed(const duet_product *product, char *panels);
 
 // The same for a large product, with all threads and scratch slot 0: outside of tasks, not for
 // types that are widened, rows of c contiguous.

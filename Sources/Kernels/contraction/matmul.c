@@ -14,6 +14,9 @@ enum {
   LONG_ROW = 1024,       // columns that are read from memory at full speed
   STRIP_COLUMNS = 4096,  // of a right operand that few rows meet
   LEAST_STRIP = 2048,    // but two of LONG_ROW are enough for sweeps
+  SHARED_BYTES = 32 << 20,  // of a left operand that few rows have, packed once for all tasks
+  SHORT_STRIP = 256,     // where it is, up to FEW_STRIPS;
+  FEW_STRIPS = 4,        // more are twice as long
   VECTOR_WORK = 64 << 10, // elements of a matrix that are worth a task
   FETCHED_BYTES = 256 << 10 // of a product in a batch: the next one fits beside it
 };
@@ -24,6 +27,7 @@ typedef struct {
   const duet_engine *engine;
   int64_t batches, batches_per_task;
   int64_t m, m_parts, n_parts;  // m with the batch axes that were merged into it
+  const char *a_panels;         // NULL, or the left operand, packed for all tasks
   int32_t batch_rank;
   int64_t es, rs;  // bytes of an operand's element and of a result's
 } matmul_work;
@@ -58,7 +62,8 @@ static duet_product product_of(const matmul_work *w) {
                         .c_row = call->n,
                         .c_column = 1,
                         .bias = call->has_bias ? call->operand[3] : NULL,
-                        .bias_step = call->bias_stride};
+                        .bias_step = call->bias_stride,
+                        .a_panels = w->a_panels};
 }
 
 static int is_dense(const int64_t stride[2], int64_t rows, int64_t columns) {
@@ -128,8 +133,11 @@ static duet_status multiply_matrices(matmul_work *w) {
   // Short tiles read rows that cross lines, or compete for the sets of a cache, more slowly than packed ones.
   int64_t row_bytes = call->right_stride[0] * w->es;
   if (w->engine->in_place_mode == DUET_TILE_STRIDED && (row_bytes % 64 != 0 || row_bytes % 512 == 0)) is_in_place = 0;
-  if (each >= LARGE_WORK && !is_in_place && w->m >= LARGE_SIDE && call->n >= LARGE_SIDE && call->k >= LARGE_SIDE &&
-      !w->table->widen[call->dtype]) {
+  duet_product whole = product_of(w);
+  const int sweeps = duet_sweeps(&whole), streams = duet_streams(&whole);
+  const int streams_tiles = !sweeps && streams && w->m > 2 * DUET_TILE_ROWS;
+  int is_large = each >= LARGE_WORK && w->m >= LARGE_SIDE && call->n >= LARGE_SIDE && call->k >= LARGE_SIDE;
+  if (is_large && !is_in_place && !streams_tiles && !w->table->widen[call->dtype]) {
     for (int64_t batch = 0; batch < w->batches; batch++) {
       duet_product p = product_of(w);
       locate(w, batch, &p.a, &p.b);
@@ -141,24 +149,33 @@ static duet_status multiply_matrices(matmul_work *w) {
   w->batches_per_task = each >= TASK_WORK ? 1 : (int64_t)(TASK_WORK / (each < 1 ? 1 : each)) + 1;
   int64_t groups = (w->batches + w->batches_per_task - 1) / w->batches_per_task;
   w->m_parts = (w->m + PART_ROWS - 1) / PART_ROWS;
-  duet_product whole = product_of(w);
-  int sweeps = duet_sweeps(&whole), is_swept = sweeps && duet_streams(&whole);
-  int is_skinny = sweeps ? is_swept : w->m <= 2 * DUET_TILE_ROWS;
+  const int is_swept = sweeps && streams;
+  const int shares_left = streams_tiles && w->batches == 1 && duet_streamed_bytes(&whole) <= SHARED_BYTES;
+  const int is_skinny = sweeps ? is_swept : w->m <= 2 * DUET_TILE_ROWS || streams;
   int64_t most_columns = is_skinny ? STRIP_COLUMNS : PART_COLUMNS;
   w->n_parts = (call->n + most_columns - 1) / most_columns;
   if (each >= 2 * TASK_WORK)
     while (groups * w->m_parts * w->n_parts < TASKS &&
            each / ((double)w->m_parts * w->n_parts) >= 2 * TASK_WORK) {
       int64_t rows = w->m / w->m_parts, columns = call->n / w->n_parts;
-      if (is_skinny && columns >= 2 * (is_swept && w->n_parts == 1 ? LONG_ROW : LEAST_STRIP))
+      int64_t strip = shares_left                     ? w->n_parts < FEW_STRIPS ? SHORT_STRIP : 2 * SHORT_STRIP
+                      : is_swept && w->n_parts == 1 ? LONG_ROW
+                                                    : LEAST_STRIP;
+      if (is_skinny && columns >= 2 * strip)
         w->n_parts *= 2;
       else if (!is_skinny && columns >= rows && columns >= 64)
         w->n_parts++;
-      else if (!is_swept && rows >= 2 * DUET_TILE_ROWS)
+      else if (!is_swept && !streams_tiles && rows >= 2 * DUET_TILE_ROWS)
         w->m_parts++;
       else
         break;
     }
+  if (shares_left) {
+    locate(w, 0, &whole.a, &whole.b);
+    char *panels = duet_scratch(0, duet_streamed_bytes(&whole));
+    duet_pack_streamed(&whole, panels);
+    w->a_panels = panels;
+  }
   int64_t tasks = groups * w->m_parts * w->n_parts;
   if (tasks == 1)
     matrix_task(w, 0);

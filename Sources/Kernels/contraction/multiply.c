@@ -299,7 +299,7 @@ static void multiply(const duet_product *product) {
 void duet_multiply(const duet_product *p) {
   if (p->m == 0 || p->n == 0) return;
   duet_product rest = *p;
-  if (duet_streams(p)) {
+  if (p->a_panels || duet_streams(p)) {
     // Sweeps take whole tiles, and without masks a part of a vector cannot be read in place.
     int64_t es = p->engine->element_size, lanes = p->engine->lanes;
     duet_product whole = *p;
@@ -309,6 +309,7 @@ void duet_multiply(const duet_product *p) {
     rest.b += whole.n * es;
     rest.c += whole.n * es;
     rest.next[0] = NULL;
+    rest.a_panels = NULL;
   }
   if (rest.n > 0) multiply(&rest);
   if (p->bias) duet_add_bias(p, 0, p->m, 0, p->n);

@@ -1,5 +1,7 @@
 // A few rows times a matrix that is larger than the caches: it is read once, at the speed of memory,
 // while the processor multiplies at its own. The results of a strip of columns stay in the caches.
+// Where rows are more than a few tiles, the tiles that meet a panel of it share fetching the next one, which
+// is packed then for all of them.
 // Tall tiles hold the results of many rows of k: strips are short, and as processors do not follow
 // short runs of memory by themselves, tiles fetch a block of rows into the second-level cache while the
 // block before is multiplied. Engines of few registers sweep over long strips, a few rows of k at a time,
@@ -22,6 +24,9 @@ enum {
   FETCHED_RUN = 1 << 10,  // bytes of a row in a strip whose blocks are fetched
   FETCHED_K = 128,        // rows of a block: two blocks fit in the second-level cache
   FETCHED_AGAIN = 32,     // after so many rows a line is fetched again
+  STREAMED_ROWS = 256,    // of the result: with more there is time to pack the right operand beside tiles
+  SHARING_TILES = 5,      // from so many tiles below each other they share fetching, and panels are packed,
+  PACKED_K = 256,         // of so many rows
   SWEPT_BYTES = 256 << 10,    // of the results of a strip that is swept, which the second-level cache holds
   FETCHED_BYTES = 512 << 10   // the same of sweeps that fetch
 };
@@ -29,7 +34,7 @@ enum {
 int duet_streams(const duet_product *p) {
   int64_t es = p->engine->element_size;
   int sweeps = p->engine->sweep[0] && !p->engine->sweep_fetches;
-  int64_t most_rows = sweeps ? SWEPT_ROWS : 2 * p->engine->rows, least = sweeps ? SWEPT_ROW : LONG_ROW;
+  int64_t most_rows = sweeps ? SWEPT_ROWS : STREAMED_ROWS, least = sweeps ? SWEPT_ROW : LONG_ROW;
   int64_t bytes = sweeps && p->m <= FEW_ROWS ? FEW_ROWS_BYTES : LARGE_BYTES;
   return !p->table->widen[p->dtype] && p->b_column == 1 && p->c_column == 1 && p->m <= most_rows &&
          p->b_k * es >= least && p->n * es >= least && p->n * p->k * es > bytes;
@@ -49,11 +54,31 @@ typedef struct {
   int64_t es, panel;         // columns of a tile
   duet_parts rows;           // of the result, in panels of a
   int64_t k0, k;             // the part of k whose panels of a are packed
-  char *a_panels;
+  const char *a_panels;
+  char *panel_of_b;          // where tiles share fetching
   char *sums;                // of a strip
   int64_t sums_row;
   int sums_tiled;
 } streamed_product;
+
+// Rows q ..< q + t->k of the part for the columns of a panel of b, of which j are before them in the strip; next: where
+// the panel that follows begins.
+static void multiply_panel(const streamed_product *x, duet_tile *t, const char *b, int64_t q, int64_t j,
+                           const char *next) {
+  const duet_product *p = x->p;
+  int64_t es = x->es, each = t->k / 4;
+  p->engine->pack(x->panel_of_b, x->panel, b, t->columns, t->k, 1, p->b_k);
+  t->b = x->panel_of_b;
+  t->b_step = x->panel;
+  t->ahead_step = p->b_k * es;
+  for (int64_t i = 0; i < x->rows.count; i++) {
+    int64_t begin = duet_part_begin(x->rows, i), rows = duet_part_begin(x->rows, i + 1) - begin;
+    t->a = x->a_panels + (begin * x->k + q * rows) * es;
+    t->c = x->sums + (begin * x->sums_row + j) * es;
+    t->ahead = i * each < t->k ? next + i * each * t->ahead_step : NULL;
+    duet_choose_tile(p->engine, DUET_TILE_PACKED, rows, t->columns)(t);
+  }
+}
 
 // Rows q ..< q + k of the part, columns j0 ..< j0 + columns; next: where the block that follows
 // begins.
@@ -66,6 +91,10 @@ static void multiply_block(const streamed_product *x, int64_t q, int64_t k, int6
   duet_tile t = {.b_step = p->b_k, .k = k, .c_step = x->sums_row, .accumulate = x->k0 + q > 0};
   for (int64_t j = 0; j < columns; j += x->panel) {
     t.columns = (int32_t)(columns - j < x->panel ? columns - j : x->panel);
+    if (x->panel_of_b) {
+      multiply_panel(x, &t, b + j * es, q, j, j + x->panel < columns ? b + (j + x->panel) * es : next);
+      continue;
+    }
     t.b = b + j * es;
     // The tile's share of the next block, and what came again_k rows before that, be it of this one.
     int64_t fetched = j * k * es, row = fetched / FETCHED_RUN, again = row - FETCHED_AGAIN;
@@ -107,8 +136,9 @@ static void move_sums(const streamed_product *x, char *c, int64_t columns, int l
 
 static void multiply_blocks(const streamed_product *x, int64_t j0, int64_t columns) {
   const duet_product *p = x->p;
-  for (int64_t q = 0; q < x->k; q += FETCHED_K) {
-    int64_t k = x->k - q < FETCHED_K ? x->k - q : FETCHED_K;
+  const int64_t most = x->panel_of_b ? PACKED_K : FETCHED_K;
+  for (int64_t q = 0; q < x->k; q += most) {
+    int64_t k = x->k - q < most ? x->k - q : most;
     int64_t next_k = x->k0 + q + k, next_j = j0;
     if (q + k == x->k) {
       next_j = j0 + columns < p->n ? j0 + columns : 0;
@@ -141,6 +171,30 @@ static void sweep(const streamed_product *x, int64_t j0, int64_t columns) {
   }
 }
 
+static duet_parts row_parts(const duet_product *p) {
+  return duet_split(p->m, duet_sweeps(p) ? p->engine->sweep_rows : p->engine->rows);
+}
+
+size_t duet_streamed_bytes(const duet_product *p) {
+  return duet_round_up((p->m * p->k + 16) * p->engine->element_size, 64);
+}
+
+// Rows k0 ..< k0 + k of a.
+static void pack_part(const duet_product *p, duet_parts rows, int64_t k0, int64_t k, char *panels) {
+  int64_t es = p->engine->element_size;
+  for (int64_t i = 0; i < rows.count; i++) {
+    int64_t begin = duet_part_begin(rows, i), count = duet_part_begin(rows, i + 1) - begin;
+    p->engine->pack(panels + begin * k * es, count, p->a + (begin * p->a_row + k0 * p->a_k) * es, count, k, p->a_row,
+                    p->a_k);
+  }
+}
+
+void duet_pack_streamed(const duet_product *p, char *panels) {
+  for (int64_t k0 = 0; k0 < p->k; k0 += PART_K)
+    pack_part(p, row_parts(p), k0, p->k - k0 < PART_K ? p->k - k0 : PART_K,
+              panels + k0 * p->m * p->engine->element_size);
+}
+
 void duet_multiply_streamed(const duet_product *p) {
   const duet_engine *engine = p->engine;
   int sweeps = duet_sweeps(p);
@@ -154,22 +208,23 @@ void duet_multiply_streamed(const duet_product *p) {
   }
   if (run > p->n * es) run = p->n * es;
   int64_t strip = run / es;
-  size_t a_bytes = duet_round_up((p->m * most + 16) * es, 64);
+  size_t a_bytes = p->a_panels ? 0 : duet_round_up((p->m * most + 16) * es, 64);
   streamed_product x = {.p = p,
                         .es = es,
                         .panel = 2 * engine->lanes,
-                        .rows = duet_split(p->m, sweeps ? engine->sweep_rows : engine->rows),
+                        .rows = row_parts(p),
                         .sums_tiled = sweeps && engine->sweep_fetches,
                         .sums_row = step / es};
-  x.a_panels = duet_scratch(1, a_bytes + p->m * x.sums_row * es);
-  x.sums = x.a_panels + a_bytes;
+  int shares = !sweeps && x.rows.count >= SHARING_TILES;
+  size_t sums_bytes = duet_round_up(p->m * x.sums_row * es, 64);
+  size_t panel_bytes = shares ? (x.panel * PACKED_K + 16) * es : 0;
+  char *memory = duet_scratch(1, a_bytes + sums_bytes + panel_bytes);
+  x.sums = memory + a_bytes;
+  if (shares) x.panel_of_b = x.sums + sums_bytes;
   for (x.k0 = 0; x.k0 < p->k; x.k0 += PART_K) {
     x.k = p->k - x.k0 < PART_K ? p->k - x.k0 : PART_K;
-    for (int64_t i = 0; i < x.rows.count; i++) {
-      int64_t begin = duet_part_begin(x.rows, i), rows = duet_part_begin(x.rows, i + 1) - begin;
-      engine->pack(x.a_panels + begin * x.k * es, rows,
-                   p->a + (begin * p->a_row + x.k0 * p->a_k) * es, rows, x.k, p->a_row, p->a_k);
-    }
+    x.a_panels = p->a_panels ? p->a_panels + x.k0 * p->m * es : memory;
+    if (!p->a_panels) pack_part(p, x.rows, x.k0, x.k, memory);
     for (int64_t j0 = 0; j0 < p->n; j0 += strip) {
       int64_t columns = p->n - j0 < strip ? p->n - j0 : strip;
       char *c = p->c + j0 * es;
