@@ -55,6 +55,12 @@ typedef struct {
   int64_t count;                 // groups yet to be moved
 } duet_moves;                    // all distances in bytes
 
+// Pairs of lines, `step` bytes apart (0: they follow each other), and after each `run` of them `turn` more. left: pairs
+// until the next turn; 0: there is none.
+typedef struct {
+  int64_t step, turn, run, left;
+} duet_lines_apart;
+
 typedef struct {
   const void *a;
   const void *const *row;     // of DUET_TILE_ROWS_AT; a_row is of DUET_TILE_STRIDED
@@ -66,7 +72,7 @@ typedef struct {
   void *c;
   int64_t c_step;      // between rows of c
   const char *ahead;   // NULL or memory that is wanted soon (duet_lines_ahead)
-  int64_t ahead_step;  // of DUET_TILE_PACKED and _STRIDED: bytes from two lines of it to the next two; 0: they follow
+  duet_lines_apart apart;  // how it lies, for DUET_TILE_PACKED and _STRIDED
   duet_runs_ahead runs;  // of DUET_TILE_STREAMED
   duet_moves *moves;     // of DUET_TILE_MOVING
   int64_t c_ahead;       // of the same: from c to a tile of it that is wanted soon

@@ -327,7 +327,7 @@ static void multiply_panel(const gathering *g, const char *panel, int64_t b_step
                  .segments = 1,
                  .c_step = is_whole ? x->result_m : columns,
                  .columns = (int32_t)columns,
-                 .ahead_step = b_step * es,
+                 .apart = {.step = b_step * es},
                  .accumulate = block > 0};
   char *result = x->result - duet_part_begin(g->parts, x->first_panel) * row_bytes;
   for (int64_t p = first; p < last; p++) {
@@ -344,7 +344,7 @@ static void multiply_panel(const gathering *g, const char *panel, int64_t b_step
         for (int64_t at = 0; at < columns * es; at += 64) __builtin_prefetch(below + at, 1);
     }
     int64_t fetched = (p - first) * (t.k / 4);
-    t.ahead = next && fetched < t.k ? next + fetched * t.ahead_step : NULL;
+    t.ahead = next && fetched < t.k ? next + fetched * t.apart.step : NULL;
     duet_choose_tile(x->engine, DUET_TILE_PACKED, rows, columns)(&t);
     if (!is_whole) move_runs(g, run, runs, c, tile, rows, columns, 1);
   }

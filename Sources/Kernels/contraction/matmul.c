@@ -135,7 +135,7 @@ static duet_status multiply_matrices(matmul_work *w) {
   if (w->engine->in_place_mode == DUET_TILE_STRIDED && (row_bytes % 64 != 0 || row_bytes % 512 == 0)) is_in_place = 0;
   duet_product whole = product_of(w);
   const int sweeps = duet_sweeps(&whole), streams = duet_streams(&whole);
-  const int streams_tiles = !sweeps && streams && w->m > 2 * DUET_TILE_ROWS;
+  const int streams_tiles = !sweeps && streams && (w->m > 2 * DUET_TILE_ROWS || call->right_stride[1] != 1);
   int is_large = each >= LARGE_WORK && w->m >= LARGE_SIDE && call->n >= LARGE_SIDE && call->k >= LARGE_SIDE;
   if (is_large && !is_in_place && !streams_tiles && !w->table->widen[call->dtype]) {
     for (int64_t batch = 0; batch < w->batches; batch++) {

@@ -222,7 +222,9 @@ static void plan(multiplication *x) {
   } else {
     x->a_direct = is_wide && p->n <= 4 * full;
     if (x->a_direct && p->a_k == 1 && p->k >= 64 && aliases(p->a_row * x->es)) {
-      if (p->n <= full && x->rows > 6) x->rows = 6;
+      // Such rows share a set of the cache.
+      int64_t most = duet_halves_registers() ? 6 : 8;
+      if (p->n <= full && x->rows > most) x->rows = most;
       if (p->n > full) x->a_direct = 0;
     }
   }
@@ -306,7 +308,7 @@ void duet_multiply(const duet_product *p) {
     whole.n -= p->n % (duet_sweeps(p) ? 2 * lanes : p->engine->masked ? 1 : lanes);
     duet_multiply_streamed(&whole);
     rest.n -= whole.n;
-    rest.b += whole.n * es;
+    rest.b += whole.n * p->b_column * es;
     rest.c += whole.n * es;
     rest.next[0] = NULL;
     rest.a_panels = NULL;

@@ -21,23 +21,31 @@ enum {
   FEW_ROWS = 16,          // of the result, for which smaller operands are swept, too:
   FEW_ROWS_BYTES = 256 << 10,  // from here on
   PART_K = 4096,          // k for which the left operand is packed at a time
-  FETCHED_RUN = 1 << 10,  // bytes of a row in a strip whose blocks are fetched
+  FETCHED_RUN = 1 << 10,  // bytes of a row in a strip whose blocks are fetched, and the least of rows that many rows meet
   FETCHED_K = 128,        // rows of a block: two blocks fit in the second-level cache
   FETCHED_AGAIN = 32,     // after so many rows a line is fetched again
   STREAMED_ROWS = 256,    // of the result: with more there is time to pack the right operand beside tiles
   SHARING_TILES = 5,      // from so many tiles below each other they share fetching, and panels are packed,
   PACKED_K = 256,         // of so many rows
+  TRANSPOSED_ROWS = 16,   // of the result, up to which rows of a transposed right operand are read in place
   SWEPT_BYTES = 256 << 10,    // of the results of a strip that is swept, which the second-level cache holds
   FETCHED_BYTES = 512 << 10   // the same of sweeps that fetch
 };
 
+static int is_transposed(const duet_product *p) { return p->b_k == 1 && p->b_column != 1; }
+
 int duet_streams(const duet_product *p) {
-  int64_t es = p->engine->element_size;
-  int sweeps = p->engine->sweep[0] && !p->engine->sweep_fetches;
-  int64_t most_rows = sweeps ? SWEPT_ROWS : STREAMED_ROWS, least = sweeps ? SWEPT_ROW : LONG_ROW;
-  int64_t bytes = sweeps && p->m <= FEW_ROWS ? FEW_ROWS_BYTES : LARGE_BYTES;
-  return !p->table->widen[p->dtype] && p->b_column == 1 && p->c_column == 1 && p->m <= most_rows &&
-         p->b_k * es >= least && p->n * es >= least && p->n * p->k * es > bytes;
+  const duet_engine *engine = p->engine;
+  int64_t es = engine->element_size, bytes = p->n * p->k * es;
+  if (p->table->widen[p->dtype] || p->c_column != 1 || p->m > STREAMED_ROWS) return 0;
+  if (is_transposed(p))
+    return engine->in_place_mode == DUET_TILE_ROWS_AT && p->m > TRANSPOSED_ROWS &&
+           p->b_column * es >= FETCHED_RUN && bytes > LARGE_BYTES;
+  if (p->b_column != 1) return 0;
+  int64_t row = p->b_k < p->n ? p->b_k * es : p->n * es;
+  if (engine->sweep[0] && !engine->sweep_fetches)
+    return p->m <= SWEPT_ROWS && row >= SWEPT_ROW && bytes > (p->m <= FEW_ROWS ? FEW_ROWS_BYTES : LARGE_BYTES);
+  return row >= (p->m > 2 * engine->rows ? FETCHED_RUN : LONG_ROW) && bytes > LARGE_BYTES;
 }
 
 // Processors that halve the widest registers multiply for as long as they read: they take tiles. So do others where
@@ -45,6 +53,7 @@ int duet_streams(const duet_product *p) {
 int duet_sweeps(const duet_product *p) {
   const duet_engine *engine = p->engine;
   if (!engine->sweep[0] || !engine->sweep_fetches) return engine->sweep[0] != NULL;
+  if (is_transposed(p)) return 0;
   int fills_tiles = p->m <= engine->rows && p->m + 2 > engine->rows;
   return !duet_halves_registers() && p->m <= engine->sweep_rows && !fills_tiles;
 }
@@ -59,23 +68,48 @@ typedef struct {
   char *sums;                // of a strip
   int64_t sums_row;
   int sums_tiled;
+  int transposed;            // b: rows run along k
 } streamed_product;
+
+// The lines of a panel of b from a pair on, in the order in which tiles fetch them; NULL behind the last one.
+static const char *pair_ahead(const streamed_product *x, const char *panel, int64_t k, int64_t pair,
+                              duet_lines_apart *apart) {
+  const duet_product *p = x->p;
+  if (!x->transposed) {
+    *apart = (duet_lines_apart){.step = p->b_k * x->es};
+    return pair < k ? panel + pair * apart->step : NULL;
+  }
+  int64_t run = (k * x->es + 127) / 128, row = p->b_column * x->es;
+  *apart = (duet_lines_apart){.turn = row - run * 128, .run = run, .left = run - pair % run};
+  return pair < x->panel * run ? panel + pair / run * row + pair % run * 128 : NULL;
+}
+
+static void fetch_from(const streamed_product *x, const char *panel, int64_t k, int64_t pair) {
+  duet_lines_apart apart;
+  for (;; pair++) {
+    const char *lines = pair_ahead(x, panel, k, pair, &apart);
+    if (!lines) return;
+    __builtin_prefetch(lines, 0, 2);
+    __builtin_prefetch(lines + 64, 0, 2);
+  }
+}
 
 // Rows q ..< q + t->k of the part for the columns of a panel of b, of which j are before them in the strip; next: where
 // the panel that follows begins.
 static void multiply_panel(const streamed_product *x, duet_tile *t, const char *b, int64_t q, int64_t j,
                            const char *next) {
   const duet_product *p = x->p;
-  int64_t es = x->es, each = t->k / 4;
-  p->engine->pack(x->panel_of_b, x->panel, b, t->columns, t->k, 1, p->b_k);
+  int64_t es = x->es;
+  p->engine->pack(x->panel_of_b, x->panel, b, t->columns, t->k, p->b_column, p->b_k);
   t->b = x->panel_of_b;
   t->b_step = x->panel;
-  t->ahead_step = p->b_k * es;
+  // What the tiles do not fetch where they are few.
+  fetch_from(x, next, t->k, x->rows.count * (t->k / 4));
   for (int64_t i = 0; i < x->rows.count; i++) {
     int64_t begin = duet_part_begin(x->rows, i), rows = duet_part_begin(x->rows, i + 1) - begin;
     t->a = x->a_panels + (begin * x->k + q * rows) * es;
     t->c = x->sums + (begin * x->sums_row + j) * es;
-    t->ahead = i * each < t->k ? next + i * each * t->ahead_step : NULL;
+    t->ahead = pair_ahead(x, next, t->k, i * (t->k / 4), &t->apart);
     duet_choose_tile(p->engine, DUET_TILE_PACKED, rows, t->columns)(t);
   }
 }
@@ -86,13 +120,15 @@ static void multiply_block(const streamed_product *x, int64_t q, int64_t k, int6
                            int64_t columns, const char *next) {
   const duet_product *p = x->p;
   int64_t es = x->es, step = p->b_k * es;
-  const char *b = p->b + ((x->k0 + q) * p->b_k + j0) * es;
+  const char *b = p->b + ((x->k0 + q) * p->b_k + j0 * p->b_column) * es;
   int crosses_lines = (((uintptr_t)b | (uintptr_t)step) & 63) != 0;
   duet_tile t = {.b_step = p->b_k, .k = k, .c_step = x->sums_row, .accumulate = x->k0 + q > 0};
   for (int64_t j = 0; j < columns; j += x->panel) {
     t.columns = (int32_t)(columns - j < x->panel ? columns - j : x->panel);
     if (x->panel_of_b) {
-      multiply_panel(x, &t, b + j * es, q, j, j + x->panel < columns ? b + (j + x->panel) * es : next);
+      int64_t panel = x->panel * p->b_column * es;
+      const char *here = b + j * p->b_column * es;
+      multiply_panel(x, &t, here, q, j, j + x->panel < columns ? here + panel : next);
       continue;
     }
     t.b = b + j * es;
@@ -144,7 +180,7 @@ static void multiply_blocks(const streamed_product *x, int64_t j0, int64_t colum
       next_j = j0 + columns < p->n ? j0 + columns : 0;
       next_k = next_j > 0 ? x->k0 : next_k;
     }
-    multiply_block(x, q, k, j0, columns, p->b + (next_k * p->b_k + next_j) * x->es);
+    multiply_block(x, q, k, j0, columns, p->b + (next_k * p->b_k + next_j * p->b_column) * x->es);
   }
 }
 
@@ -213,9 +249,10 @@ void duet_multiply_streamed(const duet_product *p) {
                         .es = es,
                         .panel = 2 * engine->lanes,
                         .rows = row_parts(p),
+                        .transposed = is_transposed(p),
                         .sums_tiled = sweeps && engine->sweep_fetches,
                         .sums_row = step / es};
-  int shares = !sweeps && x.rows.count >= SHARING_TILES;
+  int shares = !sweeps && (x.transposed || x.rows.count >= SHARING_TILES);
   size_t sums_bytes = duet_round_up(p->m * x.sums_row * es, 64);
   size_t panel_bytes = shares ? (x.panel * PACKED_K + 16) * es : 0;
   char *memory = duet_scratch(1, a_bytes + sums_bytes + panel_bytes);

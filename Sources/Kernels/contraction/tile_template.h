@@ -65,18 +65,27 @@ DUET_INLINE void NAME(fetch_quarter)(const char *from, int q) {
     c_row += c_step;                                                                       \
   }
 
+#define FETCH_PAIR                                                                         \
+  {                                                                                        \
+    __builtin_prefetch(ahead, 0, 2);                                                       \
+    __builtin_prefetch(ahead + 64, 0, 2);                                                  \
+    ahead += ahead_step;                                                                   \
+    if (--ahead_left == 0) {                                                               \
+      ahead += t->apart.turn;                                                              \
+      ahead_left = t->apart.run;                                                           \
+    }                                                                                      \
+  }
+
 // Four steps of k at a time, beside each four two lines that are wanted soon and, while there are any, a row of c.
 #define FOUR_BY_FOUR(ROW)                                                                  \
   {                                                                                        \
-    for (; p < 4 * c_rows; p += 4, ahead += ahead_step) {                                  \
-      __builtin_prefetch(ahead, 0, 2);                                                     \
-      __builtin_prefetch(ahead + 64, 0, 2);                                                \
+    for (; p < 4 * c_rows; p += 4) {                                                       \
+      FETCH_PAIR                                                                           \
       FETCH_ROW_OF_C                                                                       \
       _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) ROW                   \
     }                                                                                      \
-    for (; p + 4 <= k; p += 4, ahead += ahead_step) {                                      \
-      __builtin_prefetch(ahead, 0, 2);                                                     \
-      __builtin_prefetch(ahead + 64, 0, 2);                                                \
+    for (; p + 4 <= k; p += 4) {                                                           \
+      FETCH_PAIR                                                                           \
       _Pragma("clang loop unroll(full)") for (int q = 0; q < 4; q++) ROW                   \
     }                                                                                      \
   }
@@ -98,7 +107,8 @@ DUET_INLINE void NAME(tile)(const duet_tile *t, const int mode, const int rows, 
   const int64_t *offset = t->offset;
   const char *ahead = t->ahead ? t->ahead : (const char *)b;
   const int lines = mode == DUET_TILE_PACKED || mode == DUET_TILE_STRIDED ? 2 : 1;
-  const int64_t ahead_step = !t->ahead ? 0 : lines == 2 && t->ahead_step != 0 ? t->ahead_step : lines * 64;
+  const int64_t ahead_step = !t->ahead ? 0 : lines == 2 && t->apart.step != 0 ? t->apart.step : lines * 64;
+  int64_t ahead_left = t->ahead ? t->apart.left : 0;
   duet_runs_ahead runs = t->runs;
   const NAME(mask) mask = NAME(mask_of)(t->columns - full * LANES);
 
@@ -341,6 +351,7 @@ static const duet_engine NAME(engine) = {
 #undef FETCHED
 #undef MOVE_GROUP
 #undef FETCH_ROW_OF_C
+#undef FETCH_PAIR
 #undef FOUR_BY_FOUR
 #undef TILE
 #undef TILE_NAME
