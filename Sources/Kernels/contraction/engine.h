@@ -253,8 +253,10 @@ typedef struct {
 
 void duet_multiply(const duet_product *product);
 
-// The same where few rows meet a large right operand that lies row by row.
+// The same where few rows meet a large right operand that lies row by row, or, in parts of its columns that share the
+// packed left operand, a few more rows one that may be transposed, too.
 int duet_streams(const duet_product *product);
+int duet_streams_in_parts(const duet_product *product);
 int duet_sweeps(const duet_product *product);  // whether they are swept then
 void duet_multiply_streamed(const duet_product *product);
 size_t duet_streamed_bytes(const duet_product *product);  // of the left operand, packed

@@ -14,9 +14,9 @@ enum {
   LONG_ROW = 1024,       // columns that are read from memory at full speed
   STRIP_COLUMNS = 4096,  // of a right operand that few rows meet
   LEAST_STRIP = 2048,    // but two of LONG_ROW are enough for sweeps
-  SHARED_BYTES = 32 << 20,  // of a left operand that few rows have, packed once for all tasks
-  SHORT_STRIP = 256,     // where it is, up to FEW_STRIPS;
-  FEW_STRIPS = 4,        // more are twice as long
+  SHARED_BYTES = 4 << 20,  // of a left operand of few rows, packed once for all tasks:
+  SHORT_STRIP = 128,     // columns of the right one that are a task's then, if there are FEW_STRIPS of them;
+  FEW_STRIPS = 8,        // more are twice as wide
   VECTOR_WORK = 64 << 10, // elements of a matrix that are worth a task
   FETCHED_BYTES = 256 << 10 // of a product in a batch: the next one fits beside it
 };
@@ -134,10 +134,10 @@ static duet_status multiply_matrices(matmul_work *w) {
   int64_t row_bytes = call->right_stride[0] * w->es;
   if (w->engine->in_place_mode == DUET_TILE_STRIDED && (row_bytes % 64 != 0 || row_bytes % 512 == 0)) is_in_place = 0;
   duet_product whole = product_of(w);
-  const int sweeps = duet_sweeps(&whole), streams = duet_streams(&whole);
-  const int streams_tiles = !sweeps && streams && (w->m > 2 * DUET_TILE_ROWS || call->right_stride[1] != 1);
+  const int shares_left = w->batches == 1 && call->n >= FEW_STRIPS * SHORT_STRIP && duet_streams_in_parts(&whole) &&
+                          duet_streamed_bytes(&whole) <= SHARED_BYTES;
   int is_large = each >= LARGE_WORK && w->m >= LARGE_SIDE && call->n >= LARGE_SIDE && call->k >= LARGE_SIDE;
-  if (is_large && !is_in_place && !streams_tiles && !w->table->widen[call->dtype]) {
+  if (is_large && !is_in_place && !shares_left && !w->table->widen[call->dtype]) {
     for (int64_t batch = 0; batch < w->batches; batch++) {
       duet_product p = product_of(w);
       locate(w, batch, &p.a, &p.b);
@@ -149,9 +149,8 @@ static duet_status multiply_matrices(matmul_work *w) {
   w->batches_per_task = each >= TASK_WORK ? 1 : (int64_t)(TASK_WORK / (each < 1 ? 1 : each)) + 1;
   int64_t groups = (w->batches + w->batches_per_task - 1) / w->batches_per_task;
   w->m_parts = (w->m + PART_ROWS - 1) / PART_ROWS;
-  const int is_swept = sweeps && streams;
-  const int shares_left = streams_tiles && w->batches == 1 && duet_streamed_bytes(&whole) <= SHARED_BYTES;
-  const int is_skinny = sweeps ? is_swept : w->m <= 2 * DUET_TILE_ROWS || streams;
+  int sweeps = duet_sweeps(&whole), is_swept = sweeps && duet_streams(&whole);
+  int is_skinny = sweeps ? is_swept : w->m <= 2 * DUET_TILE_ROWS || shares_left;
   int64_t most_columns = is_skinny ? STRIP_COLUMNS : PART_COLUMNS;
   w->n_parts = (call->n + most_columns - 1) / most_columns;
   if (each >= 2 * TASK_WORK)
@@ -165,7 +164,7 @@ static duet_status multiply_matrices(matmul_work *w) {
         w->n_parts *= 2;
       else if (!is_skinny && columns >= rows && columns >= 64)
         w->n_parts++;
-      else if (!is_swept && !streams_tiles && rows >= 2 * DUET_TILE_ROWS)
+      else if (!is_swept && !shares_left && rows >= 2 * DUET_TILE_ROWS)
         w->m_parts++;
       else
         break;

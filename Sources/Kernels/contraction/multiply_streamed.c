@@ -21,7 +21,7 @@ enum {
   FEW_ROWS = 16,          // of the result, for which smaller operands are swept, too:
   FEW_ROWS_BYTES = 256 << 10,  // from here on
   PART_K = 4096,          // k for which the left operand is packed at a time
-  FETCHED_RUN = 1 << 10,  // bytes of a row in a strip whose blocks are fetched, and the least of rows that many rows meet
+  FETCHED_RUN = 1 << 10,  // bytes of a row in a strip whose blocks are fetched, and the least of rows read in parts
   FETCHED_K = 128,        // rows of a block: two blocks fit in the second-level cache
   FETCHED_AGAIN = 32,     // after so many rows a line is fetched again
   STREAMED_ROWS = 256,    // of the result: with more there is time to pack the right operand beside tiles
@@ -37,15 +37,20 @@ static int is_transposed(const duet_product *p) { return p->b_k == 1 && p->b_col
 int duet_streams(const duet_product *p) {
   const duet_engine *engine = p->engine;
   int64_t es = engine->element_size, bytes = p->n * p->k * es;
-  if (p->table->widen[p->dtype] || p->c_column != 1 || p->m > STREAMED_ROWS) return 0;
-  if (is_transposed(p))
-    return engine->in_place_mode == DUET_TILE_ROWS_AT && p->m > TRANSPOSED_ROWS &&
-           p->b_column * es >= FETCHED_RUN && bytes > LARGE_BYTES;
-  if (p->b_column != 1) return 0;
+  if (p->table->widen[p->dtype] || p->b_column != 1 || p->c_column != 1) return 0;
   int64_t row = p->b_k < p->n ? p->b_k * es : p->n * es;
   if (engine->sweep[0] && !engine->sweep_fetches)
     return p->m <= SWEPT_ROWS && row >= SWEPT_ROW && bytes > (p->m <= FEW_ROWS ? FEW_ROWS_BYTES : LARGE_BYTES);
-  return row >= (p->m > 2 * engine->rows ? FETCHED_RUN : LONG_ROW) && bytes > LARGE_BYTES;
+  return p->m <= 2 * engine->rows && row >= LONG_ROW && bytes > LARGE_BYTES;
+}
+
+int duet_streams_in_parts(const duet_product *p) {
+  const duet_engine *engine = p->engine;
+  int transposed = is_transposed(p);
+  int64_t es = engine->element_size, row = transposed ? p->b_column * es : p->b_k * es;
+  return engine->in_place_mode == DUET_TILE_ROWS_AT && !p->table->widen[p->dtype] && (transposed || p->b_column == 1) &&
+         p->c_column == 1 && p->m > (transposed ? TRANSPOSED_ROWS : 2 * engine->rows) && p->m <= STREAMED_ROWS &&
+         row >= FETCHED_RUN && p->n * p->k * es > LARGE_BYTES && !duet_sweeps(p);
 }
 
 // Processors that halve the widest registers multiply for as long as they read: they take tiles. So do others where

@@ -97,7 +97,7 @@ typedef struct {
   // Waits for memory rather than for arithmetic: one vector at a time. Then an instruction that loads
   // goes from line to line, which is what processors look for when they fetch ahead.
   int32_t is_narrow;
-  int32_t is_fetching;    // narrow, and what it reads is fetched ahead
+  int32_t is_fetching;    // narrow, and float32 and float64 that it reads are fetched ahead
   int32_t has_functions;  // of DUET_CHAIN_FUNCTIONS; they keep a chain from being narrow
   int32_t is_double;      // float64 in registers
   duet_chain_interpreter *interpret;
