@@ -1,6 +1,7 @@
 // The interpreter of chains, on one vector or on four at a time: VECTORS. INTERPRET names it, REAL adds the suffix of
 // the values in registers, of type VECTOR with LANES of SCALAR; with HALVES, arrays of 16-bit floats. There are no
-// DUET_CHAIN_FUNCTIONS with WITHOUT_FUNCTIONS. What comes from memory is fetched FETCHED bytes ahead where that is defined.
+// DUET_CHAIN_FUNCTIONS with WITHOUT_FUNCTIONS. Values of type SCALAR are fetched FETCHED bytes ahead where that is
+// defined.
 #if VECTORS == 4
 #define EACH(part, with) part(0, with) part(1, with) part(2, with) part(3, with)
 // Lane by lane in the order of the elements.
