@@ -43,7 +43,6 @@ func run(_ options: Options) throws(UsageError) -> Int32 {
 
   let machine = Machine()
   let plan: SamplingPlan = options.isQuick ? .quick : options.printsJSON ? .full : .brief
-  let runner = Runner(plan: plan, modes: options.modes, threads: machine.threads)
   let table = Table(
     names: selection.map(\.item.name), modes: options.modes, showsLimits: options.measuresLimits,
     showsPeers: peers != nil)
@@ -61,15 +60,14 @@ func run(_ options: Options) throws(UsageError) -> Int32 {
     }
   }
   if !options.printsJSON { print(table.header) }
+  let runner = Runner(
+    plan: plan, modes: options.modes, threads: machine.threads, limits: limits)
 
   var outcomes: [Outcome] = []
   for (index, (family, item)) in selection.enumerated() {
     progress.show(index, item.name)
     var outcome = runner.run(item, in: family)
     outcome.peer = peers?[case: item.name]
-    if let limits, item.kind == .steady {
-      outcome.roofline = Roofline(item.cost, limits, threads: machine.threads)
-    }
     outcomes.append(outcome)
     progress.clear()
     if options.printsJSON {

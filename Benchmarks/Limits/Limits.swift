@@ -23,7 +23,7 @@ final class Limits {
   private(set) var rates: [Rate] = []
   private let sample: Double
   private let samples: Int
-  private var bandwidths: [Traffic: Double] = [:]
+  private var fastest: [Traffic: Kind] = [:]
 
   /// How a case's bytes move.
   private struct Traffic: Hashable {
@@ -60,44 +60,43 @@ final class Limits {
       guard duet_use_isa(duet_isa(rawValue: code)) != 0 else { continue }
       for count in counts {
         setThreadCount(count)
-        rates.append(arithmetic("fma_float32", DUET_LIMIT_FMA_FLOAT32, count))
-        rates.append(arithmetic("fma_float64", DUET_LIMIT_FMA_FLOAT64, count))
+        rates.append(rate(of: arithmetic("fma_float32", DUET_LIMIT_FMA_FLOAT32, count)))
+        rates.append(rate(of: arithmetic("fma_float64", DUET_LIMIT_FMA_FLOAT64, count)))
       }
     }
     _ = duet_use_isa(isa)
     for mebibytes in [4, 256] {
-      let arrays = Arrays(count: 5, byteCount: mebibytes << 20)
+      let arrays = LimitArrays(count: 5, byteCount: mebibytes << 20)
       for count in counts {
         setThreadCount(count)
         for kind in Self.kinds {
-          rates.append(bandwidth(kind, arrays, mebibytes: mebibytes, count))
+          rates.append(rate(of: bandwidth(kind, arrays, count)))
         }
       }
     }
   }
 
-  /// Operations per second of the instruction set and the threads in use.
-  func peak(threads: Int) -> Double {
-    let found = rates.first {
-      $0.name == "fma_float32" && $0.threads == threads && $0.instructions == instructionSet
-    }
-    return found!.best
+  /// What bounds a case, with the instruction set and the threads in use: whichever takes longer for
+  /// it, its operations or its bytes.
+  func bound(of cost: Cost) -> LimitLoop {
+    let operations = arithmetic("fma_float32", DUET_LIMIT_FMA_FLOAT32, threadCount)
+    let traffic = bandwidth(of: cost)
+    return cost.flops / operations.rate() > cost.bytes / traffic.rate() ? operations : traffic
   }
 
-  /// Bytes per second for that much traffic with as many reads for a write: of arrays that hold as
-  /// many bytes altogether, so that what fits a cache is judged by that cache.
-  func bandwidth(of cost: Cost) -> Double {
+  /// That much traffic with as many reads for a write: of arrays that hold as many bytes
+  /// altogether, so that what fits a cache is judged by that cache.
+  private func bandwidth(of cost: Cost) -> LimitLoop {
     let traffic = Traffic(cost)
-    if let known = bandwidths[traffic] { return known }
-    let kinds = Self.kinds.filter { $0.readsPerWrite == traffic.readsPerWrite }
-    let best = kinds.map { kind in
+    func loop(_ kind: Kind) -> LimitLoop {
       let size = max(4096, traffic.bytes / kind.arrays) / 1024 * 1024
-      return bandwidth(
-        kind, Arrays(count: kind.arrays, byteCount: size), mebibytes: size >> 20, threadCount
-      ).best
-    }.max()!
-    bandwidths[traffic] = best
-    return best
+      return bandwidth(kind, LimitArrays(count: kind.arrays, byteCount: size), threadCount)
+    }
+    if let kind = fastest[traffic] { return loop(kind) }
+    let kinds = Self.kinds.filter { $0.readsPerWrite == traffic.readsPerWrite }
+    let kind = kinds.max { rate(of: loop($0)).best < rate(of: loop($1)).best }!
+    fastest[traffic] = kind
+    return loop(kind)
   }
 
   // MARK: One measurement
@@ -120,7 +119,7 @@ final class Limits {
     Kind(name: "sum_of_4_streamed", limit: DUET_LIMIT_SUM_OF_4_STREAMED, arrays: 5),
   ]
 
-  private func arithmetic(_ name: String, _ limit: duet_limit, _ threads: Int) -> Rate {
+  private func arithmetic(_ name: String, _ limit: duet_limit, _ threads: Int) -> LimitLoop {
     var call = duet_limit_call()
     call.limit = limit
     call.tasks = 1
@@ -129,10 +128,10 @@ final class Limits {
     while seconds({ _ = duet_limit_run(&call) }) < sample / 4 { call.count *= 2 }
     call.tasks = Int64(4 * threads)
     let work = Double(duet_limit_round(limit)) * Double(call.count) * Double(call.tasks)
-    return rate(name, threads, nil, work) { _ = duet_limit_run(&call) }
+    return LimitLoop(name: name, threads: threads, arrays: nil, work: work, call: call)
   }
 
-  private func bandwidth(_ kind: Kind, _ arrays: Arrays, mebibytes: Int, _ threads: Int) -> Rate {
+  private func bandwidth(_ kind: Kind, _ arrays: LimitArrays, _ threads: Int) -> LimitLoop {
     var call = duet_limit_call()
     call.limit = kind.limit
     call.tasks = Int64(arrays.byteCount < 1 << 20 ? 1 : 4 * threads)
@@ -146,36 +145,50 @@ final class Limits {
     call.operand.3 = bases[kind.arrays > 3 ? 3 : 0]
     call.operand.4 = bases[kind.arrays > 4 ? 4 : 0]
     let once = max(1e-7, seconds { _ = duet_limit_run(&call) })
-    let turns = max(1, Int(sample / once))
-    let work = Double(kind.arrays * arrays.byteCount * turns)
-    return rate(kind.name, threads, mebibytes, work) {
-      for _ in 0..<turns { _ = duet_limit_run(&call) }
-    }
+    return LimitLoop(
+      name: kind.name, threads: threads, arrays: arrays,
+      work: Double(kind.arrays * arrays.byteCount), call: call, turns: max(1, Int(sample / once)))
   }
 
-  private func rate(
-    _ name: String, _ threads: Int, _ mebibytes: Int?, _ work: Double, _ body: () -> Void
-  ) -> Rate {
-    body()
-    var measurement = Measurement()
-    for _ in 0..<samples { measurement.add(seconds(body)) }
+  private func rate(of loop: LimitLoop) -> Rate {
+    _ = loop.rate()
+    let found = (0..<samples).map { _ in loop.rate() }
     return Rate(
-      name: name, instructions: instructionSet, threads: threads, mebibytes: mebibytes,
-      best: work / measurement.minimum, median: work / measurement.median)
+      name: loop.name, instructions: instructionSet, threads: loop.threads,
+      mebibytes: loop.arrays.map { $0.byteCount >> 20 }, best: found.max()!, median: median(found))
   }
+}
 
-  /// Memory of the kind that tensors have.
-  private final class Arrays {
-    let byteCount: Int
-    private let storages: [Storage]
-    let bases: [UnsafeMutableRawPointer]
+/// A loop that does nothing but come to one of the machine's limits.
+struct LimitLoop {
+  let name: String
+  let threads: Int
+  /// Nil for arithmetic.
+  let arrays: LimitArrays?
+  /// Operations or bytes of one turn.
+  let work: Double
+  var call: duet_limit_call
+  var turns = 1
 
-    init(count: Int, byteCount: Int) {
-      self.byteCount = byteCount
-      // Small blocks are not aligned to a cache line; the allocator's are.
-      storages = (0..<count).map { _ in Storage.allocate(byteCount: max(byteCount, 1024)) }
-      bases = storages.map(\.base)
-      for base in bases { memset(base, 0, byteCount) }
-    }
+  /// Operations or bytes per second, measured now.
+  func rate() -> Double {
+    var call = call
+    let time = seconds { for _ in 0..<turns { _ = duet_limit_run(&call) } }
+    return work * Double(turns) / time
+  }
+}
+
+/// Memory of the kind that tensors have.
+final class LimitArrays {
+  let byteCount: Int
+  private let storages: [Storage]
+  let bases: [UnsafeMutableRawPointer]
+
+  init(count: Int, byteCount: Int) {
+    self.byteCount = byteCount
+    // Small blocks are not aligned to a cache line; the allocator's are.
+    storages = (0..<count).map { _ in Storage.allocate(byteCount: max(byteCount, 1024)) }
+    bases = storages.map(\.base)
+    for base in bases { memset(base, 0, byteCount) }
   }
 }

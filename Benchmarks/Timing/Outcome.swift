@@ -1,3 +1,10 @@
+/// The middle one of some numbers in order, or the mean of the two in the middle.
+func median(_ numbers: [Double]) -> Double {
+  let sorted = numbers.sorted()
+  let middle = sorted.count / 2
+  return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
 /// The times of one case in one mode.
 struct Measurement {
   /// Seconds per iteration.
@@ -18,11 +25,7 @@ struct Measurement {
     iterations += count
   }
 
-  var median: Double {
-    let sorted = samples.sorted()
-    let middle = sorted.count / 2
-    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-  }
+  var median: Double { duet_bench.median(samples) }
   var minimum: Double { samples.min()! }
   var maximum: Double { samples.max()! }
 }
@@ -54,7 +57,7 @@ struct Outcome {
   /// How much of the machine's limit a mode reaches.
   func share(_ mode: Mode) -> Double? {
     guard let measurement = measurements[mode], measurement.peakMegabytes == nil else { return nil }
-    return roofline?.share(of: measurement.median)
+    return roofline?.share(of: measurement.samples)
   }
 
   /// How many times faster (or smaller) than the best of the others a mode is.

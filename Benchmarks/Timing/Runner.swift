@@ -10,6 +10,8 @@ struct Runner {
   let plan: SamplingPlan
   let modes: [Mode]
   let threads: Int
+  /// Where the shares of the machine's limits are wanted.
+  let limits: Limits?
 
   func run(_ item: Case, in family: String) -> Outcome {
     var outcome = Outcome(name: item.name, work: item.work, family: family, cost: item.cost)
@@ -44,12 +46,21 @@ struct Runner {
     if compared.count == 2 { outcome.bitsAreEqual = haveEqualBits(compared[0], compared[1]) }
     compared = []
 
+    let limit = limits?.bound(of: item.cost)
+    var roofline = limit.map { Roofline(item.cost, under: $0) }
     for i in racers.indices { racers[i].warmUp(plan) }
     let begin = Load()
+    if let limit { roofline?.add(rate: limit.rate()) }
     while racers.contains(where: { !$0.isDone(plan) }) {
-      for i in racers.indices { racers[i].sample() }
+      for i in racers.indices {
+        // What was in the caches may have made room for the limit's arrays.
+        if roofline?.bound == .bytes { racers[i].step.run(1) }
+        racers[i].sample()
+      }
+      if let limit { roofline?.add(rate: limit.rate()) }
     }
     let end = Load()
+    outcome.roofline = roofline
     for racer in racers {
       var measurement = racer.measurement
       if let begin, let end { measurement.others = end.others(since: begin) }

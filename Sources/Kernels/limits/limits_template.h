@@ -27,12 +27,18 @@
 FMA_LOOP(fma_chains_f32, f32x16, fma_f32, 16)
 FMA_LOOP(fma_chains_f64, f64x8, fma_f64, 8)
 
-// Processors that take the widest registers in two halves fetch ahead faster for half lines, others for whole ones.
-#define READ_LOOP(name, type, lanes)                                                                                 \
+// Processors that take the widest registers in two halves fetch ahead faster for half lines, others for whole ones and
+// for two runs beside each other, where they come from memory.
+#define READ_LOOP(name, type, lanes, reads_two)                                                                      \
   static float name(const float *from, int64_t count) {                                                              \
     typedef DUET_LANES(float, lanes) type;                                                                           \
-    enum { CHUNK = 256 / lanes };                                                                                    \
+    enum { CHUNK = 256 / lanes, RUN = 32 << 10, FROM_MEMORY = 4 << 20 };                                             \
     type sum[8] = {0};                                                                                               \
+    int64_t paired = reads_two && count >= FROM_MEMORY ? count / (2 * RUN) : 0;                                      \
+    count -= paired * 2 * RUN;                                                                                       \
+    for (; paired > 0; paired--, from += 2 * RUN)                                                                    \
+      for (int64_t i = 0; i < RUN; i += 4 * lanes)                                                                   \
+        for (int k = 0; k < 8; k++) sum[k] += *(const type *)(from + i + k % 2 * RUN + k / 2 * lanes);               \
     for (int64_t i = 0; i < count; i += 256)                                                                         \
       for (int k = 0; k < CHUNK; k++) sum[k % 8] += *(const type *)(from + i + lanes * k);                           \
     type all = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));                    \
@@ -40,9 +46,9 @@ FMA_LOOP(fma_chains_f64, f64x8, fma_f64, 8)
     for (int l = 0; l < lanes; l++) total += all[l];                                                                 \
     return total;                                                                                                    \
   }
-READ_LOOP(read_half_lines, half_line, 8)
+READ_LOOP(read_half_lines, half_line, 8, 0)
 #if defined(DUET_ISA_AVX512)
-READ_LOOP(read_lines, line, 16)
+READ_LOOP(read_lines, line, 16, 1)
 static float read_all(const float *from, int64_t count) {
   return duet_halves_registers() ? read_half_lines(from, count) : read_lines(from, count);
 }
