@@ -1,5 +1,5 @@
 /// The generator behind NumPy's `default_rng`: PCG XSL-RR 128/64 (M. E. O'Neill, 2014).
-struct PCG64 {
+struct PCG64: Hashable {
   private var state: UInt128 = 0
   private let increment: UInt128
   /// The upper half of the last word, where only the lower one was asked for so far.

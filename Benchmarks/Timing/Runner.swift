@@ -4,8 +4,8 @@ import Foundation
 /// Times a case in each of the modes.
 ///
 /// The modes take turns, sample by sample, so that whatever else the machine does touches both
-/// alike. Each has its own inputs, parameters and optimiser. Duet's calls return when the result is
-/// there, so an iteration's time includes all of its work.
+/// alike. They have the drawn inputs in common, and each has its own parameters and optimiser.
+/// Duet's calls return when the result is there, so an iteration's time includes all of its work.
 struct Runner {
   let plan: SamplingPlan
   let modes: [Mode]
@@ -32,16 +32,18 @@ struct Runner {
   private func measure(_ item: Case, _ modes: [Mode], _ outcome: inout Outcome) throws {
     var racers: [Racer] = []
     var compared: [[Tensor]] = []
-    for mode in modes {
-      // The first calls are checked, so that a mistake in a case names itself and the others still
-      // run.
-      let (racer, values) = try checked {
-        var racer = Racer(mode, item.prepare(mode))
-        let results = racer.begin()
-        return (racer, results + racer.step.state())
+    try Draws.sharing {
+      for mode in modes {
+        // The first calls are checked, so that a mistake in a case names itself and the others
+        // still run.
+        let (racer, values) = try checked {
+          var racer = Racer(mode, item.prepare(mode))
+          let results = racer.begin()
+          return (racer, results + racer.step.state())
+        }
+        racers.append(racer)
+        compared.append(values)
       }
-      racers.append(racer)
-      compared.append(values)
     }
     if compared.count == 2 { outcome.bitsAreEqual = haveEqualBits(compared[0], compared[1]) }
     compared = []

@@ -82,6 +82,32 @@ DUET_INLINE TYPE OPERATION(chunk_ahead)(const SOURCE *x, int64_t count, const in
 
 DUET_INLINE TYPE OPERATION(chunk)(const SOURCE *x, int64_t count) { return OPERATION(chunk_ahead)(x, count, 0); }
 
+#if defined(IN_PIECES)
+// Two chunks of the same length side by side, so that one adds while the other waits.
+DUET_INLINE void OPERATION(two_chunks)(TYPE *first, TYPE *second, const SOURCE *x, const SOURCE *y, int64_t count) {
+  VECTOR a = (TYPE)IDENTITY, b = a;
+  int64_t i = 0;
+  for (; i + 64 <= count; i += 64) {
+#pragma clang loop unroll(full)
+    for (int64_t k = i; k < i + 64; k += 16) {
+      a = COMBINE(a, OPERATION(load)(x + k));
+      b = COMBINE(b, OPERATION(load)(y + k));
+    }
+  }
+#pragma clang loop unroll(disable)
+  for (; i + 16 <= count; i += 16) {
+    a = COMBINE(a, OPERATION(load)(x + i));
+    b = COMBINE(b, OPERATION(load)(y + i));
+  }
+  if (i < count) {
+    a = COMBINE(a, OPERATION(part)(x + i, count - i));
+    b = COMBINE(b, OPERATION(part)(y + i, count - i));
+  }
+  *first = TREE(a, COMBINE);
+  *second = TREE(b, COMBINE);
+}
+#endif
+
 DUET_INLINE TYPE OPERATION(pair)(TYPE x, TYPE y) {
   typedef DUET_LANES(TYPE, 2) two;
   two a = x, b = y;
@@ -114,7 +140,16 @@ DUET_INLINE TYPE OPERATION(result)(const OPERATION(levels) *l) {
 
 static TYPE OPERATION(run)(const SOURCE *x, int64_t count) {
   OPERATION(levels) l = {.done = 0};
-  for (int64_t at = 0; at < count; at += DUET_CHUNK)
+  int64_t at = 0;
+#if defined(IN_PIECES)
+  if (!duet_halves_registers())
+    for (; at + 2 * DUET_CHUNK <= count; at += 2 * DUET_CHUNK) {
+      TYPE first, second;
+      OPERATION(two_chunks)(&first, &second, x + at, x + at + DUET_CHUNK, DUET_CHUNK);
+      OPERATION(add_chunks)(&l, OPERATION(pair)(first, second), 1);
+    }
+#endif
+  for (; at < count; at += DUET_CHUNK)
     OPERATION(add_chunk)(&l, count - at >= DUET_CHUNK ? OPERATION(chunk)(x + at, DUET_CHUNK)
                                                       : OPERATION(chunk)(x + at, count - at));
   return OPERATION(result)(&l);
@@ -161,8 +196,15 @@ static void OPERATION(rows)(void *out, const char *x, int64_t stride, int64_t ro
     case 4: OPERATION(short_rows)(to, x, stride, rows, 4); return;
     default: break;
   }
-  for (int64_t r = 0; r < rows; r++)
-    to[r] = OPERATION(chunk)((const SOURCE *)(x + r * stride), count);
+  int64_t r = 0;
+#if defined(IN_PIECES)
+  enum { FEW = 128 };  // elements, for which a chain is mostly waiting
+  if (count <= FEW && !duet_halves_registers())
+    for (; r + 2 <= rows; r += 2)
+      OPERATION(two_chunks)(to + r, to + r + 1, (const SOURCE *)(x + r * stride),
+                            (const SOURCE *)(x + (r + 1) * stride), count);
+#endif
+  for (; r < rows; r++) to[r] = OPERATION(chunk)((const SOURCE *)(x + r * stride), count);
 }
 
 #if defined(DUET_ISA_AVX2) && defined(OWN_TYPE) && !defined(QUICK) && !defined(IS_INTEGER)
@@ -208,28 +250,23 @@ static void OPERATION(rows_from_memory)(void *out, const char *x, int64_t stride
   }
 }
 #elif defined(IN_PIECES)
-// The chunks of two runs of 2^DUET_FAR_LEVEL of them, side by side: two streams far apart are read faster than one.
+// The chunks of two runs of 2^DUET_FAR_LEVEL of them, side by side: two streams far apart are read faster than one,
+// but where every load crosses lines.
 static void OPERATION(two_runs)(OPERATION(levels) *all, const SOURCE *x) {
   const SOURCE *y = x + (DUET_CHUNK << DUET_FAR_LEVEL);
   OPERATION(levels) first = {.done = 0}, second = {.done = 0};
   for (int64_t at = 0; at < DUET_CHUNK << DUET_FAR_LEVEL; at += DUET_CHUNK) {
-    VECTOR a = (TYPE)IDENTITY, b = a;
-    for (int64_t i = at; i < at + DUET_CHUNK; i += 64) {
-#pragma clang loop unroll(full)
-      for (int64_t k = i; k < i + 64; k += 16) {
-        a = COMBINE(a, OPERATION(load)(x + k));
-        b = COMBINE(b, OPERATION(load)(y + k));
-      }
-    }
-    OPERATION(add_chunk)(&first, TREE(a, COMBINE));
-    OPERATION(add_chunk)(&second, TREE(b, COMBINE));
+    TYPE a, b;
+    OPERATION(two_chunks)(&a, &b, x + at, y + at, DUET_CHUNK);
+    OPERATION(add_chunk)(&first, a);
+    OPERATION(add_chunk)(&second, b);
   }
   OPERATION(add_chunks)(all, OPERATION(result)(&first), DUET_FAR_LEVEL);
   OPERATION(add_chunks)(all, OPERATION(result)(&second), DUET_FAR_LEVEL);
 }
 
 static void OPERATION(rows_from_memory)(void *out, const char *x, int64_t stride, int64_t rows, int64_t count) {
-  enum { AHEAD = 4096, TWO_RUNS = 2 * DUET_CHUNK << DUET_FAR_LEVEL };
+  enum { AHEAD = 4096, LINE = 64, TWO_RUNS = 2 * DUET_CHUNK << DUET_FAR_LEVEL };
   if (count < DUET_CHUNK || duet_halves_registers()) {
     OPERATION(rows)(out, x, stride, rows, count);
     return;
@@ -239,7 +276,8 @@ static void OPERATION(rows_from_memory)(void *out, const char *x, int64_t stride
     const SOURCE *row = (const SOURCE *)(x + r * stride);
     OPERATION(levels) l = {.done = 0};
     int64_t at = 0;
-    for (; at + TWO_RUNS <= count; at += TWO_RUNS) OPERATION(two_runs)(&l, row + at);
+    if ((uintptr_t)row % LINE == 0)
+      for (; at + TWO_RUNS <= count; at += TWO_RUNS) OPERATION(two_runs)(&l, row + at);
     for (; at < count; at += DUET_CHUNK)
       OPERATION(add_chunk)(&l, count - at >= DUET_CHUNK ? OPERATION(chunk_ahead)(row + at, DUET_CHUNK, AHEAD)
                                                         : OPERATION(chunk_ahead)(row + at, count - at, AHEAD));
